@@ -1,0 +1,1 @@
+"""rawscribe: standard operating procedures, drafts and laboratory notebooks of one tenant."""

@@ -1,0 +1,1 @@
+"""The `syndi` command. Imports `local` and `control_plane`; nothing imports it."""

@@ -1,0 +1,78 @@
+"""What every command is told by the options before it, and how it ends."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Annotated, Any, ParamSpec, TypeVar
+from urllib.parse import quote
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cli import connection
+from cli.failure import CommandError
+from cli.output import err, print_json
+from control_plane.models import Env
+from local.errors import LaptopError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+EnvArgument = Annotated[Env, typer.Argument(metavar="ENV", help="dev, test, stage or prod")]
+OrgArgument = Annotated[str, typer.Argument(metavar="ORG", help="the organization, e.g. myorg")]
+ApplicationOption = Annotated[
+    str | None, typer.Option("--application", help="an application other than the default one")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON to standard output")]
+
+
+@dataclass
+class Context:
+    """The options of the whole command line."""
+
+    local: bool = False
+    as_json: bool = False
+
+    def api(self) -> connection.Api:
+        """The control plane's API."""
+        return connection.connect(self.local)
+
+
+current = Context()
+"""Set by the command line's own options, before any command runs."""
+
+
+def command(function: Callable[P, R]) -> Callable[P, R]:
+    """A command whose failures end in one message and their exit code, never in a traceback."""
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        current.as_json = current.as_json or bool(kwargs.get("as_json"))
+        try:
+            return function(*args, **kwargs)
+        except CommandError as error:
+            raise _ended(error.code, str(error), error.details, error.exit_code) from error
+        except LaptopError as error:
+            raise _ended(type(error).__name__, str(error), [], 1) from error
+        except (ClientError, BotoCoreError) as error:
+            raise _ended(type(error).__name__, str(error), [], 1) from error
+
+    return run
+
+
+def _ended(code: str, message: str, details: list[Any], exit_code: int) -> typer.Exit:
+    if current.as_json:
+        print_json({"error": {"code": code, "message": message, "details": details}})
+    else:
+        err.print(f"error: {message}", style="red", markup=False)
+    return typer.Exit(exit_code)
+
+
+def tenant_path(env: Env, org: str) -> str:
+    """The API's path of a tenant. What is no organization's name is left to the API to refuse."""
+    return f"/envs/{env}/orgs/{quote(org, safe='')}"
+
+
+def query(application: str | None) -> str:
+    """The API's query for a tenant of another application."""
+    return f"?application={application}" if application else ""

@@ -1,0 +1,44 @@
+"""The `syndi` command: one module per group of verbs, put together here."""
+
+from typing import Annotated
+
+import typer
+
+from cli import deploying, laptop, reading, scheduling, sources
+from cli.context import current
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Deploy tenants of serverless applications, and prove that they work.",
+    epilog="Exit codes: 0 succeeded, 1 failed, 2 refused or invalid.",
+)
+
+
+@app.callback()
+def options(
+    local: Annotated[bool, typer.Option("--local", help="this laptop's AWS")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON to standard output")] = False,
+) -> None:
+    """Deploy tenants of serverless applications, and prove that they work."""
+    current.local, current.as_json = local, as_json
+
+
+app.command()(laptop.up)
+app.command()(laptop.down)
+app.command()(laptop.reset)
+app.command()(laptop.install)
+app.command()(deploying.deploy)
+app.command()(reading.history)
+app.command()(reading.show)
+app.command()(reading.tenants)
+app.command()(reading.url)
+app.command()(reading.check)
+app.add_typer(sources.app, name="source")
+app.add_typer(reading.config_app, name="config")
+app.add_typer(scheduling.app, name="schedule")
+
+
+def main() -> None:
+    """The entry point."""
+    app()

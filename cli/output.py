@@ -1,0 +1,118 @@
+"""What a command prints: text for people, JSON for programs. Results to stdout, the rest to stderr."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from control_plane import aws
+
+_COLOURS = {
+    "SUCCEEDED": "green", "PASSED": "green", "FAILED": "red", "ABORTED": "red", "TIMED_OUT": "red",
+    "SUPERSEDED": "yellow", "SKIPPED": "yellow", "RUNNING": "cyan", "QUEUED": "cyan",
+}  # fmt: skip
+
+out = Console(soft_wrap=True, highlight=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def print_json(value: Any) -> None:
+    """A result for programs."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def coloured(status: str) -> str:
+    """A status in its colour."""
+    colour = _COLOURS.get(status, "white")
+    return f"[{colour}]{status}[/{colour}]"
+
+
+def seconds_between(start: str | None, end: str | None) -> str:
+    """The time between two instants of a record, such as `3.2 s`; empty where one is missing."""
+    if not start or not end:
+        return ""
+    took = (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+    return f"{took:.1f} s"
+
+
+def steps_table(record: Mapping[str, Any]) -> Table:
+    """The steps that a deployment entered, in their order, with their times."""
+    table = Table(box=None, pad_edge=False)
+    for title in ("step", "status", "took", "what it found or did"):
+        table.add_column(title, style="bold" if title == "step" else None)
+    steps = record.get("steps", {}).items()
+    for name, step in sorted(steps, key=lambda item: item[1].get("started_at", "")):
+        table.add_row(
+            name,
+            coloured(step["status"]),
+            seconds_between(step.get("started_at"), step.get("finished_at")),
+            step.get("note", ""),
+        )
+    return table
+
+
+def summary(record: Mapping[str, Any]) -> None:
+    """A deployment's end: what happened, why, and where to look."""
+    out.print(
+        f"\n{coloured(record['status'])} [bold]{record['stack_name']}[/bold] "
+        f"deployment {record['id']} "
+        f"({seconds_between(record.get('created_at'), record.get('finished_at'))})"
+    )
+    if record.get("reason"):
+        out.print(f"reason     {record['reason']}", markup=False)
+    for kind, names in record.get("change_set", {}).get("summary", {}).items():
+        out.print(f"{kind:<10} {', '.join(names)}")
+    if record.get("build"):
+        build = record["build"]
+        made = "reused" if build["reused"] else "built"
+        out.print(f"build      {build['fingerprint'][:12]} ({made}: {build['build_id']})")
+    for test in record.get("tests", []):
+        out.print(f"test       {coloured(test['status'])} {test['name']}: {test['detail']}")
+    if record.get("endpoint"):
+        out.print(f"endpoint   {aws.reachable(record['endpoint'])}")
+    for name, value in record.get("outputs", {}).items():
+        if value.startswith("https://") and value != record.get("endpoint"):
+            out.print(f"{name:<10} {value}")
+    admin = record.get("admin")
+    if admin:
+        kept = f"password in the secret {admin['secret']}" if admin["secret"] else "password kept"
+        out.print(f"admin      {admin['username']} ({admin['group']}; {kept})")
+    out.print(f"execution  {record['console_url']}")
+
+
+def deployments_table(records: list[dict[str, Any]]) -> Table:
+    """Deployments, a line each."""
+    table = Table(box=None, pad_edge=False)
+    for title in ("id", "status", "trigger", "started", "took", "build", "reason"):
+        table.add_column(title)
+    for record in records:
+        table.add_row(
+            record["id"],
+            coloured(record["status"]),
+            record.get("trigger", ""),
+            record.get("created_at", "")[:19],
+            seconds_between(record.get("created_at"), record.get("finished_at")),
+            record.get("build", {}).get("fingerprint", "")[:12],
+            record.get("reason", ""),
+        )
+    return table
+
+
+def tenants_table(tenants: list[dict[str, Any]]) -> Table:
+    """Tenants, a line each: what runs, and how the last deployment ended."""
+    table = Table(box=None, pad_edge=False)
+    for title in ("tenant", "last deployment", "status", "deployed", "build", "endpoint"):
+        table.add_column(title)
+    for tenant in tenants:
+        table.add_row(
+            tenant["stack_name"],
+            tenant["last_deployment"],
+            coloured(tenant["last_status"]),
+            tenant.get("deployed_at", "never")[:19],
+            tenant.get("build", {}).get("fingerprint", "")[:12],
+            aws.reachable(tenant.get("endpoint", "")),
+        )
+    return table

@@ -1,0 +1,139 @@
+"""The verbs that only read: history, show, tenants, url, config, check."""
+
+import os
+from typing import Annotated, Any
+
+import typer
+
+from cli.checking import check_tenant
+from cli.context import (
+    ApplicationOption,
+    EnvArgument,
+    JsonOption,
+    OrgArgument,
+    command,
+    current,
+    query,
+    tenant_path,
+)
+from cli.failure import Refused
+from cli.output import (
+    coloured,
+    deployments_table,
+    out,
+    print_json,
+    steps_table,
+    summary,
+    tenants_table,
+)
+from control_plane import aws
+from control_plane.models import Env
+
+config_app = typer.Typer(no_args_is_help=True, help="A tenant's configuration.")
+
+
+@command
+def history(
+    env: EnvArgument,
+    org: OrgArgument,
+    application: ApplicationOption = None,
+    limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """The deployments of a tenant, newest first."""
+    asked = f"?limit={limit}" + (f"&application={application}" if application else "")
+    answer = current.api().call("GET", f"{tenant_path(env, org)}/deployments{asked}")
+    if current.as_json:
+        print_json(answer["deployments"])
+    elif answer["deployments"]:
+        out.print(deployments_table(answer["deployments"]))
+    else:
+        out.print(f"{env}/{org} was never deployed")
+
+
+@command
+def show(
+    deployment_id: Annotated[str, typer.Argument(metavar="ID")], as_json: JsonOption = False
+) -> None:
+    """One deployment: its steps, changes, tests and the reason of its end."""
+    record = current.api().call("GET", f"/deployments/{deployment_id}")
+    if current.as_json:
+        print_json(record)
+    else:
+        out.print(steps_table(record))
+        summary(record)
+
+
+@command
+def tenants(as_json: JsonOption = False) -> None:
+    """Every tenant: what runs, and how its last deployment ended."""
+    found = current.api().call("GET", "/tenants")["tenants"]
+    if current.as_json:
+        print_json(found)
+    else:
+        out.print(tenants_table(found))
+
+
+@command
+def url(
+    env: EnvArgument,
+    org: OrgArgument,
+    application: ApplicationOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Where a tenant answers, as this machine reaches it."""
+    tenant = _tenant(env, org, application)
+    endpoint = aws.reachable(tenant["endpoint"])
+    if current.as_json:
+        print_json({"url": endpoint, "endpoint": tenant["endpoint"]})
+    else:
+        print(endpoint)
+
+
+@config_app.command("show")
+@command
+def config_show(
+    env: EnvArgument,
+    org: OrgArgument,
+    application: ApplicationOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The configuration that a tenant runs with."""
+    answer = current.api().call("GET", f"{tenant_path(env, org)}/config{query(application)}")
+    if not current.as_json:
+        out.print(f"s3://{answer['bucket']}/{answer['key']} version {answer['version_id']}")
+    print_json(answer if current.as_json else answer["content"])
+
+
+@command
+def check(
+    env: EnvArgument,
+    org: OrgArgument,
+    jwt: Annotated[
+        bool, typer.Option("--jwt", help="sign in as ADMIN_USERNAME with ADMIN_PASSWORD")
+    ] = False,
+    application: ApplicationOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask a live tenant whether it works: its health, its build, and with --jwt a real sign-in."""
+    api = current.api()
+    tenant = _tenant(env, org, application)
+    listed = api.call("GET", f"/sources?application={tenant['application']}")["sources"]
+    manifest = next(item["manifest"] for item in listed if item["sha256"] == tenant["source"])
+    username = os.environ.get("ADMIN_USERNAME") or (tenant.get("admin") or {}).get("username")
+    if jwt and not username:
+        raise Refused("whom to sign in as? set ADMIN_USERNAME and ADMIN_PASSWORD")
+    results = check_tenant(tenant, manifest, username if jwt else None)
+    if current.as_json:
+        print_json(results)
+    else:
+        for item in results:
+            out.print(f"{coloured(item['status'])} {item['name']}: {item['detail']}")
+    if any(item["status"] == "FAILED" for item in results):
+        raise typer.Exit(1)
+
+
+def _tenant(env: Env, org: str, application: str | None) -> dict[str, Any]:
+    """The tenant's current state. Raises Refused when it was never deployed with success."""
+    path = f"{tenant_path(env, org)}{query(application)}"
+    return current.api().call("GET", path)

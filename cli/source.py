@@ -1,0 +1,102 @@
+"""A source: a tree as a zip that is always the same bytes, and its push."""
+
+import hashlib
+import io
+import subprocess
+import tomllib
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import urllib3
+
+from cli.connection import Api
+from cli.failure import Failed, Refused
+from control_plane import manifest
+from control_plane.errors import InvalidRequest
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
+
+
+@dataclass(frozen=True)
+class Source:
+    """A packed tree: its bytes and the SHA-256 that names it; the files that were left out."""
+
+    content: bytes
+    sha256: str
+    application: str
+    untracked: list[str]
+
+
+def pack(directory: Path) -> Source:
+    """The tree's tracked files as a source. Raises Refused when it is no application.
+
+    Sorted names, fixed times and modes: the same files are the same bytes, anywhere. Outside a git
+    work tree every file counts but those below hidden directories.
+    """
+    described = directory / manifest.FILE_NAME
+    if not described.is_file():
+        raise Refused(f"{directory} has no {manifest.FILE_NAME}: it is not an application's source")
+    try:
+        application = manifest.parse(described.read_text()).name
+    except (InvalidRequest, tomllib.TOMLDecodeError) as error:
+        details = error.details if isinstance(error, InvalidRequest) else []
+        raise Refused(f"{described}: {error}", "InvalidRequest", details) from error
+    names, untracked = tracked_files(directory)
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in names:
+            info = zipfile.ZipInfo(name, _EPOCH)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            executable = (directory / name).stat().st_mode & 0o100
+            info.external_attr = (0o100755 if executable else 0o100644) << 16
+            archive.writestr(info, (directory / name).read_bytes())
+    data = content.getvalue()
+    return Source(data, hashlib.sha256(data).hexdigest(), application, untracked)
+
+
+def tracked_files(directory: Path) -> tuple[list[str], list[str]]:
+    """The files of a source, sorted, and those that git neither tracks nor ignores."""
+    tracked = _git(directory, "--cached")
+    if not tracked:  # no work tree, or nothing of this directory is in it
+        found = [path.relative_to(directory) for path in directory.rglob("*") if path.is_file()]
+        return sorted(
+            path.as_posix()
+            for path in found
+            if not any(part.startswith(".") or part == "__pycache__" for part in path.parts)
+        ), []
+    present = [name for name in tracked if (directory / name).is_file()]
+    return sorted(present), _git(directory, "--others", "--exclude-standard") or []
+
+
+def _git(directory: Path, *options: str) -> list[str]:
+    try:
+        answer = subprocess.run(
+            ["git", "ls-files", "-z", *options], cwd=directory, capture_output=True, check=False
+        )
+    except FileNotFoundError:
+        return []
+    return [name for name in answer.stdout.decode().split("\0") if name]
+
+
+def push(api: Api, source: Source, environments: list[str]) -> dict[str, Any]:
+    """Upload a source where it is not there already, and make it the environments' current one."""
+    body = {
+        "application": source.application,
+        "environments": environments,
+        "size": len(source.content),
+    }
+    answer = api.call("PUT", f"/sources/{source.sha256}", body)
+    if answer["state"] == "UPLOAD":
+        upload = answer["upload"]
+        try:
+            reply = urllib3.request(
+                "PUT", upload["url"], body=source.content, headers=upload["headers"], timeout=120.0
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise Failed(f"the upload failed: {error}") from error
+        if reply.status != 200:
+            raise Failed(f"the upload was refused with {reply.status}: {reply.data[:300]!r}")
+        answer = api.call("PUT", f"/sources/{source.sha256}", body)
+    return answer

@@ -1,0 +1,46 @@
+"""`syndi source`: push what is to be deployed."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import source
+from cli.connection import ROOT
+from cli.context import JsonOption, command, current
+from cli.output import err, out, print_json
+from control_plane.models import Env
+
+app = typer.Typer(no_args_is_help=True, help="The sources of applications.")
+
+
+@app.callback()
+def group() -> None:
+    """The sources of applications."""
+
+
+@app.command("push")
+@command
+def push(
+    path: Annotated[
+        Path, typer.Argument(help="a directory with an application.toml", show_default="backend")
+    ] = ROOT / "backend",
+    env: Annotated[
+        list[Env] | None, typer.Option(help="environments that shall deploy it; default: all")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Pack a directory's tracked files, upload them, and make them the environments' source."""
+    packed = source.pack(path)
+    if packed.untracked:
+        names = ", ".join(packed.untracked[:5])
+        err.print(f"note: git does not track {names}: left out of the source", style="yellow")
+    environments = [str(item) for item in (env or list(Env))]
+    answer = source.push(current.api(), packed, environments)
+    if current.as_json:
+        print_json({"sha256": packed.sha256, **answer})
+    else:
+        out.print(
+            f"{packed.application} {packed.sha256} ({len(packed.content)} bytes) "
+            f"for {', '.join(environments)}"
+        )

@@ -1,0 +1,1 @@
+"""What a deployment is, and its front doors. Imported by the workers, never the other way round."""

@@ -1,0 +1,59 @@
+"""Whether a request can be carried out, decided before anything starts.
+
+The API asks here so that a wrong request is a 400; PrepareDeployment asks again, because an execution
+may be started by hand or by a schedule.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from control_plane.errors import InvalidRequest
+from control_plane.events import ExecutionInput, Target, invalid
+from control_plane.manifest import Manifest
+from control_plane.models import Env, Options, Tenant
+from control_plane.naming import check_length
+from control_plane.sources import Sources
+
+
+def parse_input(raw: Mapping[str, Any]) -> ExecutionInput:
+    """An execution's input. Raises InvalidRequest that names every wrong field."""
+    try:
+        return ExecutionInput.model_validate(raw)
+    except ValidationError as error:
+        raise invalid(error, "execution input") from error
+
+
+def tenant_of(env: Env, org: str, target: Target, default_application: str) -> Tenant:
+    """The tenant that a request means."""
+    return Tenant(application=target.application or default_application, env=env, org=org)
+
+
+def admit(tenant: Tenant, target: Target, sources: Sources, account: str) -> tuple[str, Manifest]:
+    """The source that will be deployed, and its manifest.
+
+    Raises InvalidRequest naming the field when the source is unknown, a name would not fit, or the
+    application cannot do what is asked.
+    """
+    sha256, manifest = sources.resolve(tenant.application, tenant.env, target.source)
+    check_length(tenant, manifest, account)
+    check_options(target, manifest)
+    return sha256, manifest
+
+
+def check_options(options: Options, manifest: Manifest) -> None:
+    """Raise InvalidRequest for an option that the application does not have."""
+    for option in ("enable_auth", "create_buckets"):
+        if getattr(options, option) is not None and option not in manifest.stack.parameters:
+            raise InvalidRequest.of(option, f"{manifest.name} has no such parameter: leave it out")
+    if options.admin_username is None:
+        return
+    if manifest.admin is None:
+        raise InvalidRequest.of(
+            "admin_username", f"{manifest.name} has no administrators: leave it out"
+        )
+    if options.enable_auth is False:
+        raise InvalidRequest.of(
+            "admin_username", "needs authentication: leave enable_auth out, or set it to true"
+        )

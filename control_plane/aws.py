@@ -1,0 +1,158 @@
+"""The one door to AWS: cached, typed clients, and how this process reaches an endpoint.
+
+Clients retry throttling and passing faults themselves (botocore's `adaptive` mode); a call that
+still fails for such a reason is a `ServiceBusy`, which the state machine retries as a whole step.
+"""
+
+import os
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+)
+from botocore.exceptions import (
+    ConnectionError as AwsConnectionError,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_codebuild import CodeBuildClient
+    from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_scheduler import EventBridgeSchedulerClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_stepfunctions import SFNClient
+
+# `adaptive` also slows down before it is throttled: DescribeStacks allows a few calls a second per
+# account. Path-style addressing because CloudFormation's TemplateURL is path-style everywhere.
+_CONFIG = Config(
+    retries={"mode": "adaptive", "max_attempts": 6},
+    connect_timeout=5,
+    read_timeout=30,
+    s3={"addressing_style": "path"},
+)
+
+_BUSY = frozenset(
+    {
+        "InternalError",
+        "InternalFailure",
+        "InternalServerError",
+        "InternalServerErrorException",
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "TooManyRequestsException",
+        "TransactionInProgressException",
+    }
+)
+
+
+@cache
+def _client(service: str) -> Any:
+    return boto3.client(service, config=_CONFIG)  # type: ignore[call-overload]
+
+
+def cloudformation() -> "CloudFormationClient":
+    """Stacks and change sets."""
+    client: CloudFormationClient = _client("cloudformation")
+    return client
+
+
+def codebuild() -> "CodeBuildClient":
+    """Builds."""
+    client: CodeBuildClient = _client("codebuild")
+    return client
+
+
+def cognito() -> "CognitoIdentityProviderClient":
+    """User pools."""
+    client: CognitoIdentityProviderClient = _client("cognito-idp")
+    return client
+
+
+def dynamodb() -> "DynamoDBClient":
+    """The table."""
+    client: DynamoDBClient = _client("dynamodb")
+    return client
+
+
+def logs() -> "CloudWatchLogsClient":
+    """Build logs."""
+    client: CloudWatchLogsClient = _client("logs")
+    return client
+
+
+def s3() -> "S3Client":
+    """Sources, artifacts, configuration."""
+    client: S3Client = _client("s3")
+    return client
+
+
+def scheduler() -> "EventBridgeSchedulerClient":
+    """Schedules."""
+    client: EventBridgeSchedulerClient = _client("scheduler")
+    return client
+
+
+def secretsmanager() -> "SecretsManagerClient":
+    """Administrators' passwords."""
+    client: SecretsManagerClient = _client("secretsmanager")
+    return client
+
+
+def stepfunctions() -> "SFNClient":
+    """Executions."""
+    client: SFNClient = _client("stepfunctions")
+    return client
+
+
+def forget_clients() -> None:
+    """Make the next use of a client a new one: for tests that change the environment."""
+    _client.cache_clear()
+
+
+def error_code(error: ClientError) -> str:
+    """The code of an AWS error, such as `ThrottlingException`."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether AWS said "not now" rather than "no": such a call says nothing about its object."""
+    if isinstance(error, ClientError):
+        return error_code(error) in _BUSY
+    return isinstance(error, BotoCoreError) and isinstance(
+        error, AwsConnectionError | HTTPClientError
+    )
+
+
+_EXECUTE_API = re.compile(
+    r"^https://(?P<api>[a-z0-9]+)\.execute-api\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?/(?P<rest>.*)$"
+)
+
+
+def reachable(url: str) -> str:
+    """The URL by which this process reaches an API Gateway endpoint.
+
+    On AWS that is the endpoint itself. With `AWS_ENDPOINT_URL` set (the SDK's own variable: an
+    emulated AWS) the endpoint's host does not resolve, and the same API answers below that URL.
+    """
+    emulator = os.environ.get("AWS_ENDPOINT_URL")
+    match = _EXECUTE_API.match(url)
+    if not emulator or not match:
+        return url
+    return f"{emulator.rstrip('/')}/_aws/execute-api/{match['api']}/{match['rest']}"

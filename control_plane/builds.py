@@ -1,0 +1,145 @@
+"""Builds by fingerprint, in the table: claims make concurrent builds of the same thing one."""
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from control_plane import aws, items
+from control_plane.models import JsonObject, utc_now
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+CLAIM_SECONDS = 120
+"""How long a claim counts without a CodeBuild id: its step times out after half of that."""
+
+
+class BuildStatus(StrEnum):
+    """Where a build is."""
+
+    CLAIMED = "CLAIMED"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+
+def fingerprint(
+    source: str, overrides: str, runtime: str, architecture: str, buildspec: str
+) -> str:
+    """What makes two builds the same: all that goes into one, and no tenant's name.
+
+    `overrides` is the text of the tenant's own lock of dependencies, or empty.
+    """
+    digest = hashlib.sha256()
+    for part in (source, overrides, runtime, architecture, buildspec):
+        digest.update(hashlib.sha256(part.encode()).digest())
+    return digest.hexdigest()
+
+
+class Builds:
+    """The table's builds."""
+
+    def __init__(
+        self,
+        table: str,
+        client: "DynamoDBClient | None" = None,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._table = table
+        self._client = client or aws.dynamodb()
+        self._clock = clock
+
+    def get(self, fingerprint: str) -> JsonObject | None:
+        """The build: status, stack_name (whose prefix holds it), build_id, reason; or None."""
+        answer = self._client.get_item(
+            TableName=self._table, Key=self._key(fingerprint), ConsistentRead=True
+        )
+        return items.from_item(answer["Item"]) if "Item" in answer else None
+
+    def claim(self, fingerprint: str, stack_name: str, claimed_by: str) -> bool:
+        """Claim the right to build; False when another execution builds this already.
+
+        `claimed_by`: the execution's ARN, which may claim again what it has claimed.
+        """
+        now = self._clock()
+        values = {
+            "status": BuildStatus.CLAIMED,
+            "stack_name": stack_name,
+            "claimed_by": claimed_by,
+            "claimed_at": now.isoformat(),
+        }
+        stale = (now - timedelta(seconds=CLAIM_SECONDS)).isoformat()
+        return self._write(
+            fingerprint,
+            values,
+            # Condition: nobody built this, or it failed, or its artifacts were lost, or the claim
+            # is my own, or it is so old that whoever made it died before the build started.
+            "attribute_not_exists(SK) OR #status IN (:failed, :succeeded) OR (#status = :claimed "
+            "AND (claimed_by = :me OR claimed_at < :stale))",
+            {
+                ":failed": BuildStatus.FAILED,
+                ":succeeded": BuildStatus.SUCCEEDED,
+                ":claimed": BuildStatus.CLAIMED,
+                ":me": claimed_by,
+                ":stale": stale,
+            },
+        )
+
+    def started(self, fingerprint: str, stack_name: str, claimed_by: str, build_id: str) -> None:
+        """Remember the CodeBuild id of a claimed build."""
+        values = {
+            "status": BuildStatus.RUNNING,
+            "stack_name": stack_name,
+            "claimed_by": claimed_by,
+            "build_id": build_id,
+        }
+        # Condition: the claim is still mine. Otherwise another started it too: CodeBuild's
+        # idempotency token made both the same build, or the other's is as good.
+        self._write(
+            fingerprint,
+            values,
+            "claimed_by = :me AND #status = :claimed",
+            {":me": claimed_by, ":claimed": BuildStatus.CLAIMED},
+        )
+
+    def finished(
+        self, fingerprint: str, build: JsonObject, status: BuildStatus, reason: str = ""
+    ) -> None:
+        """Record how a build ended; an end that was recorded before stays."""
+        values = {
+            "status": status,
+            "stack_name": build["stack_name"],
+            "build_id": build["build_id"],
+            "reason": reason,
+        }
+        # Condition: it is this build, and nobody recorded its end.
+        self._write(
+            fingerprint,
+            values,
+            "build_id = :id AND #status = :running",
+            {":id": build["build_id"], ":running": BuildStatus.RUNNING},
+        )
+
+    def _write(
+        self, fingerprint: str, values: JsonObject, condition: str, facts: JsonObject
+    ) -> bool:
+        try:
+            self._client.put_item(
+                TableName=self._table,
+                Item=self._key(fingerprint) | items.to_item(values),
+                ConditionExpression=condition,
+                ExpressionAttributeValues=items.to_item(facts),
+                **({"ExpressionAttributeNames": {"#status": "status"}} if "#" in condition else {}),
+            )
+        except ClientError as error:
+            if aws.error_code(error) != "ConditionalCheckFailedException":
+                raise
+            return False
+        return True
+
+    def _key(self, fingerprint: str) -> JsonObject:
+        return items.key(f"BUILD#{fingerprint}", "BUILD")

@@ -1,0 +1,97 @@
+"""A tenant's configuration: layers, later over earlier.
+
+base < environment < organization (files of the source) < stack outputs. Objects merge, arrays and
+scalars replace, `null` deletes a key.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+
+from control_plane.errors import ConfigInvalid
+from control_plane.manifest import ConfigTable
+from control_plane.models import JsonObject, Tenant
+
+
+def merge(base: JsonObject, override: JsonObject) -> JsonObject:
+    """`base` with `override` over it; neither is changed.
+
+    A `null` deletes its key, also inside an object that `base` does not have, so that no `null`
+    ever reaches the application.
+    """
+    merged = dict(base)
+    for key, value in override.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, dict):
+            below = merged.get(key)
+            merged[key] = merge(below if isinstance(below, dict) else {}, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def layer_names(table: ConfigTable, tenant: Tenant) -> list[str]:
+    """The files of the source that make a tenant's configuration, weakest first."""
+    return [
+        f"{table.directory}/{name}.json"
+        for name in ("base", tenant.env, f"{tenant.env}-{tenant.org}")
+    ]
+
+
+def from_outputs(table: ConfigTable, outputs: Mapping[str, str]) -> JsonObject:
+    """The strongest layer: what the stack says of itself, at the manifest's dotted paths.
+
+    An output that the stack does not have (authentication is off) deletes its key: a value from an
+    earlier deployment would name something that is gone.
+    """
+    layer: JsonObject = {}
+    for path, output in table.outputs.items():
+        *parents, last = path.split(".")
+        place = layer
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[last] = outputs.get(output)
+    return layer
+
+
+def parse_layer(name: str, text: str) -> JsonObject:
+    """One file of the source. Raises ConfigInvalid that names the file and the line."""
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigInvalid(
+            f"{name} is not JSON (line {error.lineno}, column {error.colno}): {error.msg}"
+        ) from error
+    if not isinstance(value, dict):
+        raise ConfigInvalid(f"{name} must hold a JSON object, not {type(value).__name__}")
+    return value
+
+
+def effective(
+    table: ConfigTable,
+    tenant: Tenant,
+    read: Callable[[str], str | None],
+    outputs: Mapping[str, str],
+) -> JsonObject:
+    """The whole configuration of a tenant.
+
+    `read` gives a file of the source, or None where the source has no such file. Raises
+    ConfigInvalid when the first layer is missing or any layer is not a JSON object.
+    """
+    names = layer_names(table, tenant)
+    texts = {name: read(name) for name in names}
+    if texts[names[0]] is None:
+        raise ConfigInvalid(f"{names[0]} is missing from the source")
+    layers: Iterable[JsonObject] = (
+        *(parse_layer(name, text) for name, text in texts.items() if text is not None),
+        from_outputs(table, outputs),
+    )
+    merged: JsonObject = {}
+    for layer in layers:
+        merged = merge(merged, layer)
+    return merged
+
+
+def rendered(config: JsonObject) -> bytes:
+    """The bytes that are uploaded: the same configuration is always the same bytes."""
+    return (json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()

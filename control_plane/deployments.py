@@ -1,0 +1,95 @@
+"""Starting a deployment from a request: admit, record, keep the password, start the execution."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from botocore.exceptions import ClientError
+
+from control_plane import aws, naming
+from control_plane.admission import admit, tenant_of
+from control_plane.errors import InvalidRequest
+from control_plane.events import DeploymentRequest, Trigger
+from control_plane.history import History
+from control_plane.models import DeploymentStatus, Env, JsonObject, Tenant, utc_now
+from control_plane.secrets import keep_admin_password
+from control_plane.settings import ApiSettings
+from control_plane.sources import Sources
+
+
+@dataclass(frozen=True)
+class Front:
+    """What a front door works with."""
+
+    settings: ApiSettings
+    history: History
+    sources: Sources
+
+
+def start(
+    front: Front, env: Env, org: str, request: DeploymentRequest, idempotency_key: str | None
+) -> JsonObject:
+    """Start a deployment, or answer the one that this idempotency key already started.
+
+    Gives the record. Raises InvalidRequest or IdempotencyConflict, with nothing started.
+    """
+    tenant = tenant_of(env, org, request, front.settings.default_application)
+    if request.admin_password and not request.admin_username:
+        raise InvalidRequest.of("admin_password", "needs admin_username: whose password is it?")
+    source, _ = admit(tenant, request, front.sources, front.settings.account_id)
+    asked = request.model_dump(mode="json", exclude={"admin_password"}, exclude_none=True)
+    deployment_id = naming.new_deployment_id(utc_now())
+    arn = naming.execution_arn(
+        front.settings.state_machine_arn, naming.execution_name(tenant, deployment_id)
+    )
+    record = front.history.open(
+        tenant,
+        deployment_id,
+        arn,
+        {"request": asked, "source": source, "trigger": Trigger.API},
+        (idempotency_key, _digest(asked)) if idempotency_key else None,
+    )
+    if not DeploymentStatus(record["status"]).is_final:
+        _ensure_started(front, tenant, record, request)
+    return record
+
+
+def _ensure_started(
+    front: Front, tenant: Tenant, record: JsonObject, request: DeploymentRequest
+) -> None:
+    """Start the record's execution unless it runs already; a start that fails ends the record."""
+    try:
+        execution_input = {
+            **record["request"],
+            "application": tenant.application,
+            "env": tenant.env,
+            "org": tenant.org,
+            "source": record["source"],
+            "trigger": Trigger.API,
+        }
+        if request.admin_password:
+            password = request.admin_password.get_secret_value()
+            execution_input["admin_secret_arn"] = keep_admin_password(
+                tenant, str(request.admin_username), password
+            )
+        aws.stepfunctions().start_execution(
+            stateMachineArn=front.settings.state_machine_arn,
+            name=naming.execution_name(tenant, record["id"]),
+            input=json.dumps(execution_input),
+        )
+    except ClientError as error:
+        if aws.error_code(error) == "ExecutionAlreadyExists":
+            return  # the same name is the same deployment: it was started before
+        front.history.fail(
+            tenant,
+            record["id"],
+            record["execution_arn"],
+            DeploymentStatus.FAILED,
+            {"reason": f"the execution could not be started: {error}"},
+        )
+        raise
+
+
+def _digest(asked: JsonObject) -> str:
+    """What a request asks for, as a digest: without the password, whose hash could be guessed."""
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,404 @@
+"""The deployments of each tenant, in the table: what was asked for, what happened, how it ended.
+
+Verbs of the domain; every write is conditional, and its condition is said in words above it. Only a
+failed condition becomes an answer: any other error of DynamoDB stays an error, so that a throttle is
+never taken for an absence.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from control_plane import aws, items
+from control_plane.errors import IdempotencyConflict
+from control_plane.models import (
+    STEPS,
+    DeploymentStatus,
+    JsonObject,
+    OnBusy,
+    StepStatus,
+    Tenant,
+    utc_now,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_OPEN = {":queued": {"S": DeploymentStatus.QUEUED}, ":running": {"S": DeploymentStatus.RUNNING}}
+
+IDEMPOTENCY_SECONDS = 24 * 3600
+"""How long an idempotency key is remembered."""
+
+
+class History:
+    """The table's deployments. `client` and `clock` can be replaced in tests."""
+
+    def __init__(
+        self,
+        table: str,
+        client: "DynamoDBClient | None" = None,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._table = table
+        self._client = client or aws.dynamodb()
+        self._clock = clock
+
+    # Opening -----------------------------------------------------------------------------------
+
+    def open(
+        self,
+        tenant: Tenant,
+        deployment_id: str,
+        execution_arn: str,
+        facts: JsonObject,
+        idempotency: tuple[str, str] | None = None,
+    ) -> JsonObject:
+        """Write a new record, QUEUED, and answer it; an existing record is answered as it is.
+
+        `facts` are stored with it (request, source, trigger). `idempotency` is (key, hash of the
+        request): the record of an earlier request with that key is answered instead; raises
+        IdempotencyConflict when that was another request.
+        """
+        record = {
+            "id": deployment_id,
+            "application": tenant.application,
+            "env": tenant.env,
+            "org": tenant.org,
+            "stack_name": tenant.stack_name,
+            "execution_arn": execution_arn,
+            "status": DeploymentStatus.QUEUED,
+            "created_at": self._now(),
+            "steps": {name: {"status": StepStatus.PENDING, "attempts": 0} for name in STEPS},
+            **facts,
+        }
+        pk = items.tenant_key(tenant)
+        # Condition: there is no such item yet.
+        absent = {"TableName": self._table, "ConditionExpression": "attribute_not_exists(SK)"}
+        writes: list[Any] = [
+            {"Put": absent | {"Item": self._record_item(tenant, deployment_id, record)}}
+        ]
+        if idempotency:
+            expires = int(self._clock().timestamp()) + IDEMPOTENCY_SECONDS
+            remembered = {"id": deployment_id, "request": idempotency[1], "expires_at": expires}
+            item = items.key(pk, items.idempotency_key(idempotency[0])) | items.to_item(remembered)
+            writes.append({"Put": absent | {"Item": item}})
+        try:
+            self._client.transact_write_items(TransactItems=writes)
+        except ClientError as error:
+            if not _condition_failed(error):
+                raise
+            if idempotency:
+                deployment_id = self._earlier(pk, *idempotency) or deployment_id
+            existing = self.get(tenant, deployment_id)
+            if existing is None:
+                raise
+            return existing
+        return record
+
+    def _earlier(self, pk: str, key: str, request: str) -> str | None:
+        remembered = self._read(pk, items.idempotency_key(key))
+        if remembered is None:
+            return None
+        if remembered["request"] != request:
+            raise IdempotencyConflict(
+                "this Idempotency-Key was used for another request: use a new key"
+            )
+        return str(remembered["id"])
+
+    # Steps -------------------------------------------------------------------------------------
+
+    def begin_step(self, tenant: Tenant, deployment_id: str, step: str) -> None:
+        """Mark a step RUNNING. Its start is the first attempt's."""
+        self._step(
+            tenant,
+            deployment_id,
+            step,
+            "SET steps.#step.#status = :status, steps.#step.attempts = steps.#step.attempts + :one,"
+            " steps.#step.started_at = if_not_exists(steps.#step.started_at, :now),"
+            " #record_status = :running",
+            {":status": StepStatus.RUNNING, ":one": 1, ":running": _status_while(step)},
+        )
+
+    def end_step(
+        self, tenant: Tenant, deployment_id: str, step: str, status: StepStatus, note: str | None
+    ) -> None:
+        """Mark a step SUCCEEDED or FAILED; `note` says in a line what it found or did."""
+        self._step(
+            tenant,
+            deployment_id,
+            step,
+            "SET steps.#step.#status = :status, steps.#step.finished_at = :now,"
+            " steps.#step.note = :note",
+            {":status": status, ":note": note or ""},
+        )
+
+    def _step(
+        self, tenant: Tenant, deployment_id: str, step: str, change: str, values: JsonObject
+    ) -> None:
+        names = {"#step": step, "#status": "status"}
+        if "#record_status" in change:
+            names["#record_status"] = "status"
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key=items.key(items.tenant_key(tenant), items.DEPLOYMENT + deployment_id),
+                UpdateExpression=change,
+                # Condition: the record exists and has not ended (a step that outlives its
+                # execution, stopped by hand, must not bring the record back to life).
+                ConditionExpression="#status IN (:queued_open, :running_open)",
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues=items.to_item({**values, ":now": self._now()})
+                | {f"{name}_open": value for name, value in _OPEN.items()},
+            )
+        except ClientError as error:
+            if not _condition_failed(error):
+                raise
+
+    def add_facts(self, tenant: Tenant, deployment_id: str, facts: JsonObject) -> None:
+        """Add what was found to a record that has not ended."""
+        update = items.assignments(facts)
+        update["ExpressionAttributeNames"]["#status"] = "status"
+        update["ExpressionAttributeValues"] |= _OPEN
+        self._client.update_item(
+            TableName=self._table,
+            Key=items.key(items.tenant_key(tenant), items.DEPLOYMENT + deployment_id),
+            # Condition: the record exists and has not ended.
+            ConditionExpression="#status IN (:queued, :running)",
+            **update,
+        )
+
+    # Ending ------------------------------------------------------------------------------------
+
+    def succeed(
+        self, tenant: Tenant, deployment_id: str, execution_arn: str, receipt: JsonObject
+    ) -> JsonObject:
+        """Record success, the tenant's current state and the lock's release, all or nothing.
+
+        `receipt` is the proof: build, change set, stack, config, tests. Harmless when repeated.
+        """
+        now = self._now()
+        current = {
+            **receipt,
+            **_identity(tenant),
+            "last_good": deployment_id,
+            "last_deployment": deployment_id,
+            "last_status": DeploymentStatus.SUCCEEDED,
+            "deployed_at": now,
+        }
+        record = {**receipt, "status": DeploymentStatus.SUCCEEDED, "finished_at": now}
+        writes = [
+            self._end(tenant, deployment_id, record),
+            self._set_current(tenant, current),
+            # Condition: the lock is this execution's.
+            self._release(tenant, execution_arn),
+        ]
+        return self._finish(tenant, deployment_id, writes)
+
+    def fail(
+        self,
+        tenant: Tenant,
+        deployment_id: str,
+        execution_arn: str,
+        status: DeploymentStatus,
+        facts: JsonObject,
+    ) -> JsonObject:
+        """Record an end without success and release the lock if it is this execution's.
+
+        The last good state stays untouched in CURRENT. A deployment whose request was refused
+        before it had a record gets one. Harmless when repeated: the first end stays.
+        """
+        end = {**_identity(tenant), "id": deployment_id, "execution_arn": execution_arn}
+        end |= {**facts, "status": status, "finished_at": self._now()}
+        last = {
+            **_identity(tenant),
+            "last_deployment": deployment_id,
+            "last_status": status,
+            "last_reason": facts.get("reason"),
+        }
+        writes = [self._end(tenant, deployment_id, end), self._set_current(tenant, last)]
+        lock = self.lock(tenant)
+        if lock and lock["execution_arn"] == execution_arn:
+            writes.append(self._release(tenant, execution_arn))
+        return self._finish(tenant, deployment_id, writes)
+
+    def _finish(self, tenant: Tenant, deployment_id: str, writes: list[Any]) -> JsonObject:
+        try:
+            self._client.transact_write_items(TransactItems=writes)
+        except ClientError as error:
+            if not _condition_failed(error):
+                raise
+            record = self.get(tenant, deployment_id)
+            if record is None or not DeploymentStatus(record["status"]).is_final:
+                raise
+            return record
+        return self.get(tenant, deployment_id) or {}
+
+    def _end(self, tenant: Tenant, deployment_id: str, values: JsonObject) -> Any:
+        listed = {"listing": "DEPLOYMENT", "listed_at": deployment_id}
+        update = items.assignments({**values, **listed})
+        update["ExpressionAttributeValues"] |= _OPEN
+        return {
+            "Update": {
+                "TableName": self._table,
+                "Key": items.key(items.tenant_key(tenant), items.DEPLOYMENT + deployment_id),
+                # Condition: the record has not ended yet, or there is none.
+                "ConditionExpression": "attribute_not_exists(SK) OR #status IN (:queued, :running)",
+                **update,
+            }
+        }
+
+    def _set_current(self, tenant: Tenant, values: JsonObject) -> Any:
+        listed = {"listing": "TENANT", "listed_at": tenant.stack_name}
+        return {
+            "Update": {
+                "TableName": self._table,
+                "Key": items.key(items.tenant_key(tenant), items.CURRENT),
+                **items.assignments({**values, **listed}),
+            }
+        }
+
+    # The lock ----------------------------------------------------------------------------------
+
+    def lock(self, tenant: Tenant) -> JsonObject | None:
+        """Who holds the tenant: `execution_arn` and `deployment_id`, or None."""
+        return self._read(items.tenant_key(tenant), items.LOCK)
+
+    def acquire_lock(
+        self, tenant: Tenant, deployment_id: str, execution_arn: str, instead_of: str
+    ) -> bool:
+        """Take the tenant's lock; False when another execution has it.
+
+        `instead_of` is the execution whose lock may be taken: this one itself, or one of which
+        the caller knows that it runs no more.
+        """
+        values = {"execution_arn": execution_arn, "deployment_id": deployment_id}
+        try:
+            self._client.put_item(
+                TableName=self._table,
+                Item=items.key(items.tenant_key(tenant), items.LOCK)
+                | items.to_item({**values, "acquired_at": self._now()}),
+                # Condition: nobody holds the lock, or exactly the execution that may lose it.
+                ConditionExpression="attribute_not_exists(SK) OR execution_arn = :instead_of",
+                ExpressionAttributeValues={":instead_of": {"S": instead_of}},
+            )
+        except ClientError as error:
+            if not _condition_failed(error):
+                raise
+            return False
+        return True
+
+    def _release(self, tenant: Tenant, execution_arn: str) -> Any:
+        return {
+            "Delete": {
+                "TableName": self._table,
+                "Key": items.key(items.tenant_key(tenant), items.LOCK),
+                "ConditionExpression": "execution_arn = :me",
+                "ExpressionAttributeValues": {":me": {"S": execution_arn}},
+            }
+        }
+
+    # Reading -----------------------------------------------------------------------------------
+
+    def get(self, tenant: Tenant, deployment_id: str) -> JsonObject | None:
+        """One deployment's record, or None."""
+        return self._read(items.tenant_key(tenant), items.DEPLOYMENT + deployment_id)
+
+    def current(self, tenant: Tenant) -> JsonObject | None:
+        """The tenant's last good state and last deployment, or None when it never had one."""
+        return self._read(items.tenant_key(tenant), items.CURRENT)
+
+    def deployments(self, tenant: Tenant, limit: int) -> list[JsonObject]:
+        """The tenant's newest `limit` deployments, newest first."""
+        answer = self._client.query(
+            TableName=self._table,
+            KeyConditionExpression="PK = :pk AND begins_with(SK, :sk)",
+            ExpressionAttributeValues={
+                ":pk": {"S": items.tenant_key(tenant)},
+                ":sk": {"S": items.DEPLOYMENT},
+            },
+            ScanIndexForward=False,
+            Limit=limit,
+            ConsistentRead=True,
+        )
+        return [items.from_item(item) for item in answer["Items"]]
+
+    def find(self, deployment_id: str) -> JsonObject | None:
+        """One deployment by its id alone, or None."""
+        answer = self._client.query(
+            TableName=self._table,
+            IndexName=items.LISTING_INDEX,
+            KeyConditionExpression="listing = :listing AND listed_at = :id",
+            ExpressionAttributeValues={
+                ":listing": {"S": "DEPLOYMENT"},
+                ":id": {"S": deployment_id},
+            },
+        )
+        if not answer["Items"]:
+            return None
+        # The index holds a part of each record; the record itself is read from the table.
+        part = items.from_item(answer["Items"][0])
+        tenant = Tenant(application=part["application"], env=part["env"], org=part["org"])
+        return self.get(tenant, deployment_id)
+
+    def superseded_by(self, tenant: Tenant, deployment_id: str) -> str | None:
+        """A newer deployment of the tenant that asked to take the waiting ones' place, or None."""
+        for record in self.deployments(tenant, limit=50):
+            if record["id"] <= deployment_id:
+                break
+            asked = record.get("request", {}).get("on_busy")
+            if asked == OnBusy.SUPERSEDE and not DeploymentStatus(record["status"]).is_final:
+                return str(record["id"])
+        return None
+
+    def tenants(self) -> Iterator[JsonObject]:
+        """Every tenant that ever had a deployment end, by stack name."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            IndexName=items.LISTING_INDEX,
+            KeyConditionExpression="listing = :listing",
+            ExpressionAttributeValues={":listing": {"S": "TENANT"}},
+        )
+        for page in pages:
+            for item in page["Items"]:
+                yield items.from_item(item)
+
+    def _read(self, pk: str, sk: str) -> JsonObject | None:
+        answer = self._client.get_item(
+            TableName=self._table, Key=items.key(pk, sk), ConsistentRead=True
+        )
+        return items.from_item(answer["Item"]) if "Item" in answer else None
+
+    def _record_item(self, tenant: Tenant, deployment_id: str, record: JsonObject) -> Any:
+        listed = {"listing": "DEPLOYMENT", "listed_at": deployment_id}
+        key = items.key(items.tenant_key(tenant), items.DEPLOYMENT + deployment_id)
+        return key | items.to_item({**record, **listed})
+
+    def _now(self) -> str:
+        return self._clock().isoformat(timespec="milliseconds")
+
+
+def _identity(tenant: Tenant) -> JsonObject:
+    return {
+        "application": tenant.application,
+        "env": tenant.env,
+        "org": tenant.org,
+        "stack_name": tenant.stack_name,
+    }
+
+
+def _status_while(step: str) -> DeploymentStatus:
+    """A deployment that prepares or waits for its tenant is QUEUED; afterwards it is RUNNING."""
+    waits = step in ("PrepareDeployment", "AcquireLock")
+    return DeploymentStatus.QUEUED if waits else DeploymentStatus.RUNNING
+
+
+def _condition_failed(error: ClientError) -> bool:
+    code = aws.error_code(error)
+    if code == "ConditionalCheckFailedException":
+        return True
+    reasons = error.response.get("CancellationReasons", [])
+    return code == "TransactionCanceledException" and any(
+        reason.get("Code") == "ConditionalCheckFailed" for reason in reasons
+    )

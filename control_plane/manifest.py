@@ -1,0 +1,139 @@
+"""The manifest of an application: `application.toml` in the root of its source.
+
+Everything that the control plane must know of an application stands here; docs/application.md is
+its reference. Parsed strictly: an unknown key is an error, because a misspelt one would silently
+change what is deployed.
+"""
+
+import tomllib
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from control_plane.errors import InvalidRequest
+
+FILE_NAME = "application.toml"
+
+
+def _inside(path: str) -> str:
+    """A path that stays inside the source: a build must not read or write anywhere else."""
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or ".." in parts:
+        raise ValueError("must be a relative path inside the source")
+    return path
+
+
+SourcePath = Annotated[str, AfterValidator(_inside)]
+HttpPath = Annotated[str, StringConstraints(pattern=r"^/\S*$")]
+Command = Annotated[str, StringConstraints(pattern=r"^[^\n]+$", max_length=1000)]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=30)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BuildTable(_Table):
+    """How the source becomes a build."""
+
+    template: SourcePath = "template.yaml"
+    commands: tuple[Command, ...] = ()
+    stamp: SourcePath
+    dependencies: SourcePath | None = None
+    dependency_overrides: SourcePath | None = None
+
+
+class StackTable(_Table):
+    """What the application's stack is made of."""
+
+    function: str
+    layer: str | None = None
+    buckets: tuple[str, ...] = ()
+    stateful_types: tuple[str, ...] = ()
+    parameters: dict[Literal["enable_auth", "create_buckets"], str] = Field(default_factory=dict)
+    first_deployment: dict[str, str] = Field(default_factory=dict)
+
+
+class ConfigTable(_Table):
+    """Where the tenant's configuration comes from and goes to."""
+
+    directory: SourcePath
+    bucket: str
+    key: str
+    outputs: dict[str, str] = Field(default_factory=dict)
+
+
+class AdminTable(_Table):
+    """Where an administrator is created: names of stack outputs, and a group."""
+
+    user_pool: str
+    client: str
+    group: str
+
+
+class TestsTable(_Table):
+    """How a live tenant is asked whether it works."""
+
+    __test__ = False  # pytest would take a class of this name for tests
+
+    endpoint: str
+    health: HttpPath
+    fingerprint: str
+    protected: HttpPath | None = None
+    identity: str | None = None
+    groups: str | None = None
+    runtime_config: HttpPath | None = None
+    runtime_user_pool: str | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> "TestsTable":
+        if self.protected and not (self.identity and self.groups):
+            raise ValueError("protected needs identity and groups: where its answer names the user")
+        if self.runtime_config and not self.runtime_user_pool:
+            raise ValueError("runtime_config needs runtime_user_pool: where it names the pool")
+        return self
+
+
+class Manifest(_Table):
+    """An application, as its source describes it."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    name: Name
+    build: BuildTable
+    stack: StackTable
+    config: ConfigTable | None = None
+    admin: AdminTable | None = None
+    tests: TestsTable
+
+    @model_validator(mode="after")
+    def _authentication_has_a_pool(self) -> "Manifest":
+        if self.tests.protected and not self.admin:
+            raise ValueError("tests.protected needs [admin]: the pool that signs its users in")
+        return self
+
+
+def parse(text: str) -> Manifest:
+    """The manifest that `text` (TOML) describes.
+
+    Raises InvalidRequest that names every wrong key.
+    """
+    try:
+        return Manifest.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidRequest.of(FILE_NAME, f"is not TOML: {error}") from error
+    except ValidationError as error:
+        details = [
+            {"field": ".".join(str(part) for part in item["loc"]), "reason": item["msg"]}
+            for item in error.errors()
+        ]
+        told = "; ".join(f"{item['field']}: {item['reason']}" for item in details)
+        raise InvalidRequest(f"{FILE_NAME}: {told}", details) from error

@@ -1,0 +1,181 @@
+"""What the control plane talks about: frozen types and enumerations. No I/O."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+from control_plane.manifest import Manifest
+
+ORG_PATTERN = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
+EMAIL_PATTERN = r"^[^@\s]+@[^@\s]+\.[^@\s]+$"
+
+Org = Annotated[str, StringConstraints(pattern=ORG_PATTERN, max_length=40)]
+Application = Annotated[str, StringConstraints(pattern=ORG_PATTERN, max_length=30)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Email = Annotated[str, StringConstraints(pattern=EMAIL_PATTERN, max_length=128)]
+
+
+class Frozen(BaseModel):
+    """A value: immutable, and no field that nobody declared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Env(StrEnum):
+    """The environments of the replaced Makefile; each tenant lives in one."""
+
+    DEV = "dev"
+    TEST = "test"
+    STAGE = "stage"
+    PROD = "prod"
+
+
+class OnBusy(StrEnum):
+    """What a deployment does when another one holds its tenant."""
+
+    WAIT = "wait"
+    REJECT = "reject"
+    SUPERSEDE = "supersede"
+
+
+class DeploymentStatus(StrEnum):
+    """Where a deployment is. QUEUED: started, or waiting for the tenant's lock."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    SUPERSEDED = "SUPERSEDED"
+    ABORTED = "ABORTED"
+    TIMED_OUT = "TIMED_OUT"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing happens to the deployment any more."""
+        return self not in (DeploymentStatus.QUEUED, DeploymentStatus.RUNNING)
+
+
+class StepStatus(StrEnum):
+    """Where one step of a deployment is; PENDING steps were never entered."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+
+STEPS = (
+    "PrepareDeployment",
+    "AcquireLock",
+    "CheckStack",
+    "ContinueRollback",
+    "DeleteFailedStack",
+    "AwaitDeletion",
+    "StartBuild",
+    "AwaitBuild",
+    "UploadConfig",
+    "CreateChangeSet",
+    "AwaitChangeSet",
+    "ExecuteChangeSet",
+    "AwaitStack",
+    "SyncConfig",
+    "CreateAdmin",
+    "RunTests",
+)
+"""The steps of a deployment: the Task states of `state_machine.asl.json` in the order of its happy
+path, without the two that record its end."""
+
+
+class StackStatus(StrEnum):
+    """All 23 statuses of a CloudFormation stack (API reference, `Stack.StackStatus`)."""
+
+    CREATE_IN_PROGRESS = "CREATE_IN_PROGRESS"
+    CREATE_FAILED = "CREATE_FAILED"
+    CREATE_COMPLETE = "CREATE_COMPLETE"
+    ROLLBACK_IN_PROGRESS = "ROLLBACK_IN_PROGRESS"
+    ROLLBACK_FAILED = "ROLLBACK_FAILED"
+    ROLLBACK_COMPLETE = "ROLLBACK_COMPLETE"
+    DELETE_IN_PROGRESS = "DELETE_IN_PROGRESS"
+    DELETE_FAILED = "DELETE_FAILED"
+    DELETE_COMPLETE = "DELETE_COMPLETE"
+    UPDATE_IN_PROGRESS = "UPDATE_IN_PROGRESS"
+    UPDATE_COMPLETE_CLEANUP_IN_PROGRESS = "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"
+    UPDATE_COMPLETE = "UPDATE_COMPLETE"
+    UPDATE_FAILED = "UPDATE_FAILED"
+    UPDATE_ROLLBACK_IN_PROGRESS = "UPDATE_ROLLBACK_IN_PROGRESS"
+    UPDATE_ROLLBACK_FAILED = "UPDATE_ROLLBACK_FAILED"
+    UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS = "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS"
+    UPDATE_ROLLBACK_COMPLETE = "UPDATE_ROLLBACK_COMPLETE"
+    REVIEW_IN_PROGRESS = "REVIEW_IN_PROGRESS"
+    IMPORT_IN_PROGRESS = "IMPORT_IN_PROGRESS"
+    IMPORT_COMPLETE = "IMPORT_COMPLETE"
+    IMPORT_ROLLBACK_IN_PROGRESS = "IMPORT_ROLLBACK_IN_PROGRESS"
+    IMPORT_ROLLBACK_FAILED = "IMPORT_ROLLBACK_FAILED"
+    IMPORT_ROLLBACK_COMPLETE = "IMPORT_ROLLBACK_COMPLETE"
+
+
+class Tenant(Frozen):
+    """One (environment, organization) pair of one application: it owns one stack."""
+
+    application: Application
+    env: Env
+    org: Org
+
+    @property
+    def stack_name(self) -> str:
+        """The seed's pattern: `rawscribe-stage-myorg`."""
+        return f"{self.application}-{self.env}-{self.org}"
+
+
+class Options(Frozen):
+    """What a deployment may be told beyond its tenant and source. None: keep what is there."""
+
+    enable_auth: bool | None = None
+    create_buckets: bool | None = None
+    admin_username: Email | None = None
+    on_busy: OnBusy = OnBusy.WAIT
+    allow_replacement: bool = False
+
+
+class Deployment(Frozen):
+    """One attempt, as PrepareDeployment resolved it; every later step is given it whole."""
+
+    id: str
+    execution_arn: str
+    tenant: Tenant
+    source: Sha256
+    manifest: Manifest
+    options: Options
+    admin_secret_arn: str | None = None
+    started_at: datetime
+
+
+class Build(Frozen):
+    """What CodeBuild made of a source for a tenant.
+
+    `reused` says that no CodeBuild ran for this deployment: an earlier build had the fingerprint.
+    """
+
+    fingerprint: str
+    build_id: str
+    template_key: str
+    reused: bool
+
+
+class StackState(Frozen):
+    """What a stack's operation left behind."""
+
+    stack_id: str
+    status: StackStatus
+    outputs: dict[str, str]
+    parameters: dict[str, str]
+
+
+def utc_now() -> datetime:
+    """The time, aware of being UTC. The one place that asks the clock."""
+    return datetime.now(UTC)
+
+
+JsonObject = dict[str, Any]

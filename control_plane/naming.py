@@ -1,0 +1,109 @@
+"""Every name, computed from (application, environment, organization, account).
+
+The patterns of tenants' resources are the application's own and stand in its manifest; what is here
+is the control plane's. No name is ever looked up by a part of it: `lab` must not find `lab2`.
+"""
+
+import hashlib
+import re
+import secrets
+from datetime import UTC, datetime
+
+from control_plane.errors import InvalidRequest
+from control_plane.manifest import Manifest
+from control_plane.models import Tenant
+
+BUCKET_NAME_LIMIT = 63
+"""Characters in a bucket's name (S3 user guide, bucket naming rules)."""
+
+OWNER_TAG = "syndi:stack"
+"""The tag that says which tenant's stack a bucket belongs to; also a tag of every stack."""
+
+_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+_ID = re.compile(r"^\d{8}-\d{6}-\d{3}[a-z0-9]{5}$")
+
+
+def _deployment_id(at: datetime, salt: bytes) -> str:
+    digest = hashlib.sha256(salt).digest()
+    tail = "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in digest[:5])
+    at = at.astimezone(UTC)
+    return f"{at:%Y%m%d-%H%M%S}-{at.microsecond // 1000:03d}{tail}"
+
+
+def new_deployment_id(now: datetime) -> str:
+    """A new id that sorts by time (milliseconds): `20261122-201502-123k3f9q`."""
+    return _deployment_id(now, secrets.token_bytes(16))
+
+
+def execution_name(tenant: Tenant, deployment_id: str) -> str:
+    """The execution of a deployment that the API starts: a second start is the same execution."""
+    return f"{tenant.env}-{tenant.org}-{deployment_id}"
+
+
+def deployment_id_of(tenant: Tenant, execution_arn: str, execution_started: datetime) -> str:
+    """The deployment that an execution is, however it was started.
+
+    An execution that the API started carries the id in its name. One started by hand or by a
+    schedule has a name of its own: its id is computed from what never changes about it, so that
+    every step, also a repeated one, computes the same.
+    """
+    name = execution_arn.rsplit(":", 1)[-1]
+    prefix = f"{tenant.env}-{tenant.org}-"
+    if name.startswith(prefix) and _ID.match(name.removeprefix(prefix)):
+        return name.removeprefix(prefix)
+    return _deployment_id(execution_started, execution_arn.encode())
+
+
+def execution_arn(state_machine_arn: str, name: str) -> str:
+    """The ARN that an execution of that name has or will have."""
+    return f"{state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
+
+
+def console_url(arn: str) -> str:
+    """The execution's page in the Step Functions console."""
+    region = arn.split(":")[3]
+    return (
+        f"https://{region}.console.aws.amazon.com/states/home?region={region}"
+        f"#/v2/executions/details/{arn}"
+    )
+
+
+def filled(pattern: str, tenant: Tenant, account: str = "") -> str:
+    """A manifest's pattern with `{env}`, `{org}` and `{account}` filled in."""
+    return (
+        pattern.replace("{env}", tenant.env)
+        .replace("{org}", tenant.org)
+        .replace("{account}", account)
+    )
+
+
+def check_length(tenant: Tenant, manifest: Manifest, account: str) -> None:
+    """Raise InvalidRequest when the organization is too long for the longest bucket name."""
+    for pattern in manifest.stack.buckets:
+        name = filled(pattern, tenant, account)
+        if len(name) > BUCKET_NAME_LIMIT:
+            room = BUCKET_NAME_LIMIT - (len(name) - len(tenant.org))
+            raise InvalidRequest.of(
+                "org",
+                f"has {len(tenant.org)} characters; {tenant.application} in {tenant.env} has room "
+                f"for {room}, because its bucket {pattern} may have {BUCKET_NAME_LIMIT}",
+            )
+
+
+def source_key(sha256: str) -> str:
+    """Where a source lies in the artifact bucket."""
+    return f"sources/{sha256}.zip"
+
+
+def build_prefix(stack_name: str, fingerprint: str) -> str:
+    """Where a build's packaged template lies in the artifact bucket.
+
+    The artifacts that it refers to lie directly below `{stack}/`, named by their contents: one that
+    did not change keeps its key, so CloudFormation sees no change.
+    """
+    return f"{stack_name}/builds/{fingerprint}"
+
+
+def admin_secret(tenant: Tenant) -> str:
+    """The secret that holds a tenant's administrator."""
+    return f"syndi/{tenant.stack_name}/admin"

@@ -1,0 +1,91 @@
+"""Schedules: a tenant deployed again and again by EventBridge Scheduler."""
+
+import json
+
+from botocore.exceptions import ClientError
+
+from control_plane import aws
+from control_plane.admission import admit, tenant_of
+from control_plane.deployments import Front
+from control_plane.errors import InvalidRequest, NotFound
+from control_plane.events import ScheduleRequest, Trigger
+from control_plane.models import Env, JsonObject, Tenant
+
+
+def put(front: Front, env: Env, org: str, request: ScheduleRequest) -> JsonObject:
+    """Create or replace a tenant's schedule; gives it as `show` does.
+
+    Raises InvalidRequest, also for an expression that EventBridge Scheduler does not take.
+    """
+    tenant = tenant_of(env, org, request, front.settings.default_application)
+    admit(tenant, request, front.sources, front.settings.account_id)
+    target = request.model_dump(
+        mode="json", exclude={"expression", "timezone", "enabled"}, exclude_none=True
+    )
+    execution_input = {
+        **target,
+        "application": tenant.application,
+        "env": env,
+        "org": org,
+        "trigger": Trigger.SCHEDULE,
+    }
+    client = aws.scheduler()
+    exists = _read(front, tenant) is not None
+    write = client.update_schedule if exists else client.create_schedule
+    try:
+        write(
+            Name=tenant.stack_name,
+            GroupName=front.settings.schedule_group,
+            ScheduleExpression=request.expression,
+            ScheduleExpressionTimezone=request.timezone,
+            State="ENABLED" if request.enabled else "DISABLED",
+            FlexibleTimeWindow={"Mode": "OFF"},
+            Target={
+                "Arn": front.settings.state_machine_arn,
+                "RoleArn": front.settings.scheduler_role_arn,
+                "Input": json.dumps(execution_input),
+            },
+        )
+    except ClientError as error:
+        if aws.error_code(error) != "ValidationException":
+            raise
+        message = str(error.response["Error"].get("Message", ""))
+        raise InvalidRequest.of("expression", message) from error
+    return show(front, tenant)
+
+
+def show(front: Front, tenant: Tenant) -> JsonObject:
+    """A tenant's schedule. Raises NotFound when it has none."""
+    schedule = _read(front, tenant)
+    if schedule is None:
+        raise NotFound(f"{tenant.stack_name} has no schedule")
+    return schedule
+
+
+def delete(front: Front, tenant: Tenant) -> None:
+    """Remove a tenant's schedule. Raises NotFound when it has none."""
+    try:
+        aws.scheduler().delete_schedule(
+            Name=tenant.stack_name, GroupName=front.settings.schedule_group
+        )
+    except ClientError as error:
+        if aws.error_code(error) != "ResourceNotFoundException":
+            raise
+        raise NotFound(f"{tenant.stack_name} has no schedule") from error
+
+
+def _read(front: Front, tenant: Tenant) -> JsonObject | None:
+    try:
+        found = aws.scheduler().get_schedule(
+            Name=tenant.stack_name, GroupName=front.settings.schedule_group
+        )
+    except ClientError as error:
+        if aws.error_code(error) != "ResourceNotFoundException":
+            raise
+        return None
+    return {
+        "expression": found["ScheduleExpression"],
+        "timezone": found.get("ScheduleExpressionTimezone", "UTC"),
+        "enabled": found.get("State", "ENABLED") == "ENABLED",
+        "request": json.loads(found["Target"].get("Input", "{}")),
+    }

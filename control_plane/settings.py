@@ -1,0 +1,81 @@
+"""The environment of each function: typed, complete, and parsed on first use.
+
+One model per function, so that a missing variable is named before the first step runs and a
+function declares no more than it needs.
+"""
+
+import os
+from functools import cache
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=str.upper)
+
+    account_id: str
+    aws_region: str
+    table_name: str
+
+
+class RecordSettings(_Settings):
+    """workers/record.py"""
+
+    default_application: str
+
+
+class StackSettings(_Settings):
+    """workers/stack.py"""
+
+    artifact_bucket: str
+    cloudformation_role_arn: str
+    permissions_boundary_arn: str
+    tenant_runtime: str
+    tenant_architecture: str
+
+
+class BuildSettings(_Settings):
+    """workers/build.py"""
+
+    artifact_bucket: str
+    build_project: str
+    tenant_runtime: str
+    tenant_architecture: str
+    tenant_platform: str
+
+
+class ConfigSettings(_Settings):
+    """workers/config.py"""
+
+    artifact_bucket: str
+
+
+class AdminSettings(_Settings):
+    """workers/admin.py"""
+
+
+class VerifySettings(_Settings):
+    """workers/verify.py"""
+
+    stranger_pool_id: str
+    stranger_client_id: str
+
+
+class ApiSettings(_Settings):
+    """control_plane/api.py"""
+
+    artifact_bucket: str
+    default_application: str
+    state_machine_arn: str
+    schedule_group: str
+    scheduler_role_arn: str
+
+
+S = TypeVar("S", bound=_Settings)
+
+
+@cache
+def settings(kind: type[S]) -> S:
+    """The function's environment. Raises pydantic's ValidationError that names what is missing."""
+    return kind.model_validate(dict(os.environ))

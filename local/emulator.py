@@ -1,0 +1,78 @@
+"""Starts MiniStack with this project's patches: `.tools/ministack/bin/python -m local.emulator`.
+
+Configured by its environment alone (`local.environment.emulator_environment`). Runs in the
+emulator's own environment: standard library and `ministack` only.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from importlib import metadata
+
+from local.environment import STACK_SECONDS_VARIABLE, WITHOUT_VARIABLE
+from local.errors import LaptopError, SettingInvalid, UnexpectedEmulator
+from local.rewriting import emulator_module
+
+EXPECTED_VERSION = "1.5.33"
+DEFAULT_STACK_SECONDS = 1.0
+
+
+def main() -> int:
+    """Patch and serve until SIGTERM; 1 when the emulator is not the expected one."""
+    try:
+        check_version(metadata.version("ministack"))
+        apply_patches(
+            stack_seconds(os.environ.get(STACK_SECONDS_VARIABLE)),
+            without=frozenset(filter(None, os.environ.get(WITHOUT_VARIABLE, "").split(","))),
+        )
+    except (LaptopError, ImportError, AttributeError, KeyError) as error:
+        print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    sys.argv = sys.argv[:1]  # the emulator reads arguments of its own
+    emulator_module("app").main()
+    return 0
+
+
+def check_version(installed: str) -> None:
+    """Raises UnexpectedEmulator unless the version is the one the patches were written for."""
+    if installed != EXPECTED_VERSION:
+        raise UnexpectedEmulator(
+            f"MiniStack {installed} is installed, the patches in local/ are for "
+            f"{EXPECTED_VERSION}: run `make tools`, or check every patch against the new version."
+        )
+
+
+def stack_seconds(text: str | None) -> float:
+    """How long a stack operation takes, from the environment; seconds. Raises SettingInvalid."""
+    try:
+        seconds = float(text) if text else DEFAULT_STACK_SECONDS
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 600:
+        raise SettingInvalid(f"{STACK_SECONDS_VARIABLE}={text!r} is not a number from 0 to 600.")
+    return seconds
+
+
+def apply_patches(seconds: float, *, without: frozenset[str] = frozenset()) -> None:
+    """Apply every patch but those named in `without`. Raises UnexpectedEmulator."""
+    from local import patches, stack_patches
+
+    available: dict[str, Callable[[], None]] = {
+        "lambda_errors": patches.lambda_errors,
+        "non_empty_buckets": patches.non_empty_buckets,
+        "codebuild_projects": patches.codebuild_projects,
+        "leading_keys": patches.leading_keys,
+        "interrupted_stacks": stack_patches.interrupted_stacks,
+        "stacks_take_time": lambda: stack_patches.stacks_take_time(seconds),
+    }
+    if unknown := without - available.keys():
+        raise SettingInvalid(f"{WITHOUT_VARIABLE}: no such patch: {', '.join(sorted(unknown))}")
+    for name, patch in available.items():
+        if name not in without:
+            patch()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

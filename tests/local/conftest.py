@@ -1,0 +1,70 @@
+"""Laptops for these tests: really started, on free ports, beside whatever else runs."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from local_aws import Aws
+
+from local.environment import STACK_SECONDS_VARIABLE, WITHOUT_VARIABLE
+from local.lifecycle import Laptop, down, up
+
+ROOT = Path(__file__).parents[2]
+STACK_SECONDS = 0.25
+
+
+def free_ports(count: int) -> list[int]:
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+def new_laptop(state_dir: Path) -> Laptop:
+    port, codebuild_port = free_ports(2)
+    return Laptop(root=ROOT, state_dir=state_dir, port=port, codebuild_port=codebuild_port)
+
+
+def _running(state_dir: Path, **environment: str) -> Iterator[Aws]:
+    laptop = new_laptop(state_dir)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(STACK_SECONDS_VARIABLE, str(STACK_SECONDS))
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        up(laptop)
+    try:
+        yield Aws(laptop)
+    finally:
+        down(laptop)
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+    """A laptop as developers get it."""
+    yield from _running(tmp_path_factory.mktemp("laptop"))
+
+
+@pytest.fixture(scope="session")
+def unpatched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+    """The same without any patch, to show that a test can fail."""
+    patches = "lambda_errors,non_empty_buckets,codebuild_projects,stacks_take_time"
+    patches += ",leading_keys,interrupted_stacks"
+    yield from _running(tmp_path_factory.mktemp("unpatched"), **{WITHOUT_VARIABLE: patches})
+
+
+@pytest.fixture
+def laptop(tmp_path: Path) -> Iterator[Laptop]:
+    """A laptop of this test's own, not started."""
+    laptop = new_laptop(tmp_path / "state")
+    yield laptop
+    down(laptop)
+
+
+Check = Callable[[Aws], None]

@@ -1,0 +1,1 @@
+"""The steps of a deployment: one module per subject, one function and one role each."""

@@ -1,0 +1,155 @@
+"""The build of a source for a tenant: reuse one, join one, or start one in CodeBuild."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from control_plane import aws, naming
+from control_plane.builds import Builds, BuildStatus, fingerprint
+from control_plane.errors import BuildFailed
+from control_plane.models import Build, Deployment, JsonObject
+from control_plane.settings import BuildSettings, settings
+from control_plane.sources import SourceArchive
+from workers import build_artifacts, build_report
+from workers.step import Outcome, Step, run
+
+BUILDSPEC = Path(__file__).resolve().parent.parent / "buildspec.yml"
+
+BUILD_MINUTES = 20
+"""A build's limit; AwaitBuild's deadline in the state machine is longer, so this one is met first."""
+
+# What buildspec.yml installs where it is not there already; requirements/ locks the same.
+TOOL_VERSIONS = {"UV_VERSION": "0.13.9", "SAM_VERSION": "1.170.0"}
+
+
+def handler(event: Mapping[str, Any], context: object) -> JsonObject:
+    """Lambda's entry."""
+    return run(event, STEPS, settings(BuildSettings).table_name)
+
+
+def start_build(deployment: Deployment, event: JsonObject) -> Outcome:
+    """Say which build this deployment needs, and see to it that it exists or is being made."""
+    known = settings(BuildSettings)
+    overrides_path, overrides = _overrides(deployment)
+    print_ = fingerprint(
+        deployment.source,
+        overrides,
+        known.tenant_runtime,
+        known.tenant_architecture,
+        BUILDSPEC.read_text(),
+    )
+    builds = Builds(known.table_name)
+    build = builds.get(print_)
+    if build and build["status"] == BuildStatus.SUCCEEDED:
+        template = naming.build_prefix(build["stack_name"], print_) + "/template.yaml"
+        if build_artifacts.exists(known.artifact_bucket, template):
+            return Outcome({"fingerprint": print_, "reused": True}, f"{print_[:12]} is built")
+    elif build and build["status"] == BuildStatus.RUNNING:
+        mine = build["claimed_by"] == deployment.execution_arn  # this step runs a second time
+        note = f"joined {build['build_id']}"
+        return Outcome({"fingerprint": print_, "reused": not mine}, note)
+    stack_name = deployment.tenant.stack_name
+    if not builds.claim(print_, stack_name, deployment.execution_arn):
+        return Outcome({"fingerprint": print_, "reused": True}, f"{print_[:12]} is being built")
+    build_id = _start(deployment, print_, overrides_path)
+    builds.started(print_, stack_name, deployment.execution_arn, build_id)
+    return Outcome({"fingerprint": print_, "reused": False}, f"started {build_id}")
+
+
+def await_build(deployment: Deployment, event: JsonObject) -> Outcome:
+    """Whether the build is there, and then, its template below the tenant's own prefix.
+
+    Raises BuildFailed with the command that failed.
+    """
+    known = settings(BuildSettings)
+    print_ = event["fingerprint"]
+    builds = Builds(known.table_name)
+    build = builds.get(print_)
+    if build is None or build["status"] == BuildStatus.CLAIMED:
+        # Whoever claimed it has not started it. When that takes too long, this one does.
+        outcome = start_build(deployment, event)
+        return Outcome(outcome.result, outcome.note, done=False)
+    if build["status"] == BuildStatus.FAILED:
+        raise BuildFailed(build["reason"])
+    if build["status"] == BuildStatus.RUNNING:
+        found = aws.codebuild().batch_get_builds(ids=[build["build_id"]])["builds"]
+        if not found:
+            raise BuildFailed(f"CodeBuild does not know {build['build_id']} any more")
+        report = found[0]
+        if report["buildStatus"] == "IN_PROGRESS":
+            return Outcome({"fingerprint": print_, "reused": event["reused"]}, done=False)
+        if report["buildStatus"] != "SUCCEEDED":
+            reason = build_report.reason(report)
+            builds.finished(print_, build, BuildStatus.FAILED, reason)
+            raise BuildFailed(reason)
+        builds.finished(print_, build, BuildStatus.SUCCEEDED)
+    template_key = build_artifacts.adopt(
+        known.artifact_bucket, print_, build["stack_name"], deployment.tenant.stack_name
+    )
+    made = Build(
+        fingerprint=print_,
+        build_id=build["build_id"],
+        template_key=template_key,
+        reused=bool(event["reused"]),
+    )
+    return Outcome(made.model_dump(mode="json"), f"{print_[:12]} by {build['build_id']}")
+
+
+def _overrides(deployment: Deployment) -> tuple[str, str]:
+    """The tenant's own lock of dependencies: its path in the source and its text; or empty."""
+    pattern = deployment.manifest.build.dependency_overrides
+    if pattern is None:
+        return "", ""
+    path = naming.filled(pattern, deployment.tenant)
+    source = SourceArchive.fetch(settings(BuildSettings).artifact_bucket, deployment.source)
+    text = source.read(path)
+    return (path, text) if text is not None else ("", "")
+
+
+def _start(deployment: Deployment, print_: str, overrides_path: str) -> str:
+    known, tenant, manifest = settings(BuildSettings), deployment.tenant, deployment.manifest
+    variables = {
+        "TENANT_ENV": tenant.env,
+        "TENANT_ORG": tenant.org,
+        "STACK_NAME": tenant.stack_name,
+        "SOURCE": deployment.source,
+        "FINGERPRINT": print_,
+        "ARTIFACT_BUCKET": known.artifact_bucket,
+        "TEMPLATE": manifest.build.template,
+        "STAMP": manifest.build.stamp,
+        "PRE_BUILD_COMMANDS": "\n".join(manifest.build.commands),
+        "DEPENDENCIES": overrides_path or manifest.build.dependencies or "",
+        "RUNTIME": known.tenant_runtime,
+        "ARCHITECTURE": known.tenant_architecture,
+        "LAYER_PYTHON_VERSION": known.tenant_runtime.removeprefix("python"),
+        "LAYER_PYTHON_PLATFORM": known.tenant_platform,
+        **TOOL_VERSIONS,
+    }
+    answer = aws.codebuild().start_build(
+        projectName=known.build_project,
+        sourceTypeOverride="S3",
+        sourceLocationOverride=f"{known.artifact_bucket}/{naming.source_key(deployment.source)}",
+        buildspecOverride=BUILDSPEC.read_text(),
+        environmentVariablesOverride=[
+            {"name": name, "value": value, "type": "PLAINTEXT"} for name, value in variables.items()
+        ],
+        artifactsOverride={
+            "type": "S3",
+            "location": known.artifact_bucket,
+            "path": f"{tenant.stack_name}/builds",
+            "name": print_,
+            "namespaceType": "NONE",
+            "packaging": "NONE",
+        },
+        cacheOverride={
+            "type": "S3",
+            "location": f"{known.artifact_bucket}/cache/{tenant.stack_name}",
+        },
+        timeoutInMinutesOverride=BUILD_MINUTES,
+        # The same attempt of the same deployment is the same build, when the step runs twice.
+        idempotencyToken=f"{deployment.id}-{print_[:16]}",
+    )
+    return answer["build"]["id"]
+
+
+STEPS: dict[str, Step] = {"StartBuild": start_build, "AwaitBuild": await_build}

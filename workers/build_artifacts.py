@@ -1,0 +1,55 @@
+"""A build's artifacts: whose prefix they lie below, and the copy for another tenant."""
+
+import re
+
+from botocore.exceptions import ClientError
+
+from control_plane import aws
+from control_plane.naming import build_prefix
+
+
+def exists(bucket: str, key: str) -> bool:
+    """Whether the bucket has an object of that key."""
+    try:
+        aws.s3().head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if aws.error_code(error) not in ("404", "NoSuchKey", "NotFound"):
+            raise
+        return False
+    return True
+
+
+def adopt(bucket: str, fingerprint: str, owner: str, stack_name: str) -> str:
+    """The key of the build's packaged template below the tenant's own prefix.
+
+    `owner` is the stack for which the build was made. For another one, template and artifacts are
+    copied, so that no tenant depends on what lies in another's prefix.
+    """
+    key = f"{build_prefix(stack_name, fingerprint)}/template.yaml"
+    if owner == stack_name or exists(bucket, key):
+        return key
+    client = aws.s3()
+    made = f"{build_prefix(owner, fingerprint)}/template.yaml"
+    template = client.get_object(Bucket=bucket, Key=made)["Body"].read().decode()
+    for name in artifact_names(template, bucket, owner):
+        target = f"{stack_name}/{name}"
+        if not exists(bucket, target):
+            client.copy_object(
+                Bucket=bucket, Key=target, CopySource={"Bucket": bucket, "Key": f"{owner}/{name}"}
+            )
+    # Last, because its being there says that the copy is complete.
+    readdressed = _uri(bucket, owner).sub(f"s3://{bucket}/{stack_name}/", template)
+    client.put_object(
+        Bucket=bucket, Key=key, Body=readdressed.encode(), ContentType="application/yaml"
+    )
+    return key
+
+
+def artifact_names(template: str, bucket: str, owner: str) -> list[str]:
+    """The artifacts that a packaged template refers to, without their prefix."""
+    pattern = re.compile(_uri(bucket, owner).pattern + r"([A-Za-z0-9._/-]+)")
+    return sorted(set(pattern.findall(template)))
+
+
+def _uri(bucket: str, owner: str) -> re.Pattern[str]:
+    return re.compile(f"s3://{re.escape(bucket)}/{re.escape(owner)}/")

@@ -1,0 +1,115 @@
+"""What CloudFormation says of a stack, in the words of the rules."""
+
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from control_plane import aws
+from control_plane.decisions import Change, StackEvent
+from control_plane.models import StackStatus
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation.type_defs import DescribeChangeSetOutputTypeDef, StackTypeDef
+
+SUCCEEDED = (
+    StackStatus.CREATE_COMPLETE,
+    StackStatus.UPDATE_COMPLETE,
+    StackStatus.IMPORT_COMPLETE,
+)
+
+
+def describe(name_or_id: str) -> "StackTypeDef | None":
+    """The stack, or None when CloudFormation says that it does not exist.
+
+    Only that sentence is an absence: a throttled or forbidden call stays an error.
+    """
+    try:
+        stacks = aws.cloudformation().describe_stacks(StackName=name_or_id)["Stacks"]
+    except ClientError as error:
+        message = str(error.response["Error"].get("Message", ""))
+        if aws.error_code(error) == "ValidationError" and "does not exist" in message:
+            return None
+        raise
+    return stacks[0] if stacks else None
+
+
+def parameters(stack: "StackTypeDef") -> dict[str, str]:
+    """The stack's parameters as they are now."""
+    return {
+        item["ParameterKey"]: item.get("ParameterValue", "") for item in stack.get("Parameters", [])
+    }
+
+
+def failed_resources(name_or_id: str) -> list[str]:
+    """The resources that a failed operation left behind, each with its reason."""
+    found = aws.cloudformation().describe_stack_resources(StackName=name_or_id)["StackResources"]
+    return [
+        f"{item['LogicalResourceId']}: {' '.join(item.get('ResourceStatusReason', '').split())}"
+        for item in found
+        if item["ResourceStatus"].endswith("_FAILED")
+    ]
+
+
+def template_url(region: str, bucket: str, key: str) -> str:
+    """A template in S3 as CloudFormation takes it: path-style."""
+    return f"https://s3.{region}.amazonaws.com/{bucket}/{key}"
+
+
+def declared_parameters(url: str) -> list[str]:
+    """The parameters that a template declares."""
+    summary = aws.cloudformation().get_template_summary(TemplateURL=url)
+    return [item["ParameterKey"] for item in summary.get("Parameters", [])]
+
+
+def change_set(stack: str, name_or_id: str) -> "DescribeChangeSetOutputTypeDef":
+    """A change set's status and reason."""
+    return aws.cloudformation().describe_change_set(StackName=stack, ChangeSetName=name_or_id)
+
+
+def changes(change_set_id: str) -> list[Change]:
+    """All changes of a change set."""
+    found: list[Change] = []
+    token = ""
+    while True:
+        page = (
+            aws.cloudformation().describe_change_set(ChangeSetName=change_set_id, NextToken=token)
+            if token
+            else aws.cloudformation().describe_change_set(ChangeSetName=change_set_id)
+        )
+        for item in page.get("Changes", []):
+            change = item.get("ResourceChange")
+            if change is None:
+                continue
+            found.append(
+                Change(
+                    action=change["Action"],
+                    logical_id=change["LogicalResourceId"],
+                    resource_type=change["ResourceType"],
+                    physical_id=change.get("PhysicalResourceId", ""),
+                    replacement=change.get("Replacement", "False"),
+                )
+            )
+        token = page.get("NextToken", "")
+        if not token:
+            return found
+
+
+def operation_events(stack_id: str, token: str) -> list[StackEvent]:
+    """The events of the one operation that was started under `token`, oldest first."""
+    events: list[StackEvent] = []
+    pages = aws.cloudformation().get_paginator("describe_stack_events").paginate(StackName=stack_id)
+    for page in pages:  # newest first
+        mine = [item for item in page["StackEvents"] if item.get("ClientRequestToken") == token]
+        events += [
+            StackEvent(
+                logical_id=item.get("LogicalResourceId", ""),
+                resource_type=item.get("ResourceType", ""),
+                status=item.get("ResourceStatus", ""),
+                reason=item.get("ResourceStatusReason", ""),
+                is_stack=item.get("PhysicalResourceId") == stack_id,
+            )
+            for item in mine
+        ]
+        if events and len(mine) < len(page["StackEvents"]):
+            break  # the rest belongs to earlier operations
+    return events[::-1]

@@ -1,0 +1,143 @@
+"""The tests of a live tenant: is it this build, and does it let in exactly whom it should?"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from control_plane.errors import TenantNotReady, TestsFailed
+from control_plane.history import History
+from control_plane.manifest import TestsTable
+from control_plane.models import Deployment, JsonObject
+from control_plane.settings import VerifySettings, settings
+from workers.step import Outcome, Step, run
+from control_plane.live import Answer, at, get
+from workers.verify_users import TemporaryUser
+
+PASSED, FAILED, SKIPPED = "PASSED", "FAILED", "SKIPPED"
+
+_BAD_TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJub2JvZHkifQ.bm90LWEtc2lnbmF0dXJl"  # noqa: S105
+"""Well-formed, and signed by nobody."""
+
+AUTHENTICATED = ("no-token", "bad-token", "stranger-token", "sign-in", "runtime-config")
+"""The tests that need authentication: skipped, not passed, without it."""
+
+
+def handler(event: Mapping[str, Any], context: object) -> JsonObject:
+    """Lambda's entry."""
+    return run(event, STEPS, settings(VerifySettings).table_name)
+
+
+def run_tests(deployment: Deployment, event: JsonObject) -> Outcome:
+    """Test the tenant through its public endpoint, as its users reach it.
+
+    Raises TenantNotReady while it does not answer with this build, and TestsFailed with the tests
+    that failed; their results are in the record either way.
+    """
+    table, outputs = deployment.manifest.tests, event["outputs"]
+    if table.endpoint not in outputs:
+        raise TestsFailed(
+            f"the stack has no output {table.endpoint}: where does the tenant answer?"
+        )
+    endpoint = outputs[table.endpoint].rstrip("/")
+    results = [_health(endpoint, table, event["fingerprint"])]
+    if authentication_expected(deployment, event["parameters"]):
+        results += _authentication(deployment, endpoint, outputs)
+    elif table.protected:
+        results += [result(name, SKIPPED, "authentication is off") for name in AUTHENTICATED]
+    History(settings(VerifySettings).table_name).add_facts(
+        deployment.tenant, deployment.id, {"tests": results}
+    )
+    failed = [f"{item['name']}: {item['detail']}" for item in results if item["status"] == FAILED]
+    if failed:
+        raise TestsFailed("; ".join(failed))
+    passed = sum(item["status"] == PASSED for item in results)
+    return Outcome({"tests": results}, f"{passed} passed, {len(results) - passed} skipped")
+
+
+def authentication_expected(deployment: Deployment, parameters: Mapping[str, str]) -> bool:
+    """Whether the tenant must ask for a token.
+
+    By the stack's own parameter, not by whether a pool happens to be there: a pool that is missing
+    has to fail the tests, not to skip them.
+    """
+    if deployment.manifest.tests.protected is None:
+        return False
+    switch = deployment.manifest.stack.parameters.get("enable_auth")
+    return switch is None or parameters.get(switch) != "false"
+
+
+def _health(endpoint: str, table: TestsTable, fingerprint: str) -> JsonObject:
+    answer = get(endpoint + table.health)
+    if answer.status != 200:
+        raise TenantNotReady(f"{table.health} answers {answer.status}")
+    reported = at(answer.body, table.fingerprint)
+    if reported != fingerprint:
+        raise TenantNotReady(
+            f"{table.health} reports build {str(reported)[:12]} at {table.fingerprint}, "
+            f"not {fingerprint[:12]}"
+        )
+    return result("health", PASSED, f"reports {fingerprint[:12]}")
+
+
+def _authentication(
+    deployment: Deployment, endpoint: str, outputs: Mapping[str, str]
+) -> list[JsonObject]:
+    table, admin = deployment.manifest.tests, deployment.manifest.admin
+    assert table.protected and admin  # the manifest's own rule
+    pool, client = outputs.get(admin.user_pool), outputs.get(admin.client)
+    if not pool or not client:
+        missing = f"the stack has no outputs {admin.user_pool} and {admin.client}"
+        return [result(name, FAILED, missing) for name in AUTHENTICATED]
+    known = settings(VerifySettings)
+    protected = endpoint + table.protected
+    results = [
+        refusal("no-token", get(protected), (401,)),
+        refusal("bad-token", get(protected, _BAD_TOKEN), (401,)),
+    ]
+    # A real token, really signed, by a pool that no tenant may trust.
+    with TemporaryUser(known.stranger_pool_id, known.stranger_client_id, deployment.id) as stranger:
+        results.append(refusal("stranger-token", get(protected, stranger.token), (401, 403)))
+    with TemporaryUser(pool, client, deployment.id, admin.group) as user:
+        results.append(signed_in(get(protected, user.token), table, user.email, admin.group))
+    results.append(runtime_config(endpoint, table, pool))
+    return results
+
+
+def refusal(name: str, answer: Answer, expected: tuple[int, ...]) -> JsonObject:
+    """The result of a request that must be refused."""
+    wanted = " or ".join(map(str, expected))
+    if answer.status in expected:
+        return result(name, PASSED, f"refused with {answer.status}")
+    return result(name, FAILED, f"answered {answer.status}, not {wanted}")
+
+
+def signed_in(answer: Answer, table: TestsTable, email: str, group: str) -> JsonObject:
+    """The result of a request with a real sign-in: the tenant must know who that is."""
+    if answer.status != 200:
+        return result("sign-in", FAILED, f"answered {answer.status}, not 200")
+    identity, groups = at(answer.body, table.identity), at(answer.body, table.groups)
+    if identity != email:
+        return result("sign-in", FAILED, f"the tenant takes the user for {identity!r}")
+    if not isinstance(groups, list) or group not in groups:
+        return result("sign-in", FAILED, f"the tenant does not see the group {group}: {groups!r}")
+    return result("sign-in", PASSED, f"identity and group {group} are right")
+
+
+def runtime_config(endpoint: str, table: TestsTable, pool: str) -> JsonObject:
+    """The result of asking which pool the tenant's users are sent to."""
+    if table.runtime_config is None:
+        return result("runtime-config", SKIPPED, "the application has none")
+    answer = get(endpoint + table.runtime_config)
+    named = at(answer.body, table.runtime_user_pool)
+    if answer.status == 200 and named == pool:
+        return result("runtime-config", PASSED, f"names {pool}")
+    return result(
+        "runtime-config", FAILED, f"answered {answer.status}, names {named!r}, not {pool}"
+    )
+
+
+def result(name: str, status: str, detail: str) -> JsonObject:
+    """One test's result, as it stands in the record."""
+    return {"name": name, "status": status, "detail": detail}
+
+
+STEPS: dict[str, Step] = {"RunTests": run_tests}
