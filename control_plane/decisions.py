@@ -117,7 +117,6 @@ class Change:
     action: str
     logical_id: str
     resource_type: str
-    physical_id: str = ""
     replacement: str = "False"
 
     @property
@@ -146,25 +145,12 @@ def refuse_changes(
     changes: Iterable[Change],
     *,
     stateful_types: Sequence[str],
-    own_buckets: Sequence[str],
     allow_replacement: bool,
 ) -> str | None:
     """Why a change set must not be executed, or None.
 
-    `stateful_types`: resource types that hold data, from the manifest. `own_buckets`: names of
-    buckets that this control plane created ahead of the stack and that the stack may adopt.
+    `stateful_types`: resource types that hold data, from the manifest.
     """
-    changes = list(changes)
-    strangers = [
-        f"{change.physical_id} ({change.logical_id})"
-        for change in changes
-        if change.action == "Import" and change.physical_id not in own_buckets
-    ]
-    if strangers:
-        return (
-            f"{', '.join(strangers)} exists already and belongs to no stack: deploy without "
-            "creating buckets to use it as it is, or remove or rename it"
-        )
     lost = [
         f"{change.logical_id} ({change.resource_type}) would be "
         + ("removed" if change.action == "Remove" else "replaced")

@@ -57,13 +57,14 @@ def stack_seconds(text: str | None) -> float:
 
 def apply_patches(seconds: float, *, without: frozenset[str] = frozenset()) -> None:
     """Apply every patch but those named in `without`. Raises UnexpectedEmulator."""
-    from local import patches, stack_patches
+    from local import patches, stack_patches, web_pages
 
     available: dict[str, Callable[[], None]] = {
         "lambda_errors": patches.lambda_errors,
         "non_empty_buckets": patches.non_empty_buckets,
         "codebuild_projects": patches.codebuild_projects,
         "leading_keys": patches.leading_keys,
+        "web_pages_are_not_root": web_pages.web_pages_are_not_root,
         "interrupted_stacks": stack_patches.interrupted_stacks,
         "stacks_take_time": lambda: stack_patches.stacks_take_time(seconds),
     }

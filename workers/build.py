@@ -39,7 +39,7 @@ def start_build(deployment: Deployment, event: JsonObject) -> Outcome:
         BUILDSPEC.read_text(),
     )
     builds = Builds(known.table_name)
-    build = builds.get(print_)
+    build = _refreshed(builds, print_)
     if build and build["status"] == BuildStatus.SUCCEEDED:
         template = naming.build_prefix(build["stack_name"], print_) + "/template.yaml"
         if build_artifacts.exists(known.artifact_bucket, template):
@@ -64,7 +64,7 @@ def await_build(deployment: Deployment, event: JsonObject) -> Outcome:
     known = settings(BuildSettings)
     print_ = event["fingerprint"]
     builds = Builds(known.table_name)
-    build = builds.get(print_)
+    build = _refreshed(builds, print_)
     if build is None or build["status"] == BuildStatus.CLAIMED:
         # Whoever claimed it has not started it. When that takes too long, this one does.
         outcome = start_build(deployment, event)
@@ -72,17 +72,7 @@ def await_build(deployment: Deployment, event: JsonObject) -> Outcome:
     if build["status"] == BuildStatus.FAILED:
         raise BuildFailed(build["reason"])
     if build["status"] == BuildStatus.RUNNING:
-        found = aws.codebuild().batch_get_builds(ids=[build["build_id"]])["builds"]
-        if not found:
-            raise BuildFailed(f"CodeBuild does not know {build['build_id']} any more")
-        report = found[0]
-        if report["buildStatus"] == "IN_PROGRESS":
-            return Outcome({"fingerprint": print_, "reused": event["reused"]}, done=False)
-        if report["buildStatus"] != "SUCCEEDED":
-            reason = build_report.reason(report)
-            builds.finished(print_, build, BuildStatus.FAILED, reason)
-            raise BuildFailed(reason)
-        builds.finished(print_, build, BuildStatus.SUCCEEDED)
+        return Outcome({"fingerprint": print_, "reused": event["reused"]}, done=False)
     template_key = build_artifacts.adopt(
         known.artifact_bucket, print_, build["stack_name"], deployment.tenant.stack_name
     )
@@ -93,6 +83,27 @@ def await_build(deployment: Deployment, event: JsonObject) -> Outcome:
         reused=bool(event["reused"]),
     )
     return Outcome(made.model_dump(mode="json"), f"{print_[:12]} by {build['build_id']}")
+
+
+def _refreshed(builds: Builds, print_: str) -> JsonObject | None:
+    """The build as it is now: one that ended since the last look has its end recorded.
+
+    Whoever looks records it, so that a build whose deployment died is not waited for, and a failed
+    one is not joined but made again.
+    """
+    build = builds.get(print_)
+    if build is None or build["status"] != BuildStatus.RUNNING:
+        return build
+    found = aws.codebuild().batch_get_builds(ids=[build["build_id"]])["builds"]
+    status, reason = BuildStatus.FAILED, f"CodeBuild does not know {build['build_id']} any more"
+    if found and found[0]["buildStatus"] == "IN_PROGRESS":
+        return build
+    if found and found[0]["buildStatus"] == "SUCCEEDED":
+        status, reason = BuildStatus.SUCCEEDED, ""
+    elif found:
+        reason = build_report.reason(found[0])
+    builds.finished(print_, build, status, reason)
+    return builds.get(print_)
 
 
 def _overrides(deployment: Deployment) -> tuple[str, str]:

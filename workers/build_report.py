@@ -48,8 +48,9 @@ def _log_tail(build: "BuildTypeDef") -> list[str]:
             logGroupName=group, logStreamName=stream, limit=_TAIL, startFromHead=False
         )["events"]
     except ClientError as error:
-        if aws.error_code(error) != "ResourceNotFoundException":
+        if aws.is_busy(error):
             raise
-        return []
+        # The log only explains a failure that is certain: not to have it must not hide that.
+        return [f"(its log cannot be read: {aws.error_code(error)})"]
     text = "\n".join(event.get("message", "").rstrip("\n") for event in events)
     return [line.strip() for line in text.splitlines() if line.strip()]

@@ -1,6 +1,7 @@
 """The tenant's configuration: merged from the source, uploaded, and later given the outputs."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -125,7 +126,35 @@ def _ensure_bucket(deployment: Deployment, bucket: str) -> bool:
         },
     )
     client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    client.put_bucket_encryption(
+        Bucket=bucket,
+        ServerSideEncryptionConfiguration={
+            "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
+        },
+    )
+    client.put_bucket_policy(Bucket=bucket, Policy=json.dumps(_only_over_tls(bucket)))
     return True
+
+
+def _only_over_tls(bucket: str) -> JsonObject:
+    """A bucket policy. Loopback is excepted for an emulated AWS; no request reaches AWS from it."""
+    arn = f"arn:aws:s3:::{bucket}"
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "DenyWithoutTls",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "s3:*",
+                "Resource": [arn, f"{arn}/*"],
+                "Condition": {
+                    "Bool": {"aws:SecureTransport": "false"},
+                    "NotIpAddress": {"aws:SourceIp": "127.0.0.0/8"},
+                },
+            }
+        ],
+    }
 
 
 def _owner(bucket: str) -> str | None:

@@ -130,9 +130,6 @@ def create_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
             Capabilities=["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
             RoleARN=known.cloudformation_role_arn,
             Tags=[{"Key": naming.OWNER_TAG, "Value": tenant.stack_name}],
-            # Adopts the config bucket, which has to be there before the stack; any other bucket
-            # that exists already is refused when the change set is read.
-            ImportExistingResources=True,
         )
         change_set_id, stack_id = answer["Id"], answer["StackId"]
     except ClientError as error:
@@ -156,21 +153,20 @@ def await_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
     described = reading.change_set(event["stack_id"], change_set_id)
     status, reason = described["Status"], described.get("StatusReason", "")
     if status == "FAILED" and decisions.is_without_changes(reason):
-        aws.cloudformation().delete_change_set(ChangeSetName=change_set_id)
+        _discard(event)
         return Outcome({"has_changes": False, "summary": {}}, "nothing to change")
     if status == "FAILED":
         raise ChangeSetFailed(f"no change set could be made: {' '.join(reason.split())}")
     if status != "CREATE_COMPLETE":
         return Outcome({"has_changes": False, "summary": {}}, done=False)
-    changes = reading.changes(change_set_id)
+    changes = reading.changes(event["stack_id"], change_set_id)
     refusal = decisions.refuse_changes(
         changes,
         stateful_types=deployment.manifest.stack.stateful_types,
-        own_buckets=_own_buckets(deployment),
         allow_replacement=deployment.options.allow_replacement,
     )
     if refusal:
-        aws.cloudformation().delete_change_set(ChangeSetName=change_set_id)
+        _discard(event)
         raise ReplacementRefused(refusal)
     summary = decisions.summarize(changes)
     told = ", ".join(f"{len(ids)} {kind}" for kind, ids in summary.items())
@@ -181,6 +177,7 @@ def execute_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
     """Start this deployment's own operation on the stack, under its own token."""
     try:
         aws.cloudformation().execute_change_set(
+            StackName=event["stack_id"],
             ChangeSetName=event["change_set_id"],
             ClientRequestToken=deployment.id,
             DisableRollback=False,
@@ -207,8 +204,9 @@ def await_stack(deployment: Deployment, event: JsonObject) -> Outcome:
         if status is None:
             return Outcome(done=False)
         if status not in reading.SUCCEEDED:
-            cause = decisions.first_failure(events) or "CloudFormation gave no reason"
-            raise StackFailed(f"{cause}; the stack is {status}")
+            invalid = reading.validation_failures(stack_id)
+            cause = "; ".join(invalid) or decisions.first_failure(events)
+            raise StackFailed(f"{cause or 'CloudFormation gave no reason'}; the stack is {status}")
     stack = reading.describe(stack_id)
     if stack is None:
         raise StackFailed(f"{deployment.tenant.stack_name} disappeared")
@@ -223,6 +221,13 @@ def await_stack(deployment: Deployment, event: JsonObject) -> Outcome:
     return Outcome(state.model_dump(mode="json"), str(state.status))
 
 
+def _discard(event: JsonObject) -> None:
+    """Delete a change set that will not be executed, so that nobody else executes it."""
+    aws.cloudformation().delete_change_set(
+        StackName=event["stack_id"], ChangeSetName=event["change_set_id"]
+    )
+
+
 def _requested(deployment: Deployment) -> dict[str, str]:
     """The request's options as template parameters; what was not asked for is not there."""
     asked = {
@@ -230,14 +235,6 @@ def _requested(deployment: Deployment) -> dict[str, str]:
         for option, parameter in deployment.manifest.stack.parameters.items()
     }
     return {name: str(value).lower() for name, value in asked.items() if value is not None}
-
-
-def _own_buckets(deployment: Deployment) -> list[str]:
-    config = deployment.manifest.config
-    if config is None:
-        return []
-    account = settings(StackSettings).account_id
-    return [naming.filled(config.bucket, deployment.tenant, account)]
 
 
 def _parameters(parameters: list[dict[str, str | bool]]) -> "list[ParameterTypeDef]":

@@ -66,16 +66,12 @@ def change_set(stack: str, name_or_id: str) -> "DescribeChangeSetOutputTypeDef":
     return aws.cloudformation().describe_change_set(StackName=stack, ChangeSetName=name_or_id)
 
 
-def changes(change_set_id: str) -> list[Change]:
+def changes(stack: str, change_set_id: str) -> list[Change]:
     """All changes of a change set."""
     found: list[Change] = []
-    token = ""
-    while True:
-        page = (
-            aws.cloudformation().describe_change_set(ChangeSetName=change_set_id, NextToken=token)
-            if token
-            else aws.cloudformation().describe_change_set(ChangeSetName=change_set_id)
-        )
+    pages = aws.cloudformation().get_paginator("describe_change_set")
+    # The stack too, though the id would do: IAM policies name stacks.
+    for page in pages.paginate(StackName=stack, ChangeSetName=change_set_id):
         for item in page.get("Changes", []):
             change = item.get("ResourceChange")
             if change is None:
@@ -85,13 +81,10 @@ def changes(change_set_id: str) -> list[Change]:
                     action=change["Action"],
                     logical_id=change["LogicalResourceId"],
                     resource_type=change["ResourceType"],
-                    physical_id=change.get("PhysicalResourceId", ""),
                     replacement=change.get("Replacement", "False"),
                 )
             )
-        token = page.get("NextToken", "")
-        if not token:
-            return found
+    return found
 
 
 def operation_events(stack_id: str, token: str) -> list[StackEvent]:
@@ -113,3 +106,23 @@ def operation_events(stack_id: str, token: str) -> list[StackEvent]:
         if events and len(mine) < len(page["StackEvents"]):
             break  # the rest belongs to earlier operations
     return events[::-1]
+
+
+def validation_failures(stack_id: str) -> list[str]:
+    """What CloudFormation found wrong before it began the stack's last operation.
+
+    Such a failure has no resource events: the stack's own only points to DescribeEvents.
+    """
+    pages = (
+        aws.cloudformation()
+        .get_paginator("describe_events")
+        .paginate(StackName=stack_id, Filters={"FailedEvents": True})
+    )
+    found = [event for page in pages for event in page["OperationEvents"]]  # newest first
+    last = found[0].get("OperationId") if found else None
+    return [
+        f"{event.get('LogicalResourceId')} ({event.get('ResourceType')}): "
+        + " ".join(event.get("ValidationStatusReason", "").split())
+        for event in found
+        if event.get("OperationId") == last and event.get("EventType") == "VALIDATION_ERROR"
+    ]

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -10,7 +11,6 @@ import boto3
 import pytest
 from mangum import Mangum
 from moto import mock_aws
-
 from rawscribe.main import create_app
 from rawscribe.services import Services
 
@@ -73,6 +73,7 @@ class Tenant:
 
     def __post_init__(self) -> None:
         self.services = Services(self.environ, fingerprint="f1n9e4")
+        self.services.s3 = self.s3  # making a client takes longer than most tests
         self._handler = Mangum(create_app(self.services), lifespan="off")
 
     def call(
@@ -117,6 +118,11 @@ class Tenant:
         return [item["Key"] for item in listing.get("Contents", [])]
 
 
+@lru_cache(maxsize=1)
+def _s3_client() -> Any:
+    return boto3.client("s3", aws_access_key_id="testing", aws_secret_access_key="testing")
+
+
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """moto's S3 with alpha's buckets, and nothing that could reach a real account."""
@@ -126,7 +132,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     with mock_aws():
-        client = boto3.client("s3")
+        client = _s3_client()
         for bucket in BUCKETS.values():
             client.create_bucket(Bucket=bucket)
         yield client

@@ -4,11 +4,11 @@ import json
 import logging
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from pydantic import ValidationError
-
 from rawscribe.config import ConfigStore
 from rawscribe.settings import Settings
 
@@ -57,14 +57,14 @@ def upload(s3: Any, text: str) -> None:
 
 
 def test_defaults_are_the_lowest_tier(clock: Clock, tmp_path: Path) -> None:
-    loaded = ConfigStore({}, lambda: None, clock, tmp_path / "none").current()
+    loaded = ConfigStore({}, Mock(), clock, tmp_path / "none").current()
     assert loaded.source == "defaults"
     assert loaded.settings == Settings()
     assert loaded.settings.auth.enabled, "nobody may lose authentication by losing a file"
 
 
 def test_bundled_wins_over_defaults(clock: Clock, bundled: Path) -> None:
-    loaded = ConfigStore({}, lambda: None, clock, bundled).current()
+    loaded = ConfigStore({}, Mock(), clock, bundled).current()
     assert (loaded.source, loaded.problem) == ("bundled", "absent")
     assert loaded.settings.organization == "bundled"
     assert loaded.settings.environment == "local"
@@ -107,7 +107,7 @@ def test_every_variable_arrives(clock: Clock, tmp_path: Path) -> None:
         "ELN_BUCKET": "e",
         "ALLOWED_ORIGIN": "https://o",
     }
-    settings = ConfigStore(environ, lambda: None, clock, tmp_path / "none").current().settings
+    settings = ConfigStore(environ, Mock(), clock, tmp_path / "none").current().settings
     assert settings.model_dump() == {
         "environment": "prod",
         "organization": "o",
@@ -150,8 +150,9 @@ def test_an_error_is_not_an_absence(
     bundled: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    broken: Any = BrokenS3(error)
     logging.getLogger("rawscribe").propagate = True
-    loaded = ConfigStore(S3_ENVIRON, lambda: BrokenS3(error), clock, bundled).current()  # type: ignore[arg-type,return-value]
+    loaded = ConfigStore(S3_ENVIRON, lambda: broken, clock, bundled).current()
     assert (loaded.source, loaded.problem) == ("bundled", problem)
     assert loaded.settings.organization == "bundled"
     assert [record.message for record in caplog.records] == ["config not read from S3"]
@@ -183,7 +184,7 @@ def test_a_broken_document_falls_back(
 
 
 def test_a_nonsensical_environment_is_not_hidden(clock: Clock, bundled: Path) -> None:
-    store = ConfigStore({"AUTH_ENABLED": "perhaps"}, lambda: None, clock, bundled)
+    store = ConfigStore({"AUTH_ENABLED": "perhaps"}, Mock(), clock, bundled)
     with pytest.raises(ValidationError):
         store.current()
 

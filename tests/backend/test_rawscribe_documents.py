@@ -18,7 +18,10 @@ def test_procedures_in_both_formats(tenant: Any, user: Any) -> None:
     tenant.put("FORMS_BUCKET", "sops/old/blood.yaml", "archived")
     tenant.put("FORMS_BUCKET", "private/secret.json", "{}")
     listed = tenant.call("GET", "/api/sops", user("CLINICIANS")).body["items"]
-    assert [(item["id"], item["format"]) for item in listed] == [("blood", "yaml"), ("urine", "json")]
+    assert [(item["id"], item["format"]) for item in listed] == [
+        ("blood", "yaml"),
+        ("urine", "json"),
+    ]
     blood = tenant.call("GET", "/api/sops/blood", user("CLINICIANS"))
     assert blood.body["content"] == {"title": "Blood", "since": "2026-01-01"}
     assert tenant.call("GET", "/api/sops/urine", user("CLINICIANS")).body["format"] == "json"

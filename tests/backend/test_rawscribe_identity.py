@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-
 from rawscribe.identity import ANONYMOUS, parse_groups
 
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-
 from rawscribe.permissions import GRANTED, Group, Permission, allows
 
 P = Permission

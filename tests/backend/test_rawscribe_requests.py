@@ -105,7 +105,7 @@ def test_no_payload_in_the_log(tenant: Any, user: Any, caplog: pytest.LogCapture
     caplog.set_level(logging.INFO, "rawscribe")
     tenant.call("POST", "/api/elns", user("ADMINS"), {**CONTENT, "title": "patient Smith"})
     tenant.call("POST", "/api/elns", user("ADMINS"), {**CONTENT, "sopId": "patient Smith"})
-    requests = [record for record in caplog.records if record.message == "request"]
+    requests: list[Any] = [record for record in caplog.records if record.message == "request"]
     assert [(record.route, record.status) for record in requests] == [
         ("/api/elns", 201),
         ("/api/elns", 400),

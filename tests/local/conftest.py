@@ -55,7 +55,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
 def unpatched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
     """The same without any patch, to show that a test can fail."""
     patches = "lambda_errors,non_empty_buckets,codebuild_projects,stacks_take_time"
-    patches += ",leading_keys,interrupted_stacks"
+    patches += ",leading_keys,interrupted_stacks,web_pages_are_not_root"
     yield from _running(tmp_path_factory.mktemp("unpatched"), **{WITHOUT_VARIABLE: patches})
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -84,7 +83,7 @@ def contexts(build: dict[str, Any], phase: str) -> list[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def project(aws: Aws) -> Iterator[Project]:
+def project(aws: Aws) -> Project:
     aws.s3.create_bucket(Bucket="builds")
     aws.s3.create_bucket(Bucket="elsewhere")
     objects = allow("s3:GetObject", "s3:PutObject", on="arn:aws:s3:::builds/*")

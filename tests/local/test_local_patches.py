@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from local_aws import Aws, allow, client, error_of, policy
@@ -269,11 +271,30 @@ def leading_keys_are_evaluated(aws: Aws) -> None:
                 assert error_of(call, **arguments)[0] == "AccessDeniedException"
 
 
-def client_of_the_emulator(aws: Aws) -> Callable[..., dict[str, list[dict[str, object]]]]:
+def web_page_cannot_be_root(aws: Aws) -> None:
+    scope = "test/20260101/us-east-1/iam/aws4_request"
+    forged = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
+    action = "/?Action=ListUsers&Version=2010-05-08"
+    by_query = f"{action}&X-Amz-Credential={scope.replace('/', '%2F')}"
+
+    def get(path: str, **headers: str) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", aws.laptop.port, timeout=10)
+        connection.request("GET", path, headers=headers)
+        status = connection.getresponse().status
+        connection.close()
+        return status
+
+    assert get(action, Authorization=forged) == 200
+    assert get(action, Authorization=forged, Origin="http://evil.example") == 403
+    assert get(by_query, Origin="http://evil.example") == 403
+    assert get("/_ministack/health", Origin="http://localhost:3000") == 200
+
+
+def client_of_the_emulator(aws: Aws) -> Callable[..., dict[str, Any]]:
     """The emulator's own CodeBuild, not the endpoint that builds."""
     import boto3
 
-    found: Callable[..., dict[str, list[dict[str, object]]]] = boto3.client(
+    found: Callable[..., dict[str, Any]] = boto3.client(
         "codebuild", endpoint_url=aws.laptop.endpoint, region_name=aws.laptop.region,
         aws_access_key_id="test", aws_secret_access_key="test",
     ).batch_get_projects  # type: ignore[assignment]  # fmt: skip
@@ -292,6 +313,7 @@ CHECKS = [
     full_bucket_stops_a_rollback,
     project_keeps_its_log_group,
     leading_keys_are_evaluated,
+    web_page_cannot_be_root,
 ]
 
 

@@ -1,6 +1,6 @@
 """Write the days of the full moons of this century, by their mean distance, as JSON.
 
-    python3 moons.py OUTPUT
+python3 moons.py OUTPUT
 """
 
 import json
