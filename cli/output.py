@@ -1,4 +1,4 @@
-"""What a command prints: text for people, JSON for programs. Results to stdout, the rest to stderr."""
+"""What a command prints: text for people, JSON for programs; results to stdout, news to stderr."""
 
 import json
 from collections.abc import Mapping

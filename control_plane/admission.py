@@ -1,7 +1,7 @@
 """Whether a request can be carried out, decided before anything starts.
 
-The API asks here so that a wrong request is a 400; PrepareDeployment asks again, because an execution
-may be started by hand or by a schedule.
+The API asks here so that a wrong request is a 400; PrepareDeployment asks again, because an
+execution may be started by hand or by a schedule.
 """
 
 from collections.abc import Mapping

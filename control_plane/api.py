@@ -14,6 +14,7 @@ from control_plane.deployments import Front
 from control_plane.errors import ControlPlaneError, IdempotencyConflict, InvalidRequest, NotFound
 from control_plane.events import DeploymentRequest, ScheduleRequest, SourceRequest, Target
 from control_plane.history import History
+from control_plane.listing import Listing
 from control_plane.models import ORG_PATTERN, Env, JsonObject, Tenant
 from control_plane.naming import console_url
 from control_plane.observability import logger
@@ -74,7 +75,7 @@ def list_deployments(
     env: Env, org: OrgPath, application: ApplicationQuery = None, limit: Limit = 20
 ) -> JsonObject:
     """The newest deployments of a tenant, newest first."""
-    found = _front().history.deployments(_tenant(env, org, application), limit)
+    found = _front().listing.deployments(_tenant(env, org, application), limit)
     return {"deployments": [_presented(record) for record in found]}
 
 
@@ -84,7 +85,7 @@ def get_deployment(
 ) -> JsonObject:
     """One deployment: request, steps, changes, tests, reason, receipt."""
     tenant = _tenant(env, org, application)
-    record = _front().history.get(tenant, deployment_id)
+    record = _front().listing.get(tenant, deployment_id)
     if record is None:
         raise NotFound(f"{tenant.stack_name} has no deployment {deployment_id}")
     return _presented(record)
@@ -93,7 +94,7 @@ def get_deployment(
 @app.get("/deployments/<deployment_id>", tags=["deployments"])
 def find_deployment(deployment_id: str) -> JsonObject:
     """One deployment, by its id alone."""
-    record = _front().history.find(deployment_id)
+    record = _front().listing.find(deployment_id)
     if record is None:
         raise NotFound(f"there is no deployment {deployment_id}")
     return _presented(record)
@@ -102,14 +103,14 @@ def find_deployment(deployment_id: str) -> JsonObject:
 @app.get("/tenants", tags=["tenants"])
 def list_tenants() -> JsonObject:
     """Every tenant: its last good state and its last deployment."""
-    return {"tenants": list(_front().history.tenants())}
+    return {"tenants": list(_front().listing.tenants())}
 
 
 @app.get("/envs/<env>/orgs/<org>", tags=["tenants"])
 def get_tenant(env: Env, org: OrgPath, application: ApplicationQuery = None) -> JsonObject:
     """The tenant's last good state."""
     tenant = _tenant(env, org, application)
-    current = _front().history.current(tenant) or {}
+    current = _front().listing.current(tenant) or {}
     if "last_good" not in current:
         raise NotFound(f"{tenant.stack_name} was never deployed with success")
     return current
@@ -119,7 +120,7 @@ def get_tenant(env: Env, org: OrgPath, application: ApplicationQuery = None) -> 
 def get_config(env: Env, org: OrgPath, application: ApplicationQuery = None) -> JsonObject:
     """The configuration that the tenant runs with, and where it lies."""
     tenant = _tenant(env, org, application)
-    current = _front().history.current(tenant) or {}
+    current = _front().listing.current(tenant) or {}
     if not current.get("config"):
         raise NotFound(f"{tenant.stack_name} has no configuration: it was never deployed")
     return dict(current["config"])
@@ -162,14 +163,15 @@ def put_source(sha256: Digest, request: SourceRequest) -> JsonObject:
 _HTTP = {InvalidRequest: 400, IdempotencyConflict: 409, NotFound: 404}
 
 
-@app.exception_handler(ControlPlaneError)
+# Powertools does not type this decorator.
+@app.exception_handler(ControlPlaneError)  # type: ignore[untyped-decorator]
 def _refusal(error: ControlPlaneError) -> Response[str]:
     details = error.details if isinstance(error, InvalidRequest) else []
     status = _HTTP.get(type(error), 500)
     return _error(status, type(error).__name__, str(error), details)
 
 
-@app.exception_handler(RequestValidationError)
+@app.exception_handler(RequestValidationError)  # type: ignore[untyped-decorator]
 def _invalid(error: RequestValidationError) -> Response[str]:
     details = [
         {
@@ -188,7 +190,7 @@ def _no_route(error: Exception) -> Response[str]:
     return _error(404, "NotFound", "there is no such route: see /openapi.json", [])
 
 
-@app.exception_handler(Exception)
+@app.exception_handler(Exception)  # type: ignore[untyped-decorator]
 def _unexpected(error: Exception) -> Response[str]:
     # The caller learns that it failed; the log learns why.
     logger().exception("request failed")
@@ -223,4 +225,6 @@ def _tenant(env: Env, org: str, application: str | None) -> Tenant:
 @cache
 def _front() -> Front:
     known = settings(ApiSettings)
-    return Front(known, History(known.table_name), Sources(known.table_name))
+    return Front(
+        known, History(known.table_name), Listing(known.table_name), Sources(known.table_name)
+    )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, items
+from control_plane import aws, items, table
 from control_plane.models import JsonObject, utc_now
 
 if TYPE_CHECKING:
@@ -45,20 +45,17 @@ class Builds:
 
     def __init__(
         self,
-        table: str,
+        table_name: str,
         client: "DynamoDBClient | None" = None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._table = table
+        self._table = table_name
         self._client = client or aws.dynamodb()
         self._clock = clock
 
     def get(self, fingerprint: str) -> JsonObject | None:
         """The build: status, stack_name (whose prefix holds it), build_id, reason; or None."""
-        answer = self._client.get_item(
-            TableName=self._table, Key=self._key(fingerprint), ConsistentRead=True
-        )
-        return items.from_item(answer["Item"]) if "Item" in answer else None
+        return table.read(self._client, self._table, f"BUILD#{fingerprint}", "BUILD")
 
     def claim(self, fingerprint: str, stack_name: str, claimed_by: str) -> bool:
         """Claim the right to build; False when another execution builds this already.
@@ -133,10 +130,10 @@ class Builds:
                 Item=self._key(fingerprint) | items.to_item(values),
                 ConditionExpression=condition,
                 ExpressionAttributeValues=items.to_item(facts),
-                **({"ExpressionAttributeNames": {"#status": "status"}} if "#" in condition else {}),
+                ExpressionAttributeNames={"#status": "status"},
             )
         except ClientError as error:
-            if aws.error_code(error) != "ConditionalCheckFailedException":
+            if not table.condition_failed(error):
                 raise
             return False
         return True

@@ -11,6 +11,7 @@ from control_plane.admission import admit, tenant_of
 from control_plane.errors import InvalidRequest
 from control_plane.events import DeploymentRequest, Trigger
 from control_plane.history import History
+from control_plane.listing import Listing
 from control_plane.models import DeploymentStatus, Env, JsonObject, Tenant, utc_now
 from control_plane.secrets import keep_admin_password
 from control_plane.settings import ApiSettings
@@ -23,6 +24,7 @@ class Front:
 
     settings: ApiSettings
     history: History
+    listing: Listing
     sources: Sources
 
 

@@ -37,7 +37,7 @@ class NotFound(ControlPlaneError):
     """What the request names does not exist."""
 
 
-# The target is bad: this deployment fails, the tenant stays as it was. -----------------------------
+# The target is bad: this deployment fails, the tenant stays as it was. ----------------------------
 
 
 class StackRefused(ControlPlaneError):
@@ -74,7 +74,7 @@ class TestsFailed(ControlPlaneError):
     __test__ = False  # pytest would take a class of this name for tests
 
 
-# The world is busy: the deployment did nothing wrong. ----------------------------------------------
+# The world is busy: the deployment did nothing wrong. ---------------------------------------------
 
 
 class DeploymentInProgress(ControlPlaneError):

@@ -1,23 +1,24 @@
 """The deployments of each tenant, in the table: what was asked for, what happened, how it ended.
 
-Verbs of the domain; every write is conditional, and its condition is said in words above it. Only a
-failed condition becomes an answer: any other error of DynamoDB stays an error, so that a throttle is
-never taken for an absence.
+Verbs of the domain; every write is conditional, and its condition is said in words above it. Only
+a failed condition becomes an answer: any other error of DynamoDB stays an error, so that a throttle
+is never taken for an absence.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, items
+from control_plane import aws, items, table
 from control_plane.errors import IdempotencyConflict
+from control_plane.listing import Listing
+from control_plane.locks import Locks
 from control_plane.models import (
     STEPS,
     DeploymentStatus,
     JsonObject,
-    OnBusy,
     StepStatus,
     Tenant,
     utc_now,
@@ -33,17 +34,19 @@ IDEMPOTENCY_SECONDS = 24 * 3600
 
 
 class History:
-    """The table's deployments. `client` and `clock` can be replaced in tests."""
+    """What deployments write. `client` and `clock` can be replaced in tests."""
 
     def __init__(
         self,
-        table: str,
+        table_name: str,
         client: "DynamoDBClient | None" = None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._table = table
+        self._table = table_name
         self._client = client or aws.dynamodb()
         self._clock = clock
+        self._locks = Locks(table_name, self._client, clock)
+        self._listing = Listing(table_name, self._client)
 
     # Opening -----------------------------------------------------------------------------------
 
@@ -87,18 +90,18 @@ class History:
         try:
             self._client.transact_write_items(TransactItems=writes)
         except ClientError as error:
-            if not _condition_failed(error):
+            if not table.condition_failed(error):
                 raise
             if idempotency:
                 deployment_id = self._earlier(pk, *idempotency) or deployment_id
-            existing = self.get(tenant, deployment_id)
+            existing = self._listing.get(tenant, deployment_id)
             if existing is None:
                 raise
             return existing
         return record
 
     def _earlier(self, pk: str, key: str, request: str) -> str | None:
-        remembered = self._read(pk, items.idempotency_key(key))
+        remembered = table.read(self._client, self._table, pk, items.idempotency_key(key))
         if remembered is None:
             return None
         if remembered["request"] != request:
@@ -153,7 +156,7 @@ class History:
                 | {f"{name}_open": value for name, value in _OPEN.items()},
             )
         except ClientError as error:
-            if not _condition_failed(error):
+            if not table.condition_failed(error):
                 raise
 
     def add_facts(self, tenant: Tenant, deployment_id: str, facts: JsonObject) -> None:
@@ -192,7 +195,7 @@ class History:
             self._end(tenant, deployment_id, record),
             self._set_current(tenant, current),
             # Condition: the lock is this execution's.
-            self._release(tenant, execution_arn),
+            self._locks.release_write(tenant, execution_arn),
         ]
         return self._finish(tenant, deployment_id, writes)
 
@@ -218,22 +221,22 @@ class History:
             "last_reason": facts.get("reason"),
         }
         writes = [self._end(tenant, deployment_id, end), self._set_current(tenant, last)]
-        lock = self.lock(tenant)
+        lock = self._locks.holder(tenant)
         if lock and lock["execution_arn"] == execution_arn:
-            writes.append(self._release(tenant, execution_arn))
+            writes.append(self._locks.release_write(tenant, execution_arn))
         return self._finish(tenant, deployment_id, writes)
 
     def _finish(self, tenant: Tenant, deployment_id: str, writes: list[Any]) -> JsonObject:
         try:
             self._client.transact_write_items(TransactItems=writes)
         except ClientError as error:
-            if not _condition_failed(error):
+            if not table.condition_failed(error):
                 raise
-            record = self.get(tenant, deployment_id)
+            record = self._listing.get(tenant, deployment_id)
             if record is None or not DeploymentStatus(record["status"]).is_final:
                 raise
             return record
-        return self.get(tenant, deployment_id) or {}
+        return self._listing.get(tenant, deployment_id) or {}
 
     def _end(self, tenant: Tenant, deployment_id: str, values: JsonObject) -> Any:
         listed = {"listing": "DEPLOYMENT", "listed_at": deployment_id}
@@ -259,117 +262,6 @@ class History:
             }
         }
 
-    # The lock ----------------------------------------------------------------------------------
-
-    def lock(self, tenant: Tenant) -> JsonObject | None:
-        """Who holds the tenant: `execution_arn` and `deployment_id`, or None."""
-        return self._read(items.tenant_key(tenant), items.LOCK)
-
-    def acquire_lock(
-        self, tenant: Tenant, deployment_id: str, execution_arn: str, instead_of: str
-    ) -> bool:
-        """Take the tenant's lock; False when another execution has it.
-
-        `instead_of` is the execution whose lock may be taken: this one itself, or one of which
-        the caller knows that it runs no more.
-        """
-        values = {"execution_arn": execution_arn, "deployment_id": deployment_id}
-        try:
-            self._client.put_item(
-                TableName=self._table,
-                Item=items.key(items.tenant_key(tenant), items.LOCK)
-                | items.to_item({**values, "acquired_at": self._now()}),
-                # Condition: nobody holds the lock, or exactly the execution that may lose it.
-                ConditionExpression="attribute_not_exists(SK) OR execution_arn = :instead_of",
-                ExpressionAttributeValues={":instead_of": {"S": instead_of}},
-            )
-        except ClientError as error:
-            if not _condition_failed(error):
-                raise
-            return False
-        return True
-
-    def _release(self, tenant: Tenant, execution_arn: str) -> Any:
-        return {
-            "Delete": {
-                "TableName": self._table,
-                "Key": items.key(items.tenant_key(tenant), items.LOCK),
-                "ConditionExpression": "execution_arn = :me",
-                "ExpressionAttributeValues": {":me": {"S": execution_arn}},
-            }
-        }
-
-    # Reading -----------------------------------------------------------------------------------
-
-    def get(self, tenant: Tenant, deployment_id: str) -> JsonObject | None:
-        """One deployment's record, or None."""
-        return self._read(items.tenant_key(tenant), items.DEPLOYMENT + deployment_id)
-
-    def current(self, tenant: Tenant) -> JsonObject | None:
-        """The tenant's last good state and last deployment, or None when it never had one."""
-        return self._read(items.tenant_key(tenant), items.CURRENT)
-
-    def deployments(self, tenant: Tenant, limit: int) -> list[JsonObject]:
-        """The tenant's newest `limit` deployments, newest first."""
-        answer = self._client.query(
-            TableName=self._table,
-            KeyConditionExpression="PK = :pk AND begins_with(SK, :sk)",
-            ExpressionAttributeValues={
-                ":pk": {"S": items.tenant_key(tenant)},
-                ":sk": {"S": items.DEPLOYMENT},
-            },
-            ScanIndexForward=False,
-            Limit=limit,
-            ConsistentRead=True,
-        )
-        return [items.from_item(item) for item in answer["Items"]]
-
-    def find(self, deployment_id: str) -> JsonObject | None:
-        """One deployment by its id alone, or None."""
-        answer = self._client.query(
-            TableName=self._table,
-            IndexName=items.LISTING_INDEX,
-            KeyConditionExpression="listing = :listing AND listed_at = :id",
-            ExpressionAttributeValues={
-                ":listing": {"S": "DEPLOYMENT"},
-                ":id": {"S": deployment_id},
-            },
-        )
-        if not answer["Items"]:
-            return None
-        # The index holds a part of each record; the record itself is read from the table.
-        part = items.from_item(answer["Items"][0])
-        tenant = Tenant(application=part["application"], env=part["env"], org=part["org"])
-        return self.get(tenant, deployment_id)
-
-    def superseded_by(self, tenant: Tenant, deployment_id: str) -> str | None:
-        """A newer deployment of the tenant that asked to take the waiting ones' place, or None."""
-        for record in self.deployments(tenant, limit=50):
-            if record["id"] <= deployment_id:
-                break
-            asked = record.get("request", {}).get("on_busy")
-            if asked == OnBusy.SUPERSEDE and not DeploymentStatus(record["status"]).is_final:
-                return str(record["id"])
-        return None
-
-    def tenants(self) -> Iterator[JsonObject]:
-        """Every tenant that ever had a deployment end, by stack name."""
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self._table,
-            IndexName=items.LISTING_INDEX,
-            KeyConditionExpression="listing = :listing",
-            ExpressionAttributeValues={":listing": {"S": "TENANT"}},
-        )
-        for page in pages:
-            for item in page["Items"]:
-                yield items.from_item(item)
-
-    def _read(self, pk: str, sk: str) -> JsonObject | None:
-        answer = self._client.get_item(
-            TableName=self._table, Key=items.key(pk, sk), ConsistentRead=True
-        )
-        return items.from_item(answer["Item"]) if "Item" in answer else None
-
     def _record_item(self, tenant: Tenant, deployment_id: str, record: JsonObject) -> Any:
         listed = {"listing": "DEPLOYMENT", "listed_at": deployment_id}
         key = items.key(items.tenant_key(tenant), items.DEPLOYMENT + deployment_id)
@@ -392,13 +284,3 @@ def _status_while(step: str) -> DeploymentStatus:
     """A deployment that prepares or waits for its tenant is QUEUED; afterwards it is RUNNING."""
     waits = step in ("PrepareDeployment", "AcquireLock")
     return DeploymentStatus.QUEUED if waits else DeploymentStatus.RUNNING
-
-
-def _condition_failed(error: ClientError) -> bool:
-    code = aws.error_code(error)
-    if code == "ConditionalCheckFailedException":
-        return True
-    reasons = error.response.get("CancellationReasons", [])
-    return code == "TransactionCanceledException" and any(
-        reason.get("Code") == "ConditionalCheckFailed" for reason in reasons
-    )

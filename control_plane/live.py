@@ -1,4 +1,4 @@
-"""Requests to a live tenant: every answer is a fact, also an error; only silence is an exception."""
+"""Requests to a live tenant: every answer is a fact, errors too; only silence is an exception."""
 
 import json
 from dataclasses import dataclass

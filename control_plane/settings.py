@@ -6,7 +6,7 @@ function declares no more than it needs.
 
 import os
 from functools import cache
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict
 
@@ -75,7 +75,16 @@ class ApiSettings(_Settings):
 S = TypeVar("S", bound=_Settings)
 
 
-@cache
 def settings(kind: type[S]) -> S:
     """The function's environment. Raises pydantic's ValidationError that names what is missing."""
+    return cast(S, _parsed(kind))
+
+
+def forget_settings() -> None:
+    """Read the environment again at the next use: for tests that change it."""
+    _parsed.cache_clear()
+
+
+@cache
+def _parsed(kind: type[_Settings]) -> _Settings:
     return kind.model_validate(dict(os.environ))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, items, manifest
+from control_plane import aws, items, manifest, table
 from control_plane.errors import InvalidRequest
 from control_plane.manifest import Manifest
 from control_plane.models import Env, JsonObject, utc_now
@@ -76,8 +76,8 @@ def unknown_source(sha256: str) -> InvalidRequest:
 class Sources:
     """The registered sources of each application."""
 
-    def __init__(self, table: str, client: "DynamoDBClient | None" = None) -> None:
-        self._table = table
+    def __init__(self, table_name: str, client: "DynamoDBClient | None" = None) -> None:
+        self._table = table_name
         self._client = client or aws.dynamodb()
 
     def register(self, sha256: str, described: Manifest, environments: list[Env]) -> JsonObject:
@@ -136,10 +136,7 @@ class Sources:
         return {"Put": {"TableName": self._table, "Item": item}}
 
     def _read(self, application: str, sk: str) -> JsonObject | None:
-        answer = self._client.get_item(
-            TableName=self._table, Key=items.key(_partition(application), sk), ConsistentRead=True
-        )
-        return items.from_item(answer["Item"]) if "Item" in answer else None
+        return table.read(self._client, self._table, _partition(application), sk)
 
 
 def _partition(application: str) -> str:

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from control_plane import aws, config, naming
 from control_plane.errors import ConfigInvalid
-from control_plane.history import History
+from control_plane.listing import Listing
 from control_plane.manifest import ConfigTable
 from control_plane.models import Deployment, JsonObject
 from control_plane.settings import ConfigSettings, settings
@@ -30,7 +30,7 @@ def upload_config(deployment: Deployment, event: JsonObject) -> Outcome:
     table = deployment.manifest.config
     if table is None:
         return Outcome({"config": {}}, "the application has no configuration")
-    current = History(settings(ConfigSettings).table_name).current(deployment.tenant) or {}
+    current = Listing(settings(ConfigSettings).table_name).current(deployment.tenant) or {}
     created = _ensure_bucket(deployment, _bucket(deployment, table))
     return _upload(deployment, table, current.get("outputs", {}), created)
 
@@ -49,18 +49,20 @@ def _upload(
     source = SourceArchive.fetch(settings(ConfigSettings).artifact_bucket, deployment.source)
     content = config.effective(table, deployment.tenant, source.read, outputs)
     body = config.rendered(content)
-    place = {
-        "Bucket": _bucket(deployment, table),
-        "Key": table.key,
-        "ExpectedBucketOwner": settings(ConfigSettings).account_id,
-    }
-    version = None if created else _same(place, body)
+    bucket = _bucket(deployment, table)
+    version = None if created else _same(bucket, table.key, body)
     changed = version is None
     if version is None:
-        answer = aws.s3().put_object(**place, Body=body, ContentType="application/json")
+        answer = aws.s3().put_object(
+            Bucket=bucket,
+            Key=table.key,
+            ExpectedBucketOwner=settings(ConfigSettings).account_id,
+            Body=body,
+            ContentType="application/json",
+        )
         version = answer.get("VersionId", "")
     receipt = {
-        "bucket": place["Bucket"],
+        "bucket": bucket,
         "key": table.key,
         "version_id": version,
         "sha256": hashlib.sha256(body).hexdigest(),
@@ -70,10 +72,12 @@ def _upload(
     return Outcome({"config": receipt, "changed": changed}, note)
 
 
-def _same(place: dict[str, str], body: bytes) -> str | None:
+def _same(bucket: str, key: str, body: bytes) -> str | None:
     """The version that holds exactly `body` already, or None."""
     try:
-        answer = aws.s3().get_object(**place)  # type: ignore[arg-type]
+        answer = aws.s3().get_object(
+            Bucket=bucket, Key=key, ExpectedBucketOwner=settings(ConfigSettings).account_id
+        )
     except ClientError as error:
         if aws.error_code(error) not in ("NoSuchKey", "404"):
             raise

@@ -11,6 +11,8 @@ from control_plane import aws, naming
 from control_plane.admission import admit, parse_input, tenant_of
 from control_plane.errors import DeploymentInProgress, InvalidRequest, ServiceBusy, Superseded
 from control_plane.history import History
+from control_plane.listing import Listing
+from control_plane.locks import Locks
 from control_plane.models import (
     Deployment,
     DeploymentStatus,
@@ -28,7 +30,7 @@ from workers.step import Outcome, run
 
 
 def handler(event: Mapping[str, Any], context: object) -> JsonObject:
-    """Lambda's entry. A step of the state machine, or EventBridge's word that an execution ended."""
+    """Lambda's entry: a step of the state machine, or EventBridge's word that one ended."""
     try:
         match event.get("step"):
             case "PrepareDeployment":
@@ -89,18 +91,18 @@ def acquire_lock(deployment: Deployment, event: JsonObject) -> Outcome:
 
     Raises DeploymentInProgress or Superseded when this deployment shall not wait.
     """
-    history = History(_settings().table_name)
+    locks, listing = Locks(_settings().table_name), Listing(_settings().table_name)
     tenant, me = deployment.tenant, deployment.execution_arn
-    newer = history.superseded_by(tenant, deployment.id)
-    if newer and (history.lock(tenant) or {}).get("execution_arn") != me:
+    newer = listing.superseded_by(tenant, deployment.id)
+    if newer and (locks.holder(tenant) or {}).get("execution_arn") != me:
         raise Superseded(f"deployment {newer} of {tenant.stack_name} took its place")
-    if history.acquire_lock(tenant, deployment.id, me, instead_of=me):
+    if locks.acquire(tenant, deployment.id, me, instead_of=me):
         return Outcome(note="the tenant is free")
-    holder = history.lock(tenant)
+    holder = locks.holder(tenant)
     if holder is None:
         return Outcome(done=False)  # it was released in this moment: the next attempt gets it
     if not _is_running(holder["execution_arn"]):
-        taken = history.acquire_lock(tenant, deployment.id, me, instead_of=holder["execution_arn"])
+        taken = locks.acquire(tenant, deployment.id, me, instead_of=holder["execution_arn"])
         return Outcome(note=f"taken over from {holder['deployment_id']}, which ended", done=taken)
     if deployment.options.on_busy == OnBusy.REJECT:
         raise DeploymentInProgress(
@@ -148,7 +150,8 @@ def record_failure(execution: Mapping[str, Any], failure: Mapping[str, str]) -> 
 def finalize(detail: Mapping[str, Any]) -> JsonObject:
     """End the record of an execution that was stopped or timed out, and never did so itself.
 
-    `detail` is EventBridge's `Step Functions Execution Status Change`. Harmless after RecordFailure.
+    `detail` is EventBridge's `Step Functions Execution Status Change`. Harmless after a
+    RecordFailure.
     """
     status = {
         "ABORTED": DeploymentStatus.ABORTED,
@@ -192,8 +195,8 @@ def _end(
     try:
         tenant = Tenant(
             application=raw.get("application") or known.default_application,
-            env=raw.get("env"),  # type: ignore[arg-type]  # validated by the model
-            org=raw.get("org"),  # type: ignore[arg-type]
+            env=raw.get("env"),
+            org=raw.get("org"),
         )
     except ValueError:
         # Not swallowed: the execution itself is red and carries the reason.
@@ -203,7 +206,7 @@ def _end(
     deployment_id = naming.deployment_id_of(tenant, execution_arn, started)
     facts = {"created_at": execution_started, **facts}
     history = History(known.table_name)
-    before = history.get(tenant, deployment_id) or {}
+    before = Listing(known.table_name).get(tenant, deployment_id) or {}
     facts["created_at"] = before.get("created_at", facts["created_at"])
     record = history.fail(tenant, deployment_id, execution_arn, status, facts)
     if not DeploymentStatus(before.get("status", "QUEUED")).is_final:

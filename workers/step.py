@@ -1,4 +1,4 @@
-"""How a worker runs a step: event to model, one call, plain dict; begun and ended in the history."""
+"""How a worker runs a step: event to model, one call, plain dict; its begin and end recorded."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -5,11 +5,11 @@ from typing import Any
 
 from control_plane.errors import TenantNotReady, TestsFailed
 from control_plane.history import History
+from control_plane.live import Answer, at, get
 from control_plane.manifest import TestsTable
 from control_plane.models import Deployment, JsonObject
 from control_plane.settings import VerifySettings, settings
 from workers.step import Outcome, Step, run
-from control_plane.live import Answer, at, get
 from workers.verify_users import TemporaryUser
 
 PASSED, FAILED, SKIPPED = "PASSED", "FAILED", "SKIPPED"
@@ -34,9 +34,7 @@ def run_tests(deployment: Deployment, event: JsonObject) -> Outcome:
     """
     table, outputs = deployment.manifest.tests, event["outputs"]
     if table.endpoint not in outputs:
-        raise TestsFailed(
-            f"the stack has no output {table.endpoint}: where does the tenant answer?"
-        )
+        raise TestsFailed(f"no output {table.endpoint}: where does the tenant answer?")
     endpoint = outputs[table.endpoint].rstrip("/")
     results = [_health(endpoint, table, event["fingerprint"])]
     if authentication_expected(deployment, event["parameters"]):
@@ -82,7 +80,8 @@ def _authentication(
     deployment: Deployment, endpoint: str, outputs: Mapping[str, str]
 ) -> list[JsonObject]:
     table, admin = deployment.manifest.tests, deployment.manifest.admin
-    assert table.protected and admin  # the manifest's own rule
+    assert table.protected is not None
+    assert admin is not None  # both are the manifest's own rule
     pool, client = outputs.get(admin.user_pool), outputs.get(admin.client)
     if not pool or not client:
         missing = f"the stack has no outputs {admin.user_pool} and {admin.client}"

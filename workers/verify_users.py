@@ -1,4 +1,4 @@
-"""Users that exist for one test: created, signed in with a real JWT, and removed whatever happens."""
+"""Users that exist for one test: created, signed in with a real JWT, and always removed."""
 
 from types import TracebackType
 

@@ -1,0 +1,83 @@
+"""What the table answers when it is asked: one deployment, a tenant's, all tenants."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from control_plane import aws, items, table
+from control_plane.models import DeploymentStatus, JsonObject, OnBusy, Tenant
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+class Listing:
+    """Reads only; what a deployment writes is `history.History`."""
+
+    def __init__(self, table_name: str, client: "DynamoDBClient | None" = None) -> None:
+        self._table = table_name
+        self._client = client or aws.dynamodb()
+
+    def get(self, tenant: Tenant, deployment_id: str) -> JsonObject | None:
+        """One deployment's record, or None."""
+        return table.read(
+            self._client, self._table, items.tenant_key(tenant), items.DEPLOYMENT + deployment_id
+        )
+
+    def current(self, tenant: Tenant) -> JsonObject | None:
+        """The tenant's last good state and last deployment, or None when it never had one."""
+        return table.read(self._client, self._table, items.tenant_key(tenant), items.CURRENT)
+
+    def deployments(self, tenant: Tenant, limit: int) -> list[JsonObject]:
+        """The tenant's newest `limit` deployments, newest first."""
+        answer = self._client.query(
+            TableName=self._table,
+            KeyConditionExpression="PK = :pk AND begins_with(SK, :sk)",
+            ExpressionAttributeValues={
+                ":pk": {"S": items.tenant_key(tenant)},
+                ":sk": {"S": items.DEPLOYMENT},
+            },
+            ScanIndexForward=False,
+            Limit=limit,
+            ConsistentRead=True,
+        )
+        return [items.from_item(item) for item in answer["Items"]]
+
+    def find(self, deployment_id: str) -> JsonObject | None:
+        """One deployment by its id alone, or None."""
+        answer = self._client.query(
+            TableName=self._table,
+            IndexName=items.LISTING_INDEX,
+            KeyConditionExpression="listing = :listing AND listed_at = :id",
+            ExpressionAttributeValues={
+                ":listing": {"S": "DEPLOYMENT"},
+                ":id": {"S": deployment_id},
+            },
+        )
+        if not answer["Items"]:
+            return None
+        # The index holds a part of each record; the record itself is read from the table.
+        part = items.from_item(answer["Items"][0])
+        tenant = Tenant(application=part["application"], env=part["env"], org=part["org"])
+        return self.get(tenant, deployment_id)
+
+    def superseded_by(self, tenant: Tenant, deployment_id: str) -> str | None:
+        """A newer deployment of the tenant that asked to take the waiting ones' place, or None."""
+        for record in self.deployments(tenant, limit=50):
+            if record["id"] <= deployment_id:
+                break
+            asked = record.get("request", {}).get("on_busy")
+            if asked == OnBusy.SUPERSEDE and not DeploymentStatus(record["status"]).is_final:
+                return str(record["id"])
+        return None
+
+    def tenants(self) -> Iterator[JsonObject]:
+        """Every tenant that ever had a deployment end, by stack name."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            IndexName=items.LISTING_INDEX,
+            KeyConditionExpression="listing = :listing",
+            ExpressionAttributeValues={":listing": {"S": "TENANT"}},
+        )
+        for page in pages:
+            for item in page["Items"]:
+                yield items.from_item(item)

@@ -1,0 +1,70 @@
+"""The lock of a tenant: one deployment per stack at a time.
+
+The holder is an execution, so that whether the lock still counts is a question to Step Functions:
+no clock and no person is needed to free it.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from control_plane import aws, items, table
+from control_plane.models import JsonObject, Tenant, utc_now
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+class Locks:
+    """The table's locks. `client` and `clock` can be replaced in tests."""
+
+    def __init__(
+        self,
+        table_name: str,
+        client: "DynamoDBClient | None" = None,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._table = table_name
+        self._client = client or aws.dynamodb()
+        self._clock = clock
+
+    def holder(self, tenant: Tenant) -> JsonObject | None:
+        """Who holds the tenant: `execution_arn` and `deployment_id`, or None."""
+        return table.read(self._client, self._table, items.tenant_key(tenant), items.LOCK)
+
+    def acquire(
+        self, tenant: Tenant, deployment_id: str, execution_arn: str, instead_of: str
+    ) -> bool:
+        """Take the tenant's lock; False when another execution has it.
+
+        `instead_of` is the execution whose lock may be taken: this one itself, or one of which
+        the caller knows that it runs no more.
+        """
+        values = {"execution_arn": execution_arn, "deployment_id": deployment_id}
+        try:
+            self._client.put_item(
+                TableName=self._table,
+                Item=items.key(items.tenant_key(tenant), items.LOCK)
+                | items.to_item({**values, "acquired_at": self._clock().isoformat()}),
+                # Condition: nobody holds the lock, or exactly the execution that may lose it.
+                ConditionExpression="attribute_not_exists(SK) OR execution_arn = :instead_of",
+                ExpressionAttributeValues={":instead_of": {"S": instead_of}},
+            )
+        except ClientError as error:
+            if not table.condition_failed(error):
+                raise
+            return False
+        return True
+
+    def release_write(self, tenant: Tenant, execution_arn: str) -> Any:
+        """The part of a transaction that frees the lock, if it is the execution's."""
+        return {
+            "Delete": {
+                "TableName": self._table,
+                "Key": items.key(items.tenant_key(tenant), items.LOCK),
+                "ConditionExpression": "execution_arn = :me",
+                "ExpressionAttributeValues": {":me": {"S": execution_arn}},
+            }
+        }
