@@ -172,9 +172,10 @@ def stack_parameters(
 ) -> list[dict[str, str | bool]]:
     """The parameters of a change set, in CloudFormation's form.
 
-    `declared`: the template's parameters. `computed` (names, runtime) and `requested` win; otherwise
-    a parameter keeps its previous value. `previous`: the parameters of the stack, or None when it is created: then `first_deployment`
-    applies. The template's default is used for what is left, as CloudFormation does by itself.
+    `declared`: the template's parameters. `computed` (names, runtime) and `requested` win;
+    otherwise a parameter keeps its previous value. `previous`: the parameters of the stack, or
+    None when it is created: then `first_deployment` applies. The template's default is used for
+    what is left, as CloudFormation does by itself.
     """
     answer: list[dict[str, str | bool]] = []
     kept = frozenset(previous or ())
