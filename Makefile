@@ -1,6 +1,96 @@
+# The commands of this project; `make` lists them. Tools are installed below .tools/ and .venv/ only.
+.DEFAULT_GOAL := help
+
 include tools.mk
 
-# What `sam build` puts into every worker function: all workers share one bundle, so that what they
-# import is there, and nothing else is.
+SYNDI := .venv/bin/syndi
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
+
+# == Try it =======================================================================================
+
+.PHONY: demo
+demo: setup ## everything on this machine: AWS, control plane, the tenant stage/demo
+	$(SYNDI) --local up
+	$(SYNDI) --local deploy stage demo --admin-username admin@example.com
+
+# == Tenants: the interface of the Makefile that this project replaces ==============================
+#
+#   make rs-deploy ENV=stage ORG=myorg [ENABLE_AUTH=true|false] [CREATE_BUCKETS=true|false]
+#                  [ADMIN_USERNAME=admin@example.com]   and LOCAL=1 for the laptop's AWS
+#
+# ADMIN_PASSWORD is read from the environment, or asked for.
+
+flag = $(if $($(1)),$(if $(filter true,$($(1))),--$(2),$(if $(filter false,$($(1))),--no-$(2),$(error $(1)=$($(1)): must be true or false))))
+TENANT = "$(ENV)" "$(ORG)"
+WHERE = $(if $(filter 1 true yes,$(LOCAL)),--local)
+
+.PHONY: tenant-given
+tenant-given:
+	@test -n "$(ENV)" || { echo "error: ENV is missing: ENV=dev, test, stage or prod" >&2; exit 2; }
+	@test -n "$(ORG)" || { echo "error: ORG is missing: ORG=<organization>, such as ORG=myorg; it has no default, so that nothing is deployed for the wrong one" >&2; exit 2; }
+
+.PHONY: rs-deploy
+rs-deploy: tenant-given setup ## build, configure, deploy and test one tenant: ENV= ORG=
+	@$(SYNDI) $(WHERE) deploy $(TENANT) $(call flag,ENABLE_AUTH,enable-auth) \
+	  $(call flag,CREATE_BUCKETS,create-buckets) $(if $(ADMIN_USERNAME),--admin-username "$(ADMIN_USERNAME)")
+
+.PHONY: sync-configs
+sync-configs: tenant-given setup ## merge the stack's outputs into the tenant's configuration: ENV= ORG=
+	@# A deployment does that, and nothing else where nothing else changed.
+	@$(SYNDI) $(WHERE) deploy $(TENANT)
+	@$(SYNDI) $(WHERE) config show $(TENANT)
+
+.PHONY: test-jwt-aws
+test-jwt-aws: tenant-given setup ## sign in to a live tenant with a real JWT: ENV= ORG=
+	@ADMIN_USERNAME="$(ADMIN_USERNAME)" $(SYNDI) $(WHERE) check $(TENANT) --jwt
+
+.PHONY: check-rs
+check-rs: tenant-given setup ## ask a live tenant for its health and build: ENV= ORG=
+	@$(SYNDI) $(WHERE) check $(TENANT)
+
+# == Development ==================================================================================
+
+.PHONY: test
+test: setup ## every test, also end to end
+	.venv/bin/python -m pytest
+
+.PHONY: lint
+lint: setup ## formatting, imports, types
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+.PHONY: setup
+setup: tools .venv/.stamp ## install the tools and this project, below .tools/ and .venv/
+
+.venv/.stamp: requirements/dev.txt pyproject.toml $(TOOLS)/uv/.stamp | python-ok
+	@test -x .venv/bin/python || $(TOOLS)/uv/bin/uv --no-config venv --quiet --python "$(PYTHON)" .venv
+	@echo "installing .venv"
+	@$(TOOLS)/uv/bin/uv --no-config pip sync --quiet --require-hashes --python .venv/bin/python requirements/dev.txt
+	@$(TOOLS)/uv/bin/uv --no-config pip install --quiet --no-deps --no-build-isolation --python .venv/bin/python -e .
+	@touch $@
+
+LOCK = $(TOOLS)/uv/bin/uv --no-config pip compile --quiet --universal --generate-hashes \
+  --python-version 3.11 --no-emit-index-url --no-annotate --no-header
+
+.PHONY: lock
+lock: $(TOOLS)/uv/.stamp ## lock the newest versions that pyproject.toml and requirements/*.in allow
+	$(LOCK) --upgrade pyproject.toml -o requirements/workers.txt
+	$(LOCK) --upgrade --extra cli --extra dev pyproject.toml -o requirements/dev.txt
+	for tool in uv sam ministack; do $(LOCK) --upgrade requirements/$$tool.in -o requirements/$$tool.txt; done
+
+.PHONY: clean
+clean: ## stop the laptop's AWS, and remove all that was installed and built
+	@test ! -x $(SYNDI) || $(SYNDI) --local reset
+	rm -rf .tools .venv .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# == What `sam build` puts into every worker function ===============================================
+#
+# All workers share one bundle, so that what they import is there, and nothing else is.
+
 build-%Function:
 	cp -R control_plane workers buildspec.yml "$(ARTIFACTS_DIR)/"
+	find "$(ARTIFACTS_DIR)" -name __pycache__ -prune -exec rm -rf {} +

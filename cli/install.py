@@ -1,5 +1,6 @@
 """Installing the control plane: `sam build` and `sam deploy`, the same on a laptop and on AWS."""
 
+import hashlib
 import os
 import platform
 import shutil
@@ -55,6 +56,14 @@ def this_machine() -> tuple[str, str]:
         machine = "aarch64" if architecture == "arm64" else "x86_64"
         return architecture, f"{machine}-apple-darwin"
     return architecture, lambda_platform(architecture)
+
+
+def fingerprint(target: Target) -> str:
+    """What an installation is made of: the tracked files and the stack's parameters."""
+    digest = hashlib.sha256("\0".join(target.parameters()).encode())
+    for name in tracked_files(ROOT)[0]:
+        digest.update(name.encode() + b"\0" + (ROOT / name).read_bytes())
+    return digest.hexdigest()
 
 
 def install(target: Target, work: Path, log: Path) -> None:

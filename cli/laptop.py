@@ -12,7 +12,7 @@ from cli import connection, source
 from cli.connection import ROOT
 from cli.context import JsonOption, command, current
 from cli.failure import Refused
-from cli.install import Target, lambda_platform, this_machine
+from cli.install import Target, fingerprint, lambda_platform, this_machine
 from cli.install import install as install_stack
 from cli.output import err, out, print_json
 from control_plane.models import Env
@@ -51,8 +51,12 @@ def up(prefixes: PrefixesOption = DEFAULT_PREFIXES, as_json: JsonOption = False)
         # Polls once in 0.2 s what AWS would be asked once in 5 s (SAM CLI's own variable).
         variables={**laptop.aws_environment(), "SAM_CLI_POLL_DELAY": "0.2"},
     )
-    _say("installing the control plane")
-    install_stack(target, laptop.state_dir / "install", laptop.logs_dir / "install.log")
+    installed, current_files = laptop.state_dir / "installed", fingerprint(target)
+    if started or not installed.exists() or installed.read_text() != current_files:
+        installed.unlink(missing_ok=True)
+        _say("installing the control plane")
+        install_stack(target, laptop.state_dir / "install", laptop.logs_dir / "install.log")
+        installed.write_text(current_files)
     operator_user.ensure_operator(laptop, _operator_policy(laptop, target.stack))
     _push_first(Env)
     if current.as_json:

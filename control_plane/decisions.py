@@ -131,12 +131,20 @@ class Change:
 def summarize(changes: Iterable[Change]) -> dict[str, list[str]]:
     """The change set for the history: logical ids by what happens to them."""
     summary: dict[str, list[str]] = {
-        "added": [], "modified": [], "replaced": [], "removed": [], "imported": [],
+        "added": [], "modified": [], "replaced": [], "maybe_replaced": [], "removed": [],
     }  # fmt: skip
     for change in changes:
-        kind = {"Add": "added", "Remove": "removed", "Import": "imported"}.get(change.action)
-        if kind is None:
-            kind = "replaced" if change.takes_away else "modified"
+        match change.action, change.replacement:
+            case "Add" | "Import", _:
+                kind = "added"
+            case "Remove", _:
+                kind = "removed"
+            case _, "True":
+                kind = "replaced"
+            case _, "Conditional":
+                kind = "maybe_replaced"
+            case _:
+                kind = "modified"
         summary[kind].append(change.logical_id)
     return {kind: sorted(ids) for kind, ids in summary.items() if ids}
 
