@@ -1,6 +1,7 @@
 """What a command prints: text for people, JSON for programs; results to stdout, news to stderr."""
 
 import json
+import sys
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -15,7 +16,8 @@ _COLOURS = {
     "SUPERSEDED": "yellow", "SKIPPED": "yellow", "RUNNING": "cyan", "QUEUED": "cyan",
 }  # fmt: skip
 
-out = Console(soft_wrap=True, highlight=False)
+_WIDE = None if sys.stdout.isatty() else 200
+out = Console(soft_wrap=True, highlight=False, width=_WIDE)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 

@@ -12,10 +12,16 @@ from control_plane import deployments, pushes, schedules
 from control_plane.admission import tenant_of
 from control_plane.deployments import Front
 from control_plane.errors import ControlPlaneError, IdempotencyConflict, InvalidRequest, NotFound
-from control_plane.events import DeploymentRequest, ScheduleRequest, SourceRequest, Target
+from control_plane.events import (
+    DeploymentRequest,
+    ScheduleRequest,
+    SourceRequest,
+    Target,
+    reason,
+)
 from control_plane.history import History
 from control_plane.listing import Listing
-from control_plane.models import ORG_PATTERN, Env, JsonObject, Tenant
+from control_plane.models import ORG_PATTERN, SHA256_PATTERN, Env, JsonObject, Tenant
 from control_plane.naming import console_url
 from control_plane.observability import logger
 from control_plane.settings import ApiSettings, settings
@@ -32,7 +38,7 @@ ApplicationQuery = Annotated[
     Query(pattern=ORG_PATTERN, max_length=30, description="default: its own"),
 ]
 KeyHeader = Annotated[str | None, Header(max_length=200, description="one key, one start")]
-Digest = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="the SHA-256 of the zip")]
+Digest = Annotated[str, Path(pattern=SHA256_PATTERN, description="the SHA-256 of the zip")]
 Limit = Annotated[int, Query(ge=1, le=100)]
 
 
@@ -40,8 +46,8 @@ def handler(event: dict[str, Any], context: Any) -> JsonObject:
     """Lambda's entry."""
     body = event.get("body") or ""
     if len(body.encode()) > BODY_LIMIT:
-        reason = f"has {len(body.encode())} bytes; {BODY_LIMIT} are allowed"
-        return _proxy(_refusal(InvalidRequest.of("body", reason)))
+        told = f"has {len(body.encode())} bytes; {BODY_LIMIT} are allowed"
+        return _proxy(_refusal(InvalidRequest.of("body", told)))
     # No body is an empty request: every field of a deployment may be left out.
     return app.resolve({**event, "body": body or "{}"}, context)
 
@@ -177,7 +183,7 @@ def _invalid(error: RequestValidationError) -> Response[str]:
         {
             # Powertools says where a value came from first: body, path, query, header.
             "field": ".".join(str(part) for part in item["loc"][1:]) or str(item["loc"][0]),
-            "reason": item["msg"],
+            "reason": reason(item),
         }
         for item in error.errors()
     ]

@@ -1,11 +1,25 @@
 """Wire models: what the API and an execution are given. Unknown fields are refused."""
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 from pydantic import Field, SecretStr, ValidationError
 
 from control_plane.errors import InvalidRequest
-from control_plane.models import Application, Env, Frozen, Options, Org, Sha256
+from control_plane.models import (
+    EMAIL_PATTERN,
+    ORG_PATTERN,
+    SHA256_PATTERN,
+    Application,
+    Env,
+    Frozen,
+    Options,
+    Org,
+    Sha256,
+)
+
+EXPRESSION_PATTERN = r"^(rate|cron)\(.+\)$"
 
 
 class Trigger(StrEnum):
@@ -44,7 +58,7 @@ class ExecutionInput(Target):
 class ScheduleRequest(Target):
     """The body of `PUT …/schedule`: when, and what each deployment is asked for."""
 
-    expression: str = Field(pattern=r"^(rate|cron)\(.+\)$", max_length=256)
+    expression: str = Field(pattern=EXPRESSION_PATTERN, max_length=256)
     timezone: str = Field(default="UTC", max_length=50)
     enabled: bool = True
 
@@ -57,10 +71,25 @@ class SourceRequest(Frozen):
     size: int = Field(gt=0, le=50 * 1024 * 1024, description="bytes of the zip")
 
 
+_IN_WORDS = {
+    ORG_PATTERN: "must be lowercase letters and digits, with single hyphens between: myorg, my-org",
+    EMAIL_PATTERN: "must be an e-mail address",
+    SHA256_PATTERN: "must be a SHA-256: 64 lowercase hexadecimal digits",
+    EXPRESSION_PATTERN: "must be rate(…) or cron(…)",
+}
+"""What a pattern asks for, for people."""
+
+
+def reason(item: Mapping[str, Any]) -> str:
+    """What is wrong with a value, from one of pydantic's errors; never the value itself."""
+    pattern = (item.get("ctx") or {}).get("pattern", "")
+    return _IN_WORDS.get(pattern, str(item["msg"]))
+
+
 def invalid(error: ValidationError, where: str) -> InvalidRequest:
     """A validation error as a refusal that names each field and what is wrong with it."""
     details = [
-        {"field": ".".join(str(part) for part in item["loc"]) or where, "reason": item["msg"]}
+        {"field": ".".join(str(part) for part in item["loc"]) or where, "reason": reason(item)}
         for item in error.errors(include_input=False, include_url=False)
     ]
     told = "; ".join(f"{item['field']}: {item['reason']}" for item in details)

@@ -9,11 +9,12 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 from control_plane.manifest import Manifest
 
 ORG_PATTERN = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
+SHA256_PATTERN = r"^[0-9a-f]{64}$"
 EMAIL_PATTERN = r"^[^@\s]+@[^@\s]+\.[^@\s]+$"
 
 Org = Annotated[str, StringConstraints(pattern=ORG_PATTERN, max_length=40)]
 Application = Annotated[str, StringConstraints(pattern=ORG_PATTERN, max_length=30)]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=SHA256_PATTERN)]
 Email = Annotated[str, StringConstraints(pattern=EMAIL_PATTERN, max_length=128)]
 
 

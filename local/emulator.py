@@ -64,6 +64,8 @@ def apply_patches(seconds: float, *, without: frozenset[str] = frozenset()) -> N
         "non_empty_buckets": patches.non_empty_buckets,
         "codebuild_projects": patches.codebuild_projects,
         "leading_keys": patches.leading_keys,
+        "schedule_groups": patches.schedule_groups,
+        "conditions_in_change_sets": stack_patches.conditions_in_change_sets,
         "web_pages_are_not_root": web_pages.web_pages_are_not_root,
         "interrupted_stacks": stack_patches.interrupted_stacks,
         "stacks_take_time": lambda: stack_patches.stacks_take_time(seconds),

@@ -8,6 +8,8 @@ a module of its own, `stack_patches`. Runs in the emulator's environment: standa
 
 from __future__ import annotations
 
+import inspect
+import json
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -168,3 +170,29 @@ def leading_keys() -> None:
         return context
 
     install("dynamodb_service_context", with_leading_keys, [iam_actions])
+
+
+def schedule_groups() -> None:
+    """A policy on the schedules of a group is evaluated against that group.
+
+    Without this every schedule counts as one of the group `default`, and a policy that names the
+    group, as it should, allows nothing.
+    """
+    iam_actions = emulator_module("core.iam_actions")
+    known: Callable[..., str] = iam_actions.extract_resource_arn
+    if inspect.getsource(known).count(":schedule/default/{parts[si + 1]}") != 1:
+        raise UnexpectedEmulator("extract_resource_arn does not put schedules into `default`")
+
+    def with_group(
+        service: str, method: str, path: str, headers: Any, body: bytes, query: Any, *rest: Any
+    ) -> str:
+        arn = known(service, method, path, headers, body, query, *rest)
+        if service != "scheduler" or ":schedule/default/" not in arn:
+            return arn
+        group = (query or {}).get("groupName")
+        if group is None and body:
+            group = json.loads(body).get("GroupName")
+        group = group[0] if isinstance(group, list) else group
+        return arn.replace(":schedule/default/", f":schedule/{group or 'default'}/")
+
+    install("extract_resource_arn", with_group, [iam_actions])

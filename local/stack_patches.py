@@ -88,6 +88,28 @@ def _timed_operations(stacks: Any, handlers: Any, changesets: Any) -> list[tuple
     ]
 
 
+def conditions_in_change_sets() -> None:
+    """A change set lists what its conditions make of the template: a resource whose condition
+    became false is a Remove, and one whose condition is false is no Add.
+
+    Without this a parameter that takes a user pool or a bucket out of a stack is executed, and no
+    change set ever said so.
+    """
+    changesets = emulator_module("services.cloudformation.changesets")
+    loop = (
+        '    for lid, res in template.get("Resources", {}).items():\n'
+        "        new_res = dict(res)\n"
+    )
+    skip = (
+        '    for lid, res in template.get("Resources", {}).items():\n'
+        '        if not conditions.get(res.get("Condition"), True):\n'
+        "            continue\n"
+        "        new_res = dict(res)\n"
+    )
+    name = "_resolve_props_for_diff"
+    install(name, rewrite(changesets, name, [(loop, skip)]), [changesets])
+
+
 # Where a stack is settled enough for another update.
 _UPDATABLE = frozenset({
     "CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE",

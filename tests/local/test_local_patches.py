@@ -271,6 +271,56 @@ def leading_keys_are_evaluated(aws: Aws) -> None:
                 assert error_of(call, **arguments)[0] == "AccessDeniedException"
 
 
+def schedules_belong_to_their_group(aws: Aws) -> None:
+    arn = "arn:aws:scheduler:us-east-1:000000000000:schedule"
+    aws.scheduler.create_schedule_group(Name="night")
+    aws.iam.create_user(UserName="planner")
+    document = json.dumps(policy(allow("scheduler:*", on=f"{arn}/night/*")))
+    aws.iam.put_user_policy(UserName="planner", PolicyName="p", PolicyDocument=document)
+    key = aws.iam.create_access_key(UserName="planner")["AccessKey"]
+    own = client(
+        aws.laptop, "scheduler",
+        aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"],
+    )  # fmt: skip
+    schedule = {
+        "Name": "nightly",
+        "ScheduleExpression": "rate(1 hour)",
+        "FlexibleTimeWindow": {"Mode": "OFF"},
+        "Target": {"Arn": "arn:aws:sqs:us-east-1:000000000000:q", "RoleArn": f"{arn}:x"},
+    }
+    assert error_of(own.get_schedule, Name="n", GroupName="night")[0] == "ResourceNotFoundException"
+    own.create_schedule(**schedule, GroupName="night")
+    assert own.get_schedule(Name="nightly", GroupName="night")["GroupName"] == "night"
+    assert error_of(own.create_schedule, **schedule)[0] == "AccessDeniedException"
+
+
+def change_set_lists_what_a_condition_removes(aws: Aws) -> None:
+    conditional = {
+        "Parameters": {"Keep": {"Type": "String", "Default": "true"}},
+        "Conditions": {
+            "Kept": {"Fn::Equals": [{"Ref": "Keep"}, "true"]},
+            "Dropped": {"Fn::Not": [{"Condition": "Kept"}]},
+        },
+        "Resources": {
+            "Always": parameter("1"),
+            "Pool": parameter("2") | {"Condition": "Kept"},
+            "Instead": parameter("3") | {"Condition": "Dropped"},
+        },
+    }
+    aws.create_stack("conditional", conditional)
+    aws.settled("conditional")
+    aws.cloudformation.create_change_set(
+        StackName="conditional", ChangeSetName="drop", UsePreviousTemplate=True,
+        Parameters=[{"ParameterKey": "Keep", "ParameterValue": "false"}],
+    )  # fmt: skip
+    found = aws.cloudformation.describe_change_set(StackName="conditional", ChangeSetName="drop")
+    changes = {
+        change["ResourceChange"]["LogicalResourceId"]: change["ResourceChange"]["Action"]
+        for change in found.get("Changes", [])
+    }
+    assert changes == {"Pool": "Remove", "Instead": "Add"}
+
+
 def web_page_cannot_be_root(aws: Aws) -> None:
     scope = "test/20260101/us-east-1/iam/aws4_request"
     forged = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
@@ -313,6 +363,8 @@ CHECKS = [
     full_bucket_stops_a_rollback,
     project_keeps_its_log_group,
     leading_keys_are_evaluated,
+    schedules_belong_to_their_group,
+    change_set_lists_what_a_condition_removes,
     web_page_cannot_be_root,
 ]
 

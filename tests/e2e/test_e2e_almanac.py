@@ -1,0 +1,30 @@
+"""A second application, as unlike the first as the manifest allows, by the same control plane."""
+
+from typing import Any
+
+from syndi_command import Syndi
+from test_e2e_tenant import ask
+
+
+def test_an_application_without_users_buckets_and_configuration_is_deployed(
+    syndi: Syndi, almanac: dict[str, Any]
+) -> None:
+    assert almanac["stack_name"] == "almanac-dev-lighthouse"
+    assert syndi.stack("almanac-dev-lighthouse")["status"] == "CREATE_COMPLETE"
+    assert almanac["tests"] == [
+        {
+            "name": "health",
+            "status": "PASSED",
+            "detail": f"reports {almanac['build']['fingerprint'][:12]}",
+        }
+    ]
+    assert almanac["config"] == {}
+
+
+def test_its_pre_build_command_was_run(syndi: Syndi, almanac: dict[str, Any]) -> None:
+    address = syndi.ok(
+        "--local", "url", "dev", "lighthouse", "--application", "almanac"
+    ).stdout.strip()
+    status, moons = ask(f"{address}/moons/2026")
+    assert status == 200
+    assert len(moons["moons"]) in (12, 13)

@@ -1,0 +1,166 @@
+"""What breaks: each fails red, says why in one line, frees the tenant, and changes nothing good."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from syndi_command import Syndi, eventually
+
+ALMANAC = Path(__file__).parent.parent / "applications" / "almanac"
+
+
+@pytest.fixture
+def broken(syndi: Syndi, almanac: dict[str, Any], tmp_path: Path) -> Iterator[Path]:
+    """A copy of the almanac to break; afterwards `dev` deploys the good one again."""
+    copy = tmp_path / "almanac"
+    shutil.copytree(ALMANAC, copy)
+    yield copy
+    syndi.ok("--local", "source", "push", str(ALMANAC), "--env", "dev")
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    """Break one place of a file."""
+    text = path.read_text()
+    assert text.count(old) == 1, f"{old!r} in {path}"
+    path.write_text(text.replace(old, new))
+
+
+def deploy_broken(syndi: Syndi, source: Path, org: str) -> dict[str, Any]:
+    """Push a broken source and deploy it, which must fail."""
+    syndi.ok("--local", "source", "push", str(source), "--env", "dev")
+    return syndi.fail("dev", org, "--application", "almanac")
+
+
+def test_a_failing_pre_build_command_is_named(syndi: Syndi, broken: Path) -> None:
+    replace(
+        broken / "application.toml",
+        "python3 scripts/moons.py almanac/moons.json",
+        "python3 scripts/no-such-script.py",
+    )
+    record = deploy_broken(syndi, broken, "lighthouse")
+    assert record["failed_step"] == "AwaitBuild"
+    assert "python3 scripts/no-such-script.py" in record["reason"]
+    good = tenant(syndi, "lighthouse")
+    assert good["build"], "the last good deployment is still the tenant's state"
+    assert good["last_status"] == "FAILED"
+    assert syndi.ok("--local", "check", "dev", "lighthouse", "--application", "almanac")
+
+
+def test_a_build_that_fails_says_what_sam_said(syndi: Syndi, broken: Path) -> None:
+    replace(broken / "stack.yaml", "BuildMethod: makefile", "BuildMethod: no-such-method")
+    record = deploy_broken(syndi, broken, "lighthouse")
+    assert record["failed_step"] == "AwaitBuild"
+    assert "sam build" in record["reason"]
+    assert "no-such-method" in record["reason"]
+
+
+def test_a_template_that_cloudformation_refuses_names_the_place(syndi: Syndi, broken: Path) -> None:
+    replace(broken / "stack.yaml", "Type: AWS::Logs::LogGroup", "Type: AWS::Logs::LogHeap")
+    record = deploy_broken(syndi, broken, "lighthouse")
+    assert record["failed_step"] in ("CreateChangeSet", "AwaitChangeSet", "AwaitStack")
+    assert "AWS::Logs::LogHeap" in record["reason"]
+
+
+def test_a_tenant_that_does_not_work_is_not_called_deployed(syndi: Syndi, broken: Path) -> None:
+    replace(broken / "almanac" / "handler.py", 'stamp["fingerprint"]', '"hard-coded"')
+    record = deploy_broken(syndi, broken, "lighthouse")
+    assert record["failed_step"] == "RunTests"
+    assert "hard-coded" in record["reason"]
+
+
+def test_a_resource_that_cannot_be_created_is_named_and_the_next_deployment_starts_over(
+    syndi: Syndi, broken: Path
+) -> None:
+    org = "reef"
+    text = (broken / "stack.yaml").read_text()
+    handle = "  Never: {Type: AWS::CloudFormation::WaitConditionHandle}\n"
+    condition = (
+        "  NeverSignalled:\n    Type: AWS::CloudFormation::WaitCondition\n"
+        "    Properties: {Handle: !Ref Never, Timeout: '1', Count: 1}\n"
+    )
+    (broken / "stack.yaml").write_text(
+        text.replace("Outputs:\n", handle + condition + "\nOutputs:\n")
+    )
+    failed = deploy_broken(syndi, broken, org)
+    assert failed["failed_step"] == "AwaitStack"
+    assert "NeverSignalled" in failed["reason"]
+    assert syndi.stack(f"almanac-dev-{org}")["status"] == "ROLLBACK_COMPLETE"
+    syndi.ok("--local", "source", "push", str(ALMANAC), "--env", "dev")
+    record = syndi.deploy("dev", org, "--application", "almanac")
+    assert record["steps"]["DeleteFailedStack"]["status"] == "SUCCEEDED"
+    assert record["steps"]["AwaitDeletion"]["status"] == "SUCCEEDED"
+    assert "delete-first" in record["steps"]["CheckStack"]["note"]
+
+
+def test_gamma_fails_on_a_bucket_that_exists_and_then_is_deployed(
+    syndi: Syndi, alpha: dict[str, Any]
+) -> None:
+    s3, bucket = syndi.client("s3"), "rawscribe-forms-stage-gamma-000000000000"
+    s3.create_bucket(Bucket=bucket)
+    failed = syndi.fail("stage", "gamma")
+    assert failed["failed_step"] == "AwaitStack"
+    assert "FormsBucket" in failed["reason"]
+    assert bucket in failed["reason"]
+    assert syndi.stack("rawscribe-stage-gamma")["status"] == "ROLLBACK_COMPLETE"
+    s3.delete_bucket(Bucket=bucket)
+    record = syndi.deploy("stage", "gamma")
+    assert record["steps"]["DeleteFailedStack"]["status"] == "SUCCEEDED"
+    assert record["steps"]["AwaitDeletion"]["note"] == "deleted"
+    assert syndi.stack("rawscribe-stage-gamma")["status"] == "CREATE_COMPLETE"
+    assert [item["status"] for item in syndi.history("stage", "gamma")] == ["SUCCEEDED", "FAILED"]
+
+
+def test_a_change_that_would_lose_the_users_is_refused(syndi: Syndi, alpha: dict[str, Any]) -> None:
+    before = syndi.stack("rawscribe-stage-alpha")
+    record = syndi.fail("stage", "alpha", "--no-enable-auth")
+    assert record["failed_step"] == "AwaitChangeSet"
+    assert "CognitoUserPool" in record["reason"]
+    assert "allow_replacement" in record["reason"]
+    assert syndi.stack("rawscribe-stage-alpha") == before
+
+
+def test_two_deployments_of_one_tenant_run_one_after_the_other(
+    syndi: Syndi, almanac: dict[str, Any]
+) -> None:
+    options = ("--application", "almanac", "--no-wait")
+    ids = [syndi.attempt("dev", "lighthouse", *options).json["id"] for _ in range(2)]
+
+    def both() -> list[dict[str, Any]] | None:
+        found = [
+            item
+            for item in syndi.history("dev", "lighthouse", "--application", "almanac")
+            if item["id"] in ids and item["status"] not in ("QUEUED", "RUNNING")
+        ]
+        return found if len(found) == 2 else None
+
+    second, first = eventually(both, 120, "the end of both")
+    assert (first["status"], second["status"]) == ("SUCCEEDED", "SUCCEEDED")
+    one, other = sorted((first, second), key=lambda item: str(item["finished_at"]))
+    assert other["steps"]["CheckStack"]["started_at"] >= one["finished_at"]
+
+
+def test_a_stopped_execution_is_recorded_and_holds_nobody_up(
+    syndi: Syndi, almanac: dict[str, Any]
+) -> None:
+    options = ("--application", "almanac")
+    started = syndi.attempt("dev", "lighthouse", *options, "--no-wait").json
+    states = syndi.client("stepfunctions", operator=True)
+    eventually(lambda: syndi.lock("dev", "lighthouse", "almanac"), 60, "the lock of the deployment")
+    states.stop_execution(executionArn=started["execution_arn"], cause="the operator's mistake")
+
+    def ended() -> dict[str, Any] | None:
+        record: dict[str, Any] = syndi.ok("--local", "show", started["id"], "--json").json
+        return record if record["status"] not in ("QUEUED", "RUNNING") else None
+
+    record = eventually(ended, 60, "the record of the stopped execution")
+    assert record["status"] in ("ABORTED", "FAILED")  # the emulator may turn one into the other
+    assert "ABORTED" in record["reason"] or "FAILED" in record["reason"]
+    syndi.deploy("dev", "lighthouse", *options)
+
+
+def tenant(syndi: Syndi, org: str) -> dict[str, Any]:
+    """A tenant's state, as the API lists it."""
+    found = syndi.ok("--local", "tenants", "--json").json
+    return next(item for item in found if item["stack_name"] == f"almanac-dev-{org}")

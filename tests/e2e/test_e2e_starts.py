@@ -1,0 +1,104 @@
+"""The three ways to start a deployment, and what is refused before anything starts."""
+
+import json
+from typing import Any
+
+import pytest
+from syndi_command import Syndi, eventually
+
+
+def test_api_schedule_and_bare_execution_leave_three_records(syndi: Syndi, alpha: Any) -> None:
+    """The API's is signed by the IAM user (`deploy` does that); the schedule is every minute."""
+    org = "delta"
+    syndi.ok("--local", "schedule", "set", "stage", org, "--rate", "1 minute")
+    shown = syndi.ok("--local", "schedule", "show", "stage", org, "--json").json
+    assert shown["expression"] == "rate(1 minute)"
+    by_api = syndi.deploy("stage", org)
+    states = syndi.client("stepfunctions", operator=True)
+    started = states.start_execution(
+        stateMachineArn=syndi.outputs()["StateMachineArn"],
+        input=json.dumps({"env": "stage", "org": org}),
+    )
+
+    def triggers() -> dict[str, str] | None:
+        ended = {
+            item["trigger"]: item["status"]
+            for item in syndi.history("stage", org)
+            if item["status"] not in ("QUEUED", "RUNNING")
+        }
+        return ended if len(ended) == 3 else None
+
+    try:
+        ended = eventually(triggers, 180, "an API, a schedule and a bare execution's record")
+    finally:
+        syndi.ok("--local", "schedule", "delete", "stage", org)
+    assert ended == {"api": "SUCCEEDED", "schedule": "SUCCEEDED", "execution": "SUCCEEDED"}
+    bare = next(item for item in syndi.history("stage", org) if item["trigger"] == "execution")
+    assert bare["execution_arn"] == started["executionArn"]
+    assert bare["source"] == by_api["source"]
+    assert bare["tests"] == by_api["tests"]
+    gone = syndi.run("--local", "schedule", "show", "stage", org)
+    assert gone.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        (("stage", "Bad_Org"), "org"),
+        (("stage", "lab-"), "org"),
+        (("stage", "a" * 25), "org"),
+        (("stage", "fine", "--source", "0" * 64), "source"),
+        (("stage", "fine", "--source", "latest"), "source"),
+        (("stage", "fine", "--application", "nobody"), "source"),
+        (("stage", "fine", "--admin-username", "not-an-address"), "admin_username"),
+        (("dev", "fine", "--application", "almanac", "--enable-auth"), "enable_auth"),
+        (
+            ("stage", "fine", "--no-enable-auth", "--admin-username", "admin@example.com"),
+            "admin_username",
+        ),
+    ],
+)
+def test_a_wrong_request_names_its_field_and_starts_nothing(
+    syndi: Syndi, almanac: Any, arguments: tuple[str, ...], field: str
+) -> None:
+    before = executions(syndi)
+    result = syndi.run("--local", "deploy", *arguments, "--json")
+    assert result.exit_code == 2, result.stdout
+    error = result.json["error"]
+    assert field in [item["field"] for item in error["details"]]
+    assert all(item["reason"] for item in error["details"])
+    assert executions(syndi) == before
+
+
+def test_an_environment_that_does_not_exist_is_refused(syndi: Syndi) -> None:
+    result = syndi.run("--local", "deploy", "moon", "alpha")
+    assert result.exit_code == 2
+    assert "dev" in result.stderr
+    assert "prod" in result.stderr
+
+
+def test_the_same_key_is_the_same_deployment_and_another_request_is_refused(
+    syndi: Syndi, alpha: Any
+) -> None:
+    key = ("--idempotency-key", "nightly-1", "--no-wait")
+    first = syndi.attempt("stage", "alpha", *key)
+    second = syndi.attempt("stage", "alpha", *key)
+    assert first.exit_code == second.exit_code == 0
+    assert first.json["id"] == second.json["id"]
+    other = syndi.attempt("stage", "alpha", *key, "--allow-replacement")
+    assert other.exit_code == 2
+    assert other.json["error"]["code"] == "IdempotencyConflict"
+    arn = first.json["execution_arn"]
+    states = syndi.client("stepfunctions")
+    eventually(
+        lambda: states.describe_execution(executionArn=arn)["status"] != "RUNNING",
+        120,
+        "the deployment's end",
+    )
+
+
+def executions(syndi: Syndi) -> int:
+    """How many executions there are."""
+    machine = syndi.outputs()["StateMachineArn"]
+    pages = syndi.client("stepfunctions").get_paginator("list_executions")
+    return sum(len(page["executions"]) for page in pages.paginate(stateMachineArn=machine))

@@ -1,0 +1,159 @@
+"""Requests: unknown fields, wrong names, and options that an application does not have."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from control_plane.admission import check_options, parse_input, tenant_of
+from control_plane.errors import InvalidRequest
+from control_plane.events import DeploymentRequest, ScheduleRequest, SourceRequest, Target, invalid
+from control_plane.manifest import Manifest
+from control_plane.models import Deployment, Env, OnBusy, Options
+
+SMALLEST: dict[str, Any] = {
+    "schema": 1,
+    "name": "notes",
+    "build": {"stamp": "build.json"},
+    "stack": {"function": "Function"},
+    "tests": {"endpoint": "Url", "health": "/health", "fingerprint": "build"},
+}
+WITH_USERS = {
+    **SMALLEST,
+    "stack": {
+        "function": "Function",
+        "parameters": {"enable_auth": "EnableAuth", "create_buckets": "CreateBuckets"},
+    },
+    "admin": {"user_pool": "PoolId", "client": "ClientId", "group": "ADMINS"},
+}
+
+
+def test_an_environment_and_an_organization_are_enough() -> None:
+    found = parse_input({"env": "stage", "org": "myorg"})
+    assert (found.env, found.org) == (Env.STAGE, "myorg")
+    assert (found.source, found.application, found.trigger) == (None, None, "execution")
+    assert (found.enable_auth, found.create_buckets) == (None, None)
+    assert (found.on_busy, found.allow_replacement) == (OnBusy.WAIT, False)
+
+
+BAD_ORGS = ["MyOrg", "my_org", "-org", "org-", "a--b", "9lives", "", "o" * 41, "a b", "a\n", "lab*"]
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"orgg": "x"}, "orgg"),
+        ({"admin_password": "secret-password"}, "admin_password"),
+        ({"env": "production"}, "env"),
+        ({"env": None}, "env"),
+        ({"on_busy": "queue"}, "on_busy"),
+        ({"enable_auth": "perhaps"}, "enable_auth"),
+        ({"source": "latest"}, "source"),
+        ({"source": "A" * 64}, "source"),
+        ({"application": "Rawscribe"}, "application"),
+        ({"admin_username": "no-address"}, "admin_username"),
+        ({"trigger": "magic"}, "trigger"),
+        *(({"org": org}, "org") for org in BAD_ORGS),
+    ],
+)
+def test_a_wrong_field_is_refused_by_name(given: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        parse_input({"env": "stage", "org": "myorg", **given})
+    assert [item["field"] for item in refused.value.details] == [field]
+    assert field in str(refused.value)
+    assert "secret-password" not in str(refused.value)
+
+
+@pytest.mark.parametrize("org", ["a", "lab2", "org-blue", "a-1-b", "o" * 40])
+def test_an_organization_may_have_hyphens_between_words(org: str) -> None:
+    assert parse_input({"env": "dev", "org": org}).org == org
+
+
+def test_every_wrong_field_is_named_at_once() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        parse_input({"env": "x", "org": "Y", "what": 1})
+    assert {item["field"] for item in refused.value.details} == {"env", "org", "what"}
+
+
+@pytest.mark.parametrize("raw", [[], "stage", None, 1])
+def test_an_input_that_is_no_object_is_refused(raw: Any) -> None:
+    with pytest.raises(InvalidRequest, match="execution input"):
+        parse_input(raw)
+
+
+def test_a_tenant_is_of_the_default_application_unless_told_otherwise() -> None:
+    assert tenant_of(Env.DEV, "lab", Target(), "rawscribe").stack_name == "rawscribe-dev-lab"
+    other = tenant_of(Env.DEV, "lab", Target(application="almanac"), "rawscribe")
+    assert other.stack_name == "almanac-dev-lab"
+
+
+# Options ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("option", ["enable_auth", "create_buckets"])
+@pytest.mark.parametrize("value", [True, False])
+def test_an_option_that_the_application_does_not_have_is_refused(option: str, value: bool) -> None:
+    options = Options.model_validate({option: value})
+    with pytest.raises(InvalidRequest) as refused:
+        check_options(options, Manifest.model_validate(SMALLEST))
+    assert refused.value.details[0]["field"] == option
+    check_options(options, Manifest.model_validate(WITH_USERS))
+
+
+def test_an_administrator_of_an_application_without_users_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="notes has no administrators"):
+        check_options(Options(admin_username="a@b.cd"), Manifest.model_validate(SMALLEST))
+
+
+def test_an_administrator_without_authentication_is_refused() -> None:
+    manifest = Manifest.model_validate(WITH_USERS)
+    with pytest.raises(InvalidRequest, match="needs authentication"):
+        check_options(Options(admin_username="a@b.cd", enable_auth=False), manifest)
+    check_options(Options(admin_username="a@b.cd", enable_auth=True), manifest)
+    check_options(Options(admin_username="a@b.cd"), manifest)
+
+
+def test_nothing_is_asked_of_an_application_that_has_nothing() -> None:
+    assert check_options(Options(), Manifest.model_validate(SMALLEST)) is None
+
+
+# Wire models --------------------------------------------------------------------------------------
+
+
+def test_a_password_is_never_shown() -> None:
+    request = DeploymentRequest.model_validate({"admin_password": "Geheim-4711"})
+    assert "Geheim-4711" not in repr(request)
+    assert "Geheim-4711" not in request.model_dump_json()
+
+
+@pytest.mark.parametrize("expression", ["rate(1 day)", "cron(0 3 * * ? *)"])
+def test_a_schedule_has_a_rate_or_a_cron_expression(expression: str) -> None:
+    assert ScheduleRequest(expression=expression).timezone == "UTC"
+
+
+@pytest.mark.parametrize("expression", ["daily", "at(2026-01-01T00:00:00)", "rate()", "rate(1"])
+def test_any_other_expression_is_refused(expression: str) -> None:
+    with pytest.raises(ValidationError, match="expression"):
+        ScheduleRequest(expression=expression)
+
+
+@pytest.mark.parametrize("size", [0, -1, 50 * 1024 * 1024 + 1])
+def test_an_impossible_size_of_a_source_is_refused(size: int) -> None:
+    with pytest.raises(ValidationError, match="size"):
+        SourceRequest(application="notes", size=size)
+
+
+def test_a_refusal_does_not_repeat_what_was_sent() -> None:
+    with pytest.raises(ValidationError) as wrong:
+        DeploymentRequest.model_validate({"admin_password": ["Geheim-4711"], "source": "hunter2"})
+    refusal = invalid(wrong.value, "request")
+    assert {item["field"] for item in refusal.details} == {"admin_password", "source"}
+    assert "Geheim-4711" not in f"{refusal} {refusal.details}"
+    assert "hunter2" not in f"{refusal} {refusal.details}"
+
+
+def test_values_cannot_be_changed() -> None:
+    options = Options()
+    with pytest.raises(ValidationError, match="frozen"):
+        options.allow_replacement = True  # type: ignore[misc]
+    assert Deployment.model_config["frozen"] is True

@@ -1,0 +1,156 @@
+"""Least privilege, visibly: own roles, exact actions, a reason beside every wildcard."""
+
+import ast
+from pathlib import Path
+
+import pytest
+from asl_graph import ROOT
+from aws_calls import actions
+from sam_template import (
+    TEMPLATE_FILE,
+    functions,
+    handler_module,
+    listed,
+    mentions,
+    properties,
+    statements,
+    template,
+    worker_functions,
+)
+from source_code import tree, with_imports
+from wildcards import wildcards
+
+THE_TABLE = "dynamodb:"
+BORROWED = {"AdminFunction": ["control_plane/secrets.py"]}
+"""Modules of control_plane that make calls of their own for one worker."""
+
+
+def test_every_wildcard_has_its_reason_beside_it() -> None:
+    found = wildcards(TEMPLATE_FILE.read_text())
+    assert len(found) >= 6, "the search finds nothing any more"
+    unexplained = [f"{w.line}: {w.text}" for w in found if len(w.reason.split()) < 3]
+    assert unexplained == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '  Resource: "*"',
+        "  Action: s3:*",
+        '  Action: ["s3:GetObject", "s3:*"]',
+        '  Resource:\n    - "*"',
+        '  Resource: !Sub "arn:aws:cognito-idp:${AWS::AccountId}:userpool/*"',
+    ],
+)
+def test_a_wildcard_without_a_reason_is_found(text: str) -> None:
+    assert [w.reason for w in wildcards(f"- Sid: X\n{text}\n")] == [""]
+    explained = wildcards(f"- Sid: X\n  # because it is so\n{text}\n")
+    assert [w.reason for w in explained] == ["because it is so"]
+
+
+@pytest.mark.parametrize("function", functions())
+def test_a_function_has_a_role_and_a_policy_of_its_own(function: str) -> None:
+    assert "Role" not in properties(function), "SAM makes the role, for this function only"
+    assert "Role" not in template()["Globals"]["Function"]
+    assert statements(function)
+    for statement in statements(function):
+        assert "NotAction" not in statement
+        assert "NotResource" not in statement
+
+
+@pytest.mark.parametrize("function", functions())
+def test_a_function_may_do_exact_actions_only(function: str) -> None:
+    allowed = [action for s in statements(function) for action in listed(s["Action"])]
+    assert [action for action in allowed if "*" in action] == []
+
+
+@pytest.mark.parametrize("function", worker_functions())
+def test_a_worker_sees_only_its_own_kind_of_items(function: str) -> None:
+    """RecordFunction keeps the table; the others write their step, and builds."""
+    if function == "RecordFunction":
+        return
+    for statement in statements(function):
+        if any(action.startswith(THE_TABLE) for action in listed(statement["Action"])):
+            assert mentions(statement["Condition"], "dynamodb:LeadingKeys"), statement["Sid"]
+
+
+def test_whoever_passes_a_role_says_to_which_service() -> None:
+    passing = [
+        statement
+        for function in functions()
+        for statement in statements(function)
+        if "iam:PassRole" in listed(statement["Action"])
+    ]
+    assert len(passing) == 2
+    for statement in passing:
+        assert "iam:PassedToService" in statement["Condition"]["StringEquals"]
+
+
+# What a worker calls and what it may -------------------------------------------------------------
+
+
+def _called(function: str) -> set[str]:
+    module = handler_module(function).__name__
+    paths = with_imports(module, "workers") if module.startswith("workers.") else set()
+    paths |= {ROOT / path for path in BORROWED.get(function, [])}
+    return {action for path in paths for action in actions(path)}
+
+
+def _allowed(function: str) -> set[str]:
+    return {action for s in statements(function) for action in listed(s["Action"])}
+
+
+@pytest.mark.parametrize("function", worker_functions())
+def test_a_worker_may_make_every_call_that_it_makes(function: str) -> None:
+    """The CodeBuild endpoint of a laptop checks no policy: a missing action is only found here."""
+    called = _called(function)
+    assert called or function == "VerifyFunction"
+    assert called - _allowed(function) == set()
+
+
+NOT_A_CALL = {
+    "iam:PassRole": "checked when a call names a role",
+    "cloudformation:TagResource": "checked when a change set brings tags",
+    "s3:GetObject": "CloudFormation fetches a TemplateURL in the caller's name",
+    "secretsmanager:TagResource": "checked when a secret is created with tags",
+    "s3:ListBucket": "without it S3 answers 403 instead of 404",
+}
+
+
+@pytest.mark.parametrize("function", worker_functions())
+def test_a_worker_may_make_no_call_that_it_does_not_make(function: str) -> None:
+    unused = _allowed(function) - _called(function) - set(NOT_A_CALL)
+    assert {action for action in unused if not action.startswith(THE_TABLE)} == set()
+
+
+def test_a_call_is_found_through_a_variable_a_paginator_and_directly(tmp_path: Path) -> None:
+    file = tmp_path / "calling.py"
+    file.write_text(
+        "client = aws.s3()\nclient.head_object(Key='k')\n"
+        "aws.cloudformation().get_paginator('describe_events')\n"
+        "def f():\n    one, two = aws.cognito(), 2\n    one.admin_get_user()\n"
+    )
+    assert isinstance(tree(file), ast.Module)
+    assert actions(file) == {
+        "s3:GetObject",
+        "cloudformation:DescribeEvents",
+        "cognito-idp:AdminGetUser",
+    }
+
+
+def test_the_record_worker_may_describe_executions_of_the_state_machine_by_its_name() -> None:
+    """The permission names the state machine, which names the function: a reference is a circle."""
+    name = properties("DeploymentStateMachine")["Name"]["Sub"]
+    resource = next(
+        s["Resource"]["Sub"]
+        for s in statements("RecordFunction")
+        if "states:DescribeExecution" in listed(s["Action"])
+    )
+    assert resource.endswith(f":execution:{name}:*")
+
+
+def test_the_state_machine_may_invoke_versions_of_its_workers_and_nothing_else() -> None:
+    document = properties("StateMachineRole")["Policies"][0]["PolicyDocument"]
+    invoking = [s for s in document["Statement"] if s["Action"] == "lambda:InvokeFunction"]
+    resources = [resource["Sub"] for s in invoking for resource in s["Resource"]]
+    assert sorted(resources) == sorted(f"${{{name}.Arn}}:*" for name in worker_functions())

@@ -1,0 +1,135 @@
+"""A step's name leads from the state to the function, to the worker, to the history, to errors."""
+
+import json
+import re
+
+import pytest
+from asl_graph import Json, definition, happy_path, task_states
+from sam_template import function_defaults, functions, handler_module, properties, worker_functions
+from source_code import (
+    function_named,
+    path_of,
+    raised,
+    strings_matched_or_keyed,
+    with_imports,
+)
+
+import control_plane.errors
+from control_plane.errors import RETRIED, ControlPlaneError
+from control_plane.models import STEPS
+
+TASKS = task_states(definition())
+RECORDS_THE_END = ("RecordSuccess", "RecordFailure")
+AWS_ERRORS = ("States.", "Lambda.")
+
+
+def _function_of(state: Json) -> str:
+    """The logical id of the function that a Task invokes."""
+    match = re.fullmatch(r"\$\{(\w+)\}", state["Arguments"]["FunctionName"])
+    assert match, state["Arguments"]["FunctionName"]
+    return match[1]
+
+
+def _steps_of(function: str) -> set[str]:
+    """The steps that the worker behind a function knows."""
+    module = handler_module(function)
+    known = set(getattr(module, "STEPS", ()))
+    path = path_of(module.__name__)
+    assert path is not None
+    return known or strings_matched_or_keyed(function_named(path, "handler"))
+
+
+def _error_classes() -> dict[str, type]:
+    return {
+        name: found
+        for name, found in vars(control_plane.errors).items()
+        if isinstance(found, type) and issubclass(found, ControlPlaneError)
+    }
+
+
+def _named_errors(state: Json, *members: str) -> set[str]:
+    return {e for member in members for rule in state[member] for e in rule["ErrorEquals"]}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_state_asks_for_the_step_of_its_own_name(name: str) -> None:
+    assert TASKS[name]["Arguments"]["Payload"]["step"] == name
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_function_that_a_state_invokes_knows_the_step(name: str) -> None:
+    function = _function_of(TASKS[name])
+    assert function in functions(), f"template.yaml has no function {function}"
+    assert name in _steps_of(function)
+
+
+@pytest.mark.parametrize("function", worker_functions())
+def test_a_worker_knows_no_step_that_is_not_a_state_of_its_own(function: str) -> None:
+    asked = {name for name, state in TASKS.items() if _function_of(state) == function}
+    assert _steps_of(function) == asked
+
+
+def test_the_steps_of_the_history_are_the_tasks_on_the_happy_path() -> None:
+    path = [name for name in happy_path(definition()) if name not in RECORDS_THE_END]
+    assert list(STEPS) == path
+
+
+def test_every_substitution_is_a_published_version_of_the_function_of_that_name() -> None:
+    used = set(re.findall(r"\$\{(\w+)\}", json.dumps(definition())))
+    given = properties("DeploymentStateMachine")["DefinitionSubstitutions"]
+    assert set(given) == used
+    assert given == {name: {"Ref": f"{name}.Version"} for name in used}
+
+
+@pytest.mark.parametrize("function", functions())
+def test_every_handler_can_be_called(function: str) -> None:
+    name = functions()[function]["Handler"].rpartition(".")[2]
+    assert callable(getattr(handler_module(function), name))
+
+
+# Errors -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_error_that_a_state_names_is_a_class(name: str) -> None:
+    named = _named_errors(TASKS[name], "Retry", "Catch")
+    own = {error for error in named if not error.startswith(AWS_ERRORS)}
+    assert own <= set(_error_classes())
+
+
+@pytest.mark.parametrize("function", worker_functions())
+def test_every_error_that_a_worker_raises_is_named_by_a_state_of_its_own(function: str) -> None:
+    states = [state for state in TASKS.values() if _function_of(state) == function]
+    named = {e for state in states for e in _named_errors(state, "Retry", "Catch")}
+    modules = with_imports(handler_module(function).__name__, "workers")
+    raises = {error for path in modules for error in raised(path)} & set(_error_classes())
+    assert raises, "a worker that raises nothing is not read right"
+    assert raises <= named
+
+
+@pytest.mark.parametrize("function", worker_functions())
+def test_every_error_that_a_state_catches_by_name_can_be_raised_there(function: str) -> None:
+    states = [state for state in TASKS.values() if _function_of(state) == function]
+    caught = {e for state in states for e in _named_errors(state, "Catch")} - {"States.ALL"}
+    module = handler_module(function).__name__
+    modules = with_imports(module, "workers")
+    # What a worker calls raises too: `naming`, `sources`, `config`, …
+    for path in list(modules):
+        modules |= with_imports(".".join(("workers", path.stem)), "control_plane")
+    assert caught <= {error for path in modules for error in raised(path)}
+
+
+def test_what_is_retried_by_name_is_what_errors_calls_retried() -> None:
+    named = {e for state in TASKS.values() for e in _named_errors(state, "Retry")}
+    own = {error for error in named if not error.startswith(AWS_ERRORS)}
+    assert own == {error.__name__ for error in RETRIED}
+
+
+# Time -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_state_waits_at_least_as_long_as_its_function_may_run(name: str) -> None:
+    """A shorter limit fails the deployment while its worker is still at work."""
+    limit = properties(_function_of(TASKS[name])).get("Timeout", function_defaults()["Timeout"])
+    assert TASKS[name]["TimeoutSeconds"] >= limit

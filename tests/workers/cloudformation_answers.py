@@ -1,0 +1,100 @@
+"""CloudFormation's answers, as its API reference has them, for what moto does otherwise."""
+
+import json
+from typing import Any
+
+import worker_builders as build
+from worker_builders import Scripted
+
+from control_plane import aws
+
+STACK_ID = f"arn:aws:cloudformation:{build.REGION}:{build.ACCOUNT}:stack/notes-stage-alpha/1"
+CHANGE_SET_ID = f"arn:aws:cloudformation:{build.REGION}:{build.ACCOUNT}:changeSet/syndi-1/1"
+MISSING = build.failure("ValidationError", "Stack with id notes-stage-alpha does not exist")
+TEMPLATE = {
+    "Parameters": {
+        name: {"Type": "String", "Default": default}
+        for name, default in {
+            "Environment": "dev",
+            "EnableAuth": "true",
+            "CreateBuckets": "true",
+            "LogLevel": "INFO",
+        }.items()
+    },
+    "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
+    "Outputs": {"Url": {"Value": "https://x"}},
+}
+
+
+def stack(status: str, **more: Any) -> dict[str, Any]:
+    """DescribeStacks' answer."""
+    described = {"StackName": "notes-stage-alpha", "StackId": STACK_ID, "StackStatus": status}
+    return {"Stacks": [{**described, **more}]}
+
+
+def event(
+    status: str, name: str = "notes-stage-alpha", token: str = "", reason: str = ""
+) -> dict[str, Any]:
+    """One event; the stack's own unless it is named otherwise."""
+    own = name == "notes-stage-alpha"
+    found = {
+        "StackId": STACK_ID,
+        "LogicalResourceId": name,
+        "PhysicalResourceId": STACK_ID if own else f"id-of-{name}",
+        "ResourceType": "AWS::CloudFormation::Stack" if own else "AWS::S3::Bucket",
+        "ResourceStatus": status,
+        "ResourceStatusReason": reason,
+    }
+    return {**found, "ClientRequestToken": token} if token else found
+
+
+def change(action: str, name: str, kind: str, replacement: str = "False") -> dict[str, Any]:
+    """One change of a change set."""
+    return {
+        "Type": "Resource",
+        "ResourceChange": {
+            "Action": action,
+            "LogicalResourceId": name,
+            "ResourceType": kind,
+            "Replacement": replacement,
+        },
+    }
+
+
+def change_set(status: str, reason: str = "", changes: list[Any] | None = None) -> dict[str, Any]:
+    """DescribeChangeSet's answer."""
+    return {
+        "ChangeSetId": CHANGE_SET_ID,
+        "StackId": STACK_ID,
+        "Status": status,
+        "StatusReason": reason,
+        "Changes": changes or [],
+    }
+
+
+class Cloud:
+    """CloudFormation under a test's control: `says` what a call answers, `asked` what was asked."""
+
+    def __init__(self, script: Scripted) -> None:
+        self._script = script
+
+    def says(self, operation: str, *answers: build.Answer) -> None:
+        self._script.on(aws.cloudformation(), operation, *answers)
+
+    def watches(self, *operations: str) -> None:
+        """These are answered by moto, and remembered."""
+        for operation in operations:
+            self._script.watch(aws.cloudformation(), operation)
+
+    def has_events(self, *events: dict[str, Any]) -> None:
+        """Newest first, as CloudFormation has them."""
+        self.says("DescribeStackEvents", {"StackEvents": list(events)})
+
+    def asked(self, operation: str) -> list[dict[str, Any]]:
+        return self._script.of(operation)
+
+
+def upload_template(key: str = "notes-stage-alpha/builds/f00/template.yaml") -> str:
+    """A packaged template in the artifact bucket; gives its key."""
+    aws.s3().put_object(Bucket=build.ARTIFACTS, Key=key, Body=json.dumps(TEMPLATE).encode())
+    return key

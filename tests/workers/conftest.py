@@ -1,0 +1,58 @@
+"""moto's AWS around every worker test; nothing of the shell's reaches them."""
+
+import os
+from collections.abc import Iterator
+
+import boto3
+import pytest
+import worker_builders as build
+from moto import mock_aws
+
+from control_plane import api, aws
+from control_plane.settings import forget_settings
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_clients() -> Iterator[None]:
+    """Clients are made once, since making one takes longer than most tests."""
+    yield
+    aws.forget_clients()
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in build.ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    forget_settings()
+    api._front.cache_clear()
+    if aws.s3().meta.endpoint_url != "https://s3.amazonaws.com":  # another directory's client
+        aws.forget_clients()
+        boto3.setup_default_session()
+
+
+@pytest.fixture
+def world() -> Iterator[None]:
+    """The table, the artifact bucket, and the state machine."""
+    with mock_aws():
+        build.create_table()
+        aws.s3().create_bucket(Bucket=build.ARTIFACTS)
+        aws.stepfunctions().create_state_machine(
+            name="syndi-deployment", definition="{}", roleArn=build.ROLE
+        )
+        yield
+
+
+@pytest.fixture
+def source(world: None) -> str:
+    """The SHA-256 of `notes`, pushed and current in stage."""
+    return build.push_source()
+
+
+@pytest.fixture
+def script(world: None) -> Iterator[build.Scripted]:
+    """For what moto cannot answer, or answers otherwise than AWS."""
+    scripted = build.Scripted()
+    yield scripted
+    scripted.forget()

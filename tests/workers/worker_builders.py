@@ -1,0 +1,315 @@
+"""A small world for the workers: an application called `notes`, its source, and moto's AWS."""
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from botocore.exceptions import ClientError
+
+from control_plane import aws, manifest, naming
+from control_plane.history import History
+from control_plane.listing import Listing
+from control_plane.locks import Locks
+from control_plane.models import Deployment, Env, JsonObject, Options, Tenant
+from control_plane.sources import Sources
+
+ROOT = Path(__file__).parents[2]
+ACCOUNT = "123456789012"
+REGION = "us-east-1"
+TABLE = "syndi-history"
+ARTIFACTS = "notes-sam-deployments-123456789012"
+MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:syndi-deployment"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/syndi"
+NOON = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
+
+ENVIRONMENT = {
+    "ACCOUNT_ID": ACCOUNT,
+    "AWS_REGION": REGION,
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_SESSION_TOKEN": "testing",
+    "TABLE_NAME": TABLE,
+    "DEFAULT_APPLICATION": "notes",
+    "ARTIFACT_BUCKET": ARTIFACTS,
+    "CLOUDFORMATION_ROLE_ARN": ROLE,
+    "PERMISSIONS_BOUNDARY_ARN": f"arn:aws:iam::{ACCOUNT}:policy/syndi-boundary",
+    "TENANT_RUNTIME": "python3.13",
+    "TENANT_ARCHITECTURE": "arm64",
+    "TENANT_PLATFORM": "aarch64-manylinux2014",
+    "BUILD_PROJECT": "syndi-build",
+    "STATE_MACHINE_ARN": MACHINE,
+    "SCHEDULE_GROUP": "syndi",
+    "SCHEDULER_ROLE_ARN": ROLE,
+    "STRANGER_POOL_ID": f"{REGION}_stranger",
+    "STRANGER_CLIENT_ID": "stranger-client",
+    "POWERTOOLS_METRICS_NAMESPACE": "Syndi",
+    "POWERTOOLS_TRACE_DISABLED": "true",
+}
+
+MANIFEST = """
+schema = 1
+name = "notes"
+[build]
+commands = ["make generated"]
+stamp = "build.json"
+dependencies = "requirements.txt"
+dependency_overrides = "overrides/{env}-{org}.txt"
+[stack]
+function = "Function"
+buckets = ["notes-config-{env}-{org}-{account}"]
+stateful_types = ["AWS::S3::Bucket", "AWS::Cognito::UserPool"]
+[stack.parameters]
+enable_auth = "EnableAuth"
+create_buckets = "CreateBuckets"
+[stack.first_deployment]
+EnableAuth = "true"
+CreateBuckets = "true"
+[config]
+directory = "config"
+bucket = "notes-config-{env}-{org}-{account}"
+key = "config.json"
+[config.outputs]
+"auth.pool" = "PoolId"
+"api.url" = "Url"
+[admin]
+user_pool = "PoolId"
+client = "ClientId"
+group = "ADMINS"
+[tests]
+endpoint = "Url"
+health = "/health"
+fingerprint = "build"
+protected = "/me"
+identity = "email"
+groups = "groups"
+runtime_config = "/config"
+runtime_user_pool = "pool"
+"""
+PLAIN_MANIFEST = """
+schema = 1
+name = "plain"
+[build]
+stamp = "build.json"
+[stack]
+function = "Function"
+[tests]
+endpoint = "Url"
+health = "/health"
+fingerprint = "build"
+"""
+FILES = {
+    "application.toml": MANIFEST,
+    "template.yaml": "Resources: {}",
+    "config/base.json": json.dumps({"title": "Notes", "auth": {"on": True}}),
+    "config/stage-alpha.json": json.dumps({"title": "Alpha"}),
+}
+
+
+def tenant(org: str = "alpha", env: Env = Env.STAGE, application: str = "notes") -> Tenant:
+    return Tenant(application=application, env=env, org=org)
+
+
+ALPHA, BETA = tenant("alpha"), tenant("beta")
+
+
+def arn(name: str) -> str:
+    """The ARN of an execution."""
+    return naming.execution_arn(MACHINE, name)
+
+
+def zipped(files: dict[str, str]) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, text in sorted(files.items()):
+            archive.writestr(zipfile.ZipInfo(name), text)
+    return content.getvalue()
+
+
+def deflated(files: dict[str, str], damaged: bool = False) -> bytes:
+    """A compressed zip; `damaged`: some of its compressed bytes are not what they were."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in sorted(files.items()):
+            archive.writestr(name, text)
+    data = bytearray(content.getvalue())
+    if damaged:
+        start = 30 + len(min(files))  # after the first local header (APPNOTE.TXT 4.3.7)
+        data[start : start + 4] = b"\xff" * 4
+    return bytes(data)
+
+
+def _template_reader() -> type[yaml.SafeLoader]:
+    class Reader(yaml.SafeLoader):
+        pass
+
+    Reader.add_multi_constructor("!", lambda loader, tag, node: f"!{tag} {node.value}")
+    return Reader
+
+
+@cache
+def _table() -> JsonObject:
+    template = yaml.load((ROOT / "template.yaml").read_text(), Loader=_template_reader())
+    described = template["Resources"]["Table"]["Properties"]
+    keys = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+    return {key: described[key] for key in keys}
+
+
+def create_table() -> None:
+    """The table, with the keys and indexes that template.yaml gives it."""
+    aws.dynamodb().create_table(TableName=TABLE, **_table())
+
+
+def upload_source(files: dict[str, str] | None = None) -> str:
+    """A source in the artifact bucket; gives its SHA-256."""
+    content = zipped(FILES if files is None else files)
+    sha256 = hashlib.sha256(content).hexdigest()
+    aws.s3().put_object(Bucket=ARTIFACTS, Key=naming.source_key(sha256), Body=content)
+    return sha256
+
+
+def push_source(files: dict[str, str] | None = None, envs: tuple[Env, ...] = (Env.STAGE,)) -> str:
+    """A registered source, current in `envs`; gives its SHA-256."""
+    files = FILES if files is None else files
+    sha256 = upload_source(files)
+    Sources(TABLE).register(sha256, manifest.parse(files["application.toml"]), list(envs))
+    return sha256
+
+
+def deployment(of: Tenant = ALPHA, number: int = 1, **changes: Any) -> Deployment:
+    """A deployment of `of`; later numbers are newer. Options are given by name."""
+    names = {key: changes.pop(key) for key in list(changes) if key in Options.model_fields}
+    made = naming.new_deployment_id(NOON.replace(minute=number))
+    values: JsonObject = {
+        "id": made,
+        "execution_arn": arn(naming.execution_name(of, made)),
+        "tenant": of,
+        "source": "5" * 64,
+        "manifest": manifest.parse(MANIFEST),
+        "options": Options(**names),
+        "started_at": NOON.replace(minute=number),
+    }
+    return Deployment(**{**values, **changes})
+
+
+def opened(made: Deployment) -> Deployment:
+    """The same deployment, with an open record in the table."""
+    request = made.options.model_dump(mode="json", exclude_none=True)
+    facts = {"request": request, "source": made.source, "trigger": "api"}
+    History(TABLE).open(made.tenant, made.id, made.execution_arn, facts)
+    return made
+
+
+def record(made: Deployment) -> JsonObject:
+    """The deployment's record as it is now."""
+    found = Listing(TABLE).get(made.tenant, made.id)
+    assert found is not None, "there is no such record"
+    return found
+
+
+def current(of: Tenant = ALPHA) -> JsonObject:
+    """What the table says of the tenant."""
+    return Listing(TABLE).current(of) or {}
+
+
+def holder(of: Tenant = ALPHA) -> str | None:
+    """The execution that holds the tenant's lock."""
+    return (Locks(TABLE).holder(of) or {}).get("execution_arn")
+
+
+def take_lock(made: Deployment) -> None:
+    """The deployment holds its tenant."""
+    arn_ = made.execution_arn
+    assert Locks(TABLE).acquire(made.tenant, made.id, arn_, instead_of=arn_)
+
+
+def event(made: Deployment, step: str, **given: Any) -> JsonObject:
+    """What the state machine gives a worker, after its way through JSON."""
+    dumped = made.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return dict(json.loads(json.dumps({"step": step, "deployment": dumped, **given})))
+
+
+def everything() -> list[JsonObject]:
+    """Every item of the table, as DynamoDB has it."""
+    return list(aws.dynamodb().scan(TableName=TABLE)["Items"])
+
+
+def failure(code: str, message: str = "…") -> JsonObject:
+    """An AWS error, as an answer for `Scripted`."""
+    return {"Error": {"Code": code, "Message": message}}
+
+
+Answer = JsonObject | Callable[[JsonObject], JsonObject]
+
+
+class Scripted:
+    """Answers to single operations of a client, in place of moto's.
+
+    botocore checks the parameters as ever, before the answer is given; `calls` keeps them.
+    The last answer of an operation is given again and again; a later `on` replaces an earlier one.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, JsonObject]] = []
+        self._undo: list[tuple[str, Callable[[], None]]] = []
+
+    def on(self, client: Any, operation: str, *answers: Answer) -> None:
+        """Answer `operation` (`DescribeStacks`): a dict, an error by `failure`, or a function."""
+        self._take_back(operation)
+        left, given = list(answers), {}
+        unregister = client.meta.events.unregister
+        service = client.meta.service_model.service_id.hyphenize()
+
+        def remember(params: JsonObject, **_: Any) -> None:
+            self.calls.append((operation, dict(params)))
+            given["params"] = dict(params)
+
+        def answer(**_: Any) -> tuple[Any, JsonObject] | None:
+            found = left.pop(0) if len(left) > 1 else left[0]
+            parsed = found(given["params"]) if callable(found) else found
+            if parsed is MOTO:
+                return None
+            return _Status(400 if "Error" in parsed else 200), parsed
+
+        for name, handler in ((PARAMS, remember), (CALL, answer)):
+            full = f"{name}.{service}.{operation}"
+            client.meta.events.register(full, handler)
+            self._undo.append((operation, lambda n=full, h=handler: unregister(n, h)))
+
+    def watch(self, client: Any, operation: str) -> None:
+        """Keep the calls of an operation, which moto answers."""
+        self.on(client, operation, MOTO)
+
+    def of(self, operation: str) -> list[JsonObject]:
+        """The parameters of every call of an operation."""
+        return [params for name, params in self.calls if name == operation]
+
+    def forget(self) -> None:
+        """Leave the clients as they were."""
+        for operation in {operation for operation, _ in self._undo}:
+            self._take_back(operation)
+
+    def _take_back(self, operation: str) -> None:
+        for _, undo in [item for item in self._undo if item[0] == operation]:
+            undo()
+        self._undo = [item for item in self._undo if item[0] != operation]
+
+
+PARAMS, CALL = "provide-client-params", "before-call"
+MOTO: JsonObject = {"moto": "answers"}
+
+
+class _Status:
+    def __init__(self, status_code: int) -> None:
+        self.status_code = status_code
+
+
+def client_error(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "…"}}, "Operation")

@@ -1,0 +1,176 @@
+"""The real state machine on a real emulator, with scripted workers: started, awaited, told."""
+
+import copy
+import io
+import json
+import re
+import uuid
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from local.laptop import Laptop
+from local.processes import wait_until
+
+Json = dict[str, Any]
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 60  # that an execution may take: the slowest one spends 5 retries
+BUSY = {"raise": "ServiceBusy", "message": "AWS is busy"}
+
+
+def definition() -> Json:
+    """The state machine's definition, a copy of one's own."""
+    return copy.deepcopy(json.loads((ROOT / "state_machine.asl.json").read_text()))
+
+
+def substitutions(machine: Json) -> list[str]:
+    """The names that stand for worker functions."""
+    return sorted(set(re.findall(r"\$\{(\w+)\}", json.dumps(machine))))
+
+
+def failing(error: str, message: str = "it is broken") -> Json:
+    """The reply of a worker that raises an error of that class."""
+    return {"raise": error, "message": message}
+
+
+def answering(**answer: Any) -> Json:
+    """The reply of a worker that answers this."""
+    return {"answer": answer}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a worker."""
+
+    step: str
+    function: str
+    payload: Json
+
+
+@dataclass(frozen=True)
+class Told:
+    """An execution that has ended, and every call that it made, in order."""
+
+    arn: str
+    status: str
+    error: str | None
+    cause: str | None
+    output: Json | None
+    calls: tuple[Call, ...]
+
+    @property
+    def steps(self) -> list[str]:
+        """The steps that were called, in order."""
+        return [call.step for call in self.calls]
+
+    def payloads(self, step: str) -> list[Json]:
+        """What the calls of a step were given."""
+        return [call.payload for call in self.calls if call.step == step]
+
+
+class Stage:
+    """An emulator with the state machine and its scripted workers."""
+
+    def __init__(self, laptop: Laptop, journals: Path) -> None:
+        self._laptop = laptop
+        self._journals = journals
+        self._sfn = self._client("stepfunctions")
+        self._functions = {name: self._worker(name) for name in substitutions(definition())}
+        self._role = self._service_role("states")
+        self.machine = self.machine_of(definition())
+
+    def machine_of(self, machine: Json) -> str:
+        """A state machine with this definition, substituted as CloudFormation does; its ARN."""
+        text = json.dumps(machine)
+        for name, arn in self._functions.items():
+            text = text.replace(f"${{{name}}}", arn)
+        return str(
+            self._sfn.create_state_machine(
+                name=f"deployment-{uuid.uuid4().hex[:8]}", definition=text, roleArn=self._role
+            )["stateMachineArn"]
+        )
+
+    def start(self, script: Json, *, machine: str | None = None, **options: Any) -> str:
+        """Start an execution whose workers follow the script; its ARN."""
+        started = self._sfn.start_execution(
+            stateMachineArn=machine or self.machine,
+            name=uuid.uuid4().hex,
+            input=json.dumps({"env": "dev", "org": "acme", "script": script, "options": options}),
+        )
+        return str(started["executionArn"])
+
+    def told(self, arn: str) -> Told:
+        """The execution, when it has ended."""
+        answer: Json = {}
+
+        def ended() -> bool:
+            answer.update(self._sfn.describe_execution(executionArn=arn))
+            return answer["status"] != "RUNNING"
+
+        assert wait_until(ended, SECONDS), f"{arn} still runs after {SECONDS} s"
+        journal = self._journals / f"{arn.rpartition(':')[2]}.jsonl"
+        lines = journal.read_text().splitlines() if journal.exists() else []
+        output = json.loads(answer["output"]) if answer.get("output") else None
+        return Told(
+            arn,
+            answer["status"],
+            answer.get("error"),
+            answer.get("cause"),
+            output,
+            tuple(Call(**json.loads(line)) for line in lines),
+        )
+
+    def run(self, script: Json, *, machine: str | None = None, **options: Any) -> Told:
+        """Start an execution and await its end."""
+        return self.told(self.start(script, machine=machine, **options))
+
+    def _worker(self, name: str) -> str:
+        """A scripted function of that name; the ARN of its published version."""
+        client = self._client("lambda")
+        client.create_function(
+            FunctionName=name,
+            Runtime="python3.11",
+            Handler="scripted_worker.handler",
+            Role=self._service_role("lambda", name),
+            Timeout=30,
+            Code={"ZipFile": _zipped(Path(__file__).with_name("scripted_worker.py"))},
+            Environment={"Variables": {"JOURNAL": str(self._journals)}},
+        )
+        return str(client.publish_version(FunctionName=name)["FunctionArn"])
+
+    def _service_role(self, service: str, name: str = "machine") -> str:
+        trust = {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Principal": {"Service": f"{service}.amazonaws.com"},
+                    "Action": "sts:AssumeRole",
+                }
+            ],
+        }
+        answer = self._client("iam").create_role(
+            RoleName=f"{name}-role", AssumeRolePolicyDocument=json.dumps(trust)
+        )
+        return str(answer["Role"]["Arn"])
+
+    def _client(self, service: str) -> Any:
+        key = self._laptop.credentials
+        return boto3.client(
+            service,  # type: ignore[call-overload]
+            endpoint_url=self._laptop.endpoint,
+            region_name=self._laptop.region,
+            aws_access_key_id=key.access_key_id,
+            aws_secret_access_key=key.secret_access_key,
+        )
+
+
+def _zipped(path: Path) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.write(path, path.name)
+    return buffer.getvalue()
