@@ -51,7 +51,8 @@ def deployment_id_of(tenant: Tenant, execution_arn: str, execution_started: date
     prefix = f"{tenant.env}-{tenant.org}-"
     if name.startswith(prefix) and _ID.match(name.removeprefix(prefix)):
         return name.removeprefix(prefix)
-    return _deployment_id(execution_started, execution_arn.encode())
+    # To the second: what tells of an execution's start does not always agree on its milliseconds.
+    return _deployment_id(execution_started.replace(microsecond=0), execution_arn.encode())
 
 
 def execution_arn(state_machine_arn: str, name: str) -> str:

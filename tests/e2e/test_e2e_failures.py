@@ -141,22 +141,27 @@ def test_two_deployments_of_one_tenant_run_one_after_the_other(
     assert other["steps"]["CheckStack"]["started_at"] >= one["finished_at"]
 
 
-def test_a_stopped_execution_is_recorded_and_holds_nobody_up(
-    syndi: Syndi, almanac: dict[str, Any]
-) -> None:
+def test_a_stopped_execution_is_recorded_and_holds_nobody_up(syndi: Syndi, broken: Path) -> None:
+    # A build that takes its time, so that there is something to stop.
+    replace(broken / "application.toml", "commands = [", 'commands = ["sleep 15", ')
     options = ("--application", "almanac")
+    syndi.ok("--local", "source", "push", str(broken), "--env", "dev")
     started = syndi.attempt("dev", "lighthouse", *options, "--no-wait").json
+
+    def record() -> dict[str, Any]:
+        found: dict[str, Any] = syndi.ok("--local", "show", started["id"], "--json").json
+        return found
+
+    eventually(lambda: "AwaitBuild" in record()["steps"], 60, "a build to wait for")
+    assert syndi.lock("dev", "lighthouse", "almanac"), "the deployment holds its tenant"
     states = syndi.client("stepfunctions", operator=True)
-    eventually(lambda: syndi.lock("dev", "lighthouse", "almanac"), 60, "the lock of the deployment")
     states.stop_execution(executionArn=started["execution_arn"], cause="the operator's mistake")
-
-    def ended() -> dict[str, Any] | None:
-        record: dict[str, Any] = syndi.ok("--local", "show", started["id"], "--json").json
-        return record if record["status"] not in ("QUEUED", "RUNNING") else None
-
-    record = eventually(ended, 60, "the record of the stopped execution")
-    assert record["status"] in ("ABORTED", "FAILED")  # the emulator may turn one into the other
-    assert "ABORTED" in record["reason"] or "FAILED" in record["reason"]
+    eventually(lambda: record()["status"] not in ("QUEUED", "RUNNING"), 60, "the record's end")
+    ended = record()
+    assert ended["status"] in ("ABORTED", "FAILED")  # the emulator may turn one into the other
+    assert ended["status"] in ended["reason"]
+    assert syndi.lock("dev", "lighthouse", "almanac") is None
+    syndi.ok("--local", "source", "push", str(ALMANAC), "--env", "dev")
     syndi.deploy("dev", "lighthouse", *options)
 
 

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 import boto3
 import pytest
 import worker_builders as build
+from joserfc import jwk
 from moto import mock_aws
+from moto.utilities.utils import load_resource
 
 from control_plane import api, aws
 from control_plane.settings import forget_settings
@@ -32,9 +34,16 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
         boto3.setup_default_session()
 
 
+@pytest.fixture(scope="session")
+def _signing_key() -> jwk.RSAKey:
+    return jwk.RSAKey.import_key(load_resource("cognitoidp/resources/jwks-private.json"))
+
+
 @pytest.fixture
-def world() -> Iterator[None]:
+def world(_signing_key: jwk.RSAKey, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The table, the artifact bucket, and the state machine."""
+    # All of moto's pools sign with this key, and each one takes a quarter of a second to read it.
+    monkeypatch.setattr(jwk.RSAKey, "import_key", lambda _: _signing_key)
     with mock_aws():
         build.create_table()
         aws.s3().create_bucket(Bucket=build.ARTIFACTS)

@@ -163,7 +163,7 @@ def test_a_change_that_would_lose_data_is_refused_and_its_change_set_deleted(
 ) -> None:
     cloud.says("DescribeChangeSet", change_set("CREATE_COMPLETE", changes=[REPLACED]))
     cloud.says("DeleteChangeSet", {})
-    with pytest.raises(ReplacementRefused, match="Users .* would be replaced"):
+    with pytest.raises(ReplacementRefused, match=r"Users .* would be replaced"):
         run(made, "AwaitChangeSet", **IDS)
     assert cloud.asked("DeleteChangeSet")[0]["ChangeSetName"] == CHANGE_SET_ID
 

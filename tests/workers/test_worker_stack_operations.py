@@ -148,7 +148,7 @@ def test_all_pages_of_an_operations_events_are_read(made: Deployment, cloud: Clo
         return {"StackEvents": newest, "NextToken": "2"}
 
     cloud.says("DescribeStackEvents", page)
-    with pytest.raises(StackFailed, match="Bucket .*it already exists"):
+    with pytest.raises(StackFailed, match=r"Bucket .*it already exists"):
         wait(made)
 
 
@@ -175,7 +175,7 @@ def test_a_stack_that_somebody_deletes_meanwhile_is_no_success(
 ) -> None:
     cloud.says("DescribeStacks", answer)
     cloud.has_events(event("UPDATE_COMPLETE", token=made.id))
-    with pytest.raises(StackFailed, match="disappeared|became DELETE"):
+    with pytest.raises(StackFailed, match=r"disappeared|became DELETE"):
         wait(made)
 
 

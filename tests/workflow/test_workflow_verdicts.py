@@ -7,33 +7,34 @@ import pytest
 from rehearsal import Stage, definition, failing
 from verdicts import HAPPY, assert_failed_and_recorded, assert_succeeded
 
-SCRIPT = {"RunTests": [failing("TestsFailed", "no-token: answered 200")]}
-VERDICT = ("RunTests", "TestsFailed", "no-token: answered 200")
+SCRIPT = {"StartBuild": [failing("BuildFailed", "make: *** no rule")]}
+VERDICT = ("StartBuild", "BuildFailed", "make: *** no rule")
+RECEIPT = ("build", "changeSet", "stack", "config", "admin", "tests")
 
 
 def _without_catch(states: Any) -> None:
-    del states["RunTests"]["Catch"]
+    del states["StartBuild"]["Catch"]
 
 
 def _catch_succeeds(states: Any) -> None:
-    for rule in states["RunTests"]["Catch"]:
+    for rule in states["StartBuild"]["Catch"]:
         rule["Next"] = "DeploymentSucceeded"
 
 
 def _catch_records_a_success(states: Any) -> None:
-    for rule in states["RunTests"]["Catch"]:
-        rule |= {"Next": "RecordSuccess", "Assign": {"tests": []}}
+    for rule in states["StartBuild"]["Catch"]:
+        rule |= {"Next": "RecordSuccess", "Assign": {name: {} for name in RECEIPT}}
 
 
 def _catch_records_nothing(states: Any) -> None:
-    for rule in states["RunTests"]["Catch"]:
+    for rule in states["StartBuild"]["Catch"]:
         rule["Assign"]["reason"] = "it failed"
         rule["Next"] = "DeploymentFailed"
 
 
 def _catch_blames_another(states: Any) -> None:
-    for rule in states["RunTests"]["Catch"]:
-        rule["Assign"]["failure"]["state"] = "SyncConfig"
+    for rule in states["StartBuild"]["Catch"]:
+        rule["Assign"]["failure"]["state"] = "AwaitBuild"
 
 
 def _recorded_failure_succeeds(states: Any) -> None:

@@ -1,0 +1,233 @@
+"""The admin worker: one administrator, whose password is a secret and nothing else."""
+
+import json
+from typing import Any
+
+import pytest
+import worker_builders as build
+from worker_builders import ALPHA, BETA
+
+from control_plane import aws
+from control_plane.errors import AdminFailed, ServiceBusy
+from control_plane.models import Deployment, Tenant
+from control_plane.secrets import keep_admin_password
+from workers import admin as worker
+
+ADMIN = "admin@example.com"
+GIVEN = "Correct-Horse-1"
+
+
+def new_pool(name: str = "notes") -> tuple[str, str]:
+    """A user pool with the ADMINS group and a client that signs in; gives their ids."""
+    cognito = aws.cognito()
+    pool = cognito.create_user_pool(PoolName=name, UsernameAttributes=["email"])["UserPool"]["Id"]
+    cognito.create_group(UserPoolId=pool, GroupName="ADMINS")
+    client = cognito.create_user_pool_client(
+        UserPoolId=pool, ClientName="web", ExplicitAuthFlows=["ALLOW_ADMIN_USER_PASSWORD_AUTH"]
+    )
+    return pool, client["UserPoolClient"]["ClientId"]
+
+
+@pytest.fixture
+def pool(world: None) -> tuple[str, str]:
+    return new_pool()
+
+
+def create(pool: tuple[str, str], of: Tenant = ALPHA, **given: Any) -> dict[str, Any]:
+    made = build.opened(build.deployment(of, admin_username=ADMIN, **given))
+    return run(made, {"PoolId": pool[0]})
+
+
+def run(made: Deployment, outputs: dict[str, str]) -> dict[str, Any]:
+    return worker.handler(build.event(made, "CreateAdmin", outputs=outputs), None)
+
+
+def signs_in(pool: tuple[str, str], password: str) -> bool:
+    try:
+        answer = aws.cognito().admin_initiate_auth(
+            UserPoolId=pool[0],
+            ClientId=pool[1],
+            AuthFlow="ADMIN_USER_PASSWORD_AUTH",
+            AuthParameters={"USERNAME": ADMIN, "PASSWORD": password},
+        )
+    except aws.cognito().exceptions.NotAuthorizedException:
+        return False
+    return "AuthenticationResult" in answer
+
+
+def groups(pool: tuple[str, str]) -> list[str]:
+    found = aws.cognito().admin_list_groups_for_user(UserPoolId=pool[0], Username=ADMIN)
+    return [group["GroupName"] for group in found["Groups"]]
+
+
+def secret(of: Tenant = ALPHA) -> dict[str, str]:
+    name = f"syndi/{of.stack_name}/admin"
+    return dict(json.loads(aws.secretsmanager().get_secret_value(SecretId=name)["SecretString"]))
+
+
+def secrets() -> list[str]:
+    return [item["Name"] for item in aws.secretsmanager().list_secrets()["SecretList"]]
+
+
+def test_a_new_administrator_gets_a_generated_password_that_is_kept_as_a_secret(
+    pool: tuple[str, str],
+) -> None:
+    answer = create(pool)
+    assert answer["admin"] == {
+        "username": ADMIN,
+        "group": "ADMINS",
+        "secret": "syndi/notes-stage-alpha/admin",
+    }
+    kept = secret()
+    assert kept["username"] == ADMIN
+    assert signs_in(pool, kept["password"])
+    assert groups(pool) == ["ADMINS"]
+    assert kept["password"] not in json.dumps(answer)
+    assert kept["password"] not in json.dumps(build.everything())
+
+
+def test_the_administrators_address_is_verified(pool: tuple[str, str]) -> None:
+    create(pool)
+    user = aws.cognito().admin_get_user(UserPoolId=pool[0], Username=ADMIN)
+    attributes = {item["Name"]: item["Value"] for item in user["UserAttributes"]}
+    assert (attributes["email"], attributes["email_verified"]) == (ADMIN, "true")
+    assert user["UserStatus"] == "CONFIRMED"
+
+
+def test_a_secret_is_tagged_with_its_tenant(pool: tuple[str, str]) -> None:
+    create(pool)
+    found = aws.secretsmanager().describe_secret(SecretId="syndi/notes-stage-alpha/admin")
+    assert found["Tags"] == [{"Key": "syndi:stack", "Value": "notes-stage-alpha"}]
+
+
+def test_an_existing_administrator_keeps_their_password(pool: tuple[str, str]) -> None:
+    create(pool)
+    chosen = "Their-own-choice-7"
+    aws.cognito().admin_set_user_password(
+        UserPoolId=pool[0], Username=ADMIN, Password=chosen, Permanent=True
+    )
+    before = secret()
+    answer = create(pool, number=2)
+    assert signs_in(pool, chosen)
+    assert secret() == before
+    assert answer["admin"]["secret"] == ""
+
+
+def test_a_user_who_is_there_is_made_an_administrator(pool: tuple[str, str]) -> None:
+    create(pool)
+    aws.cognito().admin_remove_user_from_group(
+        UserPoolId=pool[0], Username=ADMIN, GroupName="ADMINS"
+    )
+    create(pool, number=2)
+    assert groups(pool) == ["ADMINS"]
+
+
+def test_a_step_that_was_cut_off_before_the_password_gives_one(pool: tuple[str, str]) -> None:
+    aws.cognito().admin_create_user(UserPoolId=pool[0], Username=ADMIN, MessageAction="SUPPRESS")
+    create(pool)
+    assert signs_in(pool, secret()["password"])
+
+
+@pytest.mark.parametrize("existing", [False, True])
+def test_a_password_that_was_given_is_set(pool: tuple[str, str], existing: bool) -> None:
+    if existing:
+        create(pool)
+    arn = keep_admin_password(ALPHA, ADMIN, GIVEN)
+    answer = create(pool, number=2, admin_secret_arn=arn)
+    assert signs_in(pool, GIVEN)
+    assert answer["admin"]["secret"] == "syndi/notes-stage-alpha/admin"
+    assert GIVEN not in json.dumps([answer, build.everything()])
+
+
+def test_the_step_run_twice_is_harmless(pool: tuple[str, str]) -> None:
+    arn = keep_admin_password(ALPHA, ADMIN, GIVEN)
+    first = create(pool, admin_secret_arn=arn)
+    assert create(pool, admin_secret_arn=arn) == first
+    assert signs_in(pool, GIVEN)
+
+
+# Secrets ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "of", [BETA, build.tenant("alpha2"), build.tenant("alpha", application="other")]
+)
+def test_another_tenants_secret_is_refused(pool: tuple[str, str], of: Tenant) -> None:
+    arn = keep_admin_password(of, ADMIN, GIVEN)
+    with pytest.raises(AdminFailed, match="not the secret of notes-stage-alpha"):
+        create(pool, admin_secret_arn=arn)
+    assert aws.cognito().list_users(UserPoolId=pool[0])["Users"] == []
+
+
+@pytest.mark.parametrize("name", ["prod/database", "syndi/notes-stage-alpha/admin-two"])
+def test_any_other_secret_of_the_account_is_refused(pool: tuple[str, str], name: str) -> None:
+    value = json.dumps({"username": ADMIN, "password": GIVEN})
+    arn = aws.secretsmanager().create_secret(Name=name, SecretString=value)["ARN"]
+    with pytest.raises(AdminFailed, match="not the secret of"):
+        create(pool, admin_secret_arn=arn)
+
+
+def test_a_secret_of_another_user_is_refused(pool: tuple[str, str]) -> None:
+    arn = keep_admin_password(ALPHA, "else@example.com", GIVEN)
+    with pytest.raises(AdminFailed, match="another administrator's") as refused:
+        create(pool, admin_secret_arn=arn)
+    assert GIVEN not in str(refused.value)
+
+
+def test_a_secret_that_is_gone_is_refused(pool: tuple[str, str]) -> None:
+    arn = f"arn:aws:secretsmanager:{build.REGION}:{build.ACCOUNT}:secret:"
+    with pytest.raises(AdminFailed, match="does not exist any more"):
+        create(pool, admin_secret_arn=f"{arn}syndi/notes-stage-alpha/admin-AbCdEf")
+
+
+def test_a_new_password_replaces_the_one_that_was_kept(world: None) -> None:
+    first = keep_admin_password(ALPHA, ADMIN, "one")
+    assert keep_admin_password(ALPHA, ADMIN, "two") == first
+    assert secret()["password"] == "two"
+    assert secrets() == ["syndi/notes-stage-alpha/admin"]
+
+
+# Failures -----------------------------------------------------------------------------------------
+
+
+def test_a_password_against_the_policy_is_refused_without_being_repeated(
+    pool: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    arn = keep_admin_password(ALPHA, ADMIN, "weak")
+    with pytest.raises(AdminFailed, match="does not meet the user pool's policy") as refused:
+        create(pool, admin_secret_arn=arn)
+    shown = capsys.readouterr()
+    assert "weak" not in f"{refused.value} {json.dumps(build.everything())} {shown.out} {shown.err}"
+
+
+def test_a_stack_without_a_pool_is_told_so(world: None) -> None:
+    made = build.opened(build.deployment(admin_username=ADMIN))
+    with pytest.raises(AdminFailed, match="no output PoolId: is its authentication switched off"):
+        run(made, {"Url": "https://x"})
+
+
+@pytest.mark.parametrize("missing", ["group", "pool"])
+def test_a_pool_or_group_that_is_missing_is_named(pool: tuple[str, str], missing: str) -> None:
+    if missing == "group":
+        aws.cognito().delete_group(UserPoolId=pool[0], GroupName="ADMINS")
+    else:
+        aws.cognito().delete_user_pool(UserPoolId=pool[0])
+    with pytest.raises(AdminFailed, match=f"{ADMIN} in {pool[0]}"):
+        create(pool)
+
+
+def test_nobody_is_created_when_nobody_was_asked_for(pool: tuple[str, str]) -> None:
+    with pytest.raises(AdminFailed, match="no administrator was asked for"):
+        run(build.opened(build.deployment()), {"PoolId": pool[0]})
+    assert aws.cognito().list_users(UserPoolId=pool[0])["Users"] == []
+
+
+def test_a_throttle_is_tried_again(pool: tuple[str, str], script: build.Scripted) -> None:
+    throttled = build.failure("TooManyRequestsException")
+    script.on(aws.cognito(), "AdminAddUserToGroup", throttled)
+    with pytest.raises(ServiceBusy):
+        create(pool)
+    script.forget()
+    create(pool)
+    assert groups(pool) == ["ADMINS"]
+    assert signs_in(pool, secret()["password"])

@@ -1,0 +1,269 @@
+"""The verify worker: each of its tests fails when the tenant is wrong in exactly that."""
+
+from typing import Any
+
+import pytest
+import worker_builders as build
+from fake_tenant import PRINT, SILENCE, URL, FakeTenant
+from test_worker_admin import new_pool
+
+from control_plane import aws
+from control_plane.errors import ServiceBusy, TenantNotReady, TestsFailed
+from control_plane.live import Answer
+from control_plane.models import Deployment
+from control_plane.settings import forget_settings
+from workers import verify as worker
+
+AUTHENTICATED = ("no-token", "bad-token", "stranger-token", "sign-in", "runtime-config")
+ON, OFF = {"EnableAuth": "true"}, {"EnableAuth": "false"}
+
+
+class Pools:
+    """The tenant's pool and the stranger's, which no tenant may trust."""
+
+    def __init__(self) -> None:
+        self.pool, self.client = new_pool("notes")
+        self.stranger, self.stranger_client = new_pool("stranger")
+
+    def users(self) -> list[str]:
+        """Who is left in both pools."""
+        return [
+            user["Username"]
+            for pool in (self.pool, self.stranger)
+            for user in aws.cognito().list_users(UserPoolId=pool)["Users"]
+        ]
+
+    def outputs(self) -> dict[str, str]:
+        return {"Url": f"{URL}/", "PoolId": self.pool, "ClientId": self.client}
+
+
+@pytest.fixture
+def pools(world: None, monkeypatch: pytest.MonkeyPatch) -> Pools:
+    found = Pools()
+    monkeypatch.setenv("STRANGER_POOL_ID", found.stranger)
+    monkeypatch.setenv("STRANGER_CLIENT_ID", found.stranger_client)
+    forget_settings()
+    return found
+
+
+@pytest.fixture
+def live(pools: Pools, monkeypatch: pytest.MonkeyPatch) -> FakeTenant:
+    found = FakeTenant(pools.pool)
+    monkeypatch.setattr("workers.verify.get", found.get)
+    return found
+
+
+@pytest.fixture
+def made(world: None) -> Deployment:
+    return build.opened(build.deployment())
+
+
+def run(
+    made: Deployment, pools: Pools, parameters: dict[str, str] | None = None, **given: Any
+) -> dict[str, Any]:
+    event = {"outputs": pools.outputs(), "parameters": parameters or ON, "fingerprint": PRINT}
+    return worker.handler(build.event(made, "RunTests", **{**event, **given}), None)
+
+
+def statuses(made: Deployment) -> dict[str, str]:
+    """The results in the record."""
+    return {item["name"]: item["status"] for item in build.record(made)["tests"]}
+
+
+def test_a_tenant_that_is_right_passes_every_test(
+    made: Deployment, pools: Pools, live: FakeTenant
+) -> None:
+    answer = run(made, pools)
+    assert statuses(made) == dict.fromkeys(("health", *AUTHENTICATED), "PASSED")
+    assert answer["tests"] == build.record(made)["tests"]
+    assert build.record(made)["steps"]["RunTests"]["note"] == "6 passed, 0 skipped"
+    assert sorted(live.asked) == sorted(("health", *AUTHENTICATED))
+
+
+HARD_CODED = {"email": "admin@example.com", "groups": ["ADMINS"]}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "answer", "told"),
+    [
+        ("no-token", Answer(200, HARD_CODED), "answered 200"),
+        ("no-token", Answer(403, None), "answered 403"),
+        ("no-token", Answer(500, None), "answered 500"),
+        ("bad-token", Answer(200, HARD_CODED), "answered 200"),
+        ("bad-token", Answer(502, None), "answered 502"),
+        ("stranger-token", Answer(200, HARD_CODED), "answered 200"),
+        ("stranger-token", Answer(500, None), "answered 500"),
+        ("sign-in", Answer(401, None), "answered 401, not 200"),
+        ("sign-in", Answer(200, HARD_CODED), "takes the user for 'admin@example.com'"),
+        ("sign-in", Answer(200, None), "takes the user for None"),
+        ("runtime-config", Answer(200, {"pool": "us-east-1_other"}), "us-east-1_other"),
+        ("runtime-config", Answer(200, {}), "names None"),
+        ("runtime-config", Answer(500, None), "answered 500"),
+    ],
+)
+def test_a_tenant_that_is_wrong_in_one_thing_fails_exactly_that_test(
+    made: Deployment, pools: Pools, live: FakeTenant, wrong: str, answer: Answer, told: str
+) -> None:
+    live.wrong[wrong] = answer
+    with pytest.raises(TestsFailed, match=told) as failed:
+        run(made, pools)
+    assert str(failed.value).startswith(f"{wrong}: ")
+    expected = dict.fromkeys(("health", *AUTHENTICATED), "PASSED") | {wrong: "FAILED"}
+    assert statuses(made) == expected
+    assert pools.users() == []
+
+
+def test_the_runtime_config_must_answer_200_though_it_names_the_pool(
+    made: Deployment, pools: Pools, live: FakeTenant
+) -> None:
+    live.wrong["runtime-config"] = Answer(500, {"pool": pools.pool})
+    with pytest.raises(TestsFailed, match="runtime-config"):
+        run(made, pools)
+
+
+@pytest.mark.parametrize("seen", [[], "ADMINS", None, ["READERS"]])
+def test_a_user_whose_group_the_tenant_does_not_see_is_a_failure(
+    made: Deployment, pools: Pools, live: FakeTenant, seen: Any
+) -> None:
+    email = f"syndi-test-{made.id}@tests.invalid"
+    live.wrong["sign-in"] = Answer(200, {"email": email, "groups": seen})
+    with pytest.raises(TestsFailed, match="does not see the group ADMINS"):
+        run(made, pools)
+
+
+def test_a_stranger_may_be_refused_with_403_too(
+    made: Deployment, pools: Pools, live: FakeTenant
+) -> None:
+    live.wrong["stranger-token"] = Answer(403, None)
+    run(made, pools)
+    assert statuses(made)["stranger-token"] == "PASSED"
+
+
+def test_every_failure_is_told_at_once(made: Deployment, pools: Pools, live: FakeTenant) -> None:
+    live.wrong = {"no-token": Answer(200, None), "sign-in": Answer(500, None)}
+    with pytest.raises(TestsFailed, match=r"no-token: .*; sign-in: "):
+        run(made, pools)
+
+
+# Without authentication ---------------------------------------------------------------------------
+
+
+def test_without_authentication_its_tests_are_skipped_and_never_passed(
+    made: Deployment, pools: Pools, live: FakeTenant
+) -> None:
+    run(made, pools, OFF, outputs={"Url": URL})
+    assert statuses(made) == {"health": "PASSED"} | dict.fromkeys(AUTHENTICATED, "SKIPPED")
+    assert build.record(made)["steps"]["RunTests"]["note"] == "1 passed, 5 skipped"
+    assert live.asked == ["health"]
+
+
+@pytest.mark.parametrize("missing", ["PoolId", "ClientId"])
+@pytest.mark.parametrize("parameters", [ON, {"Else": "x"}])
+def test_a_pool_that_is_missing_though_expected_fails_the_tests(
+    made: Deployment,
+    pools: Pools,
+    live: FakeTenant,
+    missing: str,
+    parameters: dict[str, str],
+) -> None:
+    outputs = {name: value for name, value in pools.outputs().items() if name != missing}
+    with pytest.raises(TestsFailed, match="has no outputs PoolId and ClientId"):
+        run(made, pools, parameters, outputs=outputs)
+    assert statuses(made) == {"health": "PASSED"} | dict.fromkeys(AUTHENTICATED, "FAILED")
+
+
+def test_an_application_without_users_is_asked_for_its_health_only(
+    world: None, pools: Pools, live: FakeTenant
+) -> None:
+    plain = build.manifest.parse(build.PLAIN_MANIFEST)
+    made = build.opened(build.deployment(manifest=plain))
+    run(made, pools, {"Else": "x"})
+    assert statuses(made) == {"health": "PASSED"}
+
+
+def test_an_application_without_runtime_configuration_skips_that_test(
+    world: None, pools: Pools, live: FakeTenant
+) -> None:
+    text = build.MANIFEST.replace('runtime_config = "/config"', "")
+    made = build.opened(build.deployment(manifest=build.manifest.parse(text)))
+    run(made, pools)
+    assert statuses(made)["runtime-config"] == "SKIPPED"
+
+
+# Not yet ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (Answer(502, None), "answers 502"),
+        (Answer(200, {"build": "a" * 64}), "reports build aaaaaaaaaaaa"),
+        (Answer(200, {}), "reports build None"),
+        (Answer(200, None), "reports build None"),
+        (SILENCE, "does not answer"),
+    ],
+)
+def test_a_tenant_that_does_not_report_this_build_is_not_ready(
+    made: Deployment, pools: Pools, live: FakeTenant, answer: Any, told: str
+) -> None:
+    live.wrong["health"] = answer
+    with pytest.raises(TenantNotReady, match=told):
+        run(made, pools)
+    assert "tests" not in build.record(made)
+    assert live.asked == ["health"]
+    assert build.record(made)["steps"]["RunTests"]["status"] == "RUNNING"
+
+
+def test_a_stack_without_an_endpoint_cannot_be_tested(
+    made: Deployment, pools: Pools, live: FakeTenant
+) -> None:
+    with pytest.raises(TestsFailed, match="no output Url"):
+        run(made, pools, outputs={"PoolId": pools.pool})
+
+
+# Temporary users ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["stranger-token", "sign-in"])
+def test_temporary_users_are_removed_when_the_tenant_falls_silent(
+    made: Deployment, pools: Pools, live: FakeTenant, kind: str
+) -> None:
+    live.wrong[kind] = SILENCE
+    with pytest.raises(TenantNotReady):
+        run(made, pools)
+    assert pools.users() == []
+
+
+@pytest.mark.parametrize("operation", ["AdminSetUserPassword", "AdminInitiateAuth"])
+def test_temporary_users_are_removed_when_they_cannot_sign_in(
+    made: Deployment, pools: Pools, live: FakeTenant, script: build.Scripted, operation: str
+) -> None:
+    script.on(aws.cognito(), operation, build.failure("TooManyRequestsException"))
+    with pytest.raises(ServiceBusy):
+        run(made, pools)
+    assert pools.users() == []
+
+
+def test_a_user_whom_an_earlier_attempt_left_behind_is_no_obstacle(
+    made: Deployment, pools: Pools, live: FakeTenant
+) -> None:
+    aws.cognito().admin_create_user(
+        UserPoolId=pools.pool, Username=f"syndi-test-{made.id}@tests.invalid"
+    )
+    run(made, pools)
+    assert pools.users() == []
+
+
+def test_a_pool_that_asks_for_more_than_a_password_fails_the_sign_in_on_record(
+    made: Deployment, pools: Pools, live: FakeTenant, script: build.Scripted
+) -> None:
+    def answer(asked: dict[str, Any]) -> dict[str, Any]:
+        if asked["UserPoolId"] == pools.stranger:
+            return build.MOTO
+        return {"ChallengeName": "SOFTWARE_TOKEN_MFA", "Session": "s"}
+
+    script.on(aws.cognito(), "AdminInitiateAuth", answer)
+    with pytest.raises(TestsFailed, match="SOFTWARE_TOKEN_MFA"):
+        run(made, pools)
+    assert pools.users() == []
+    assert statuses(made)["sign-in"] == "FAILED"
