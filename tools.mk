@@ -11,6 +11,9 @@
 PYTHON ?= python3
 TOOLS := .tools
 
+# A company's own certificate authority is in the system's store, where pip looks too.
+export UV_SYSTEM_CERTS ?= 1
+
 .PHONY: tools python-ok
 tools: $(TOOLS)/uv/.stamp $(TOOLS)/ministack/.stamp $(TOOLS)/sam/.stamp
 
