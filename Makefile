@@ -14,7 +14,7 @@ help: ## this list
 .PHONY: demo
 demo: setup ## everything on this machine: AWS, control plane, the tenant stage/demo
 	$(SYNDI) --local up
-	$(SYNDI) --local deploy stage demo --admin-username admin@example.com
+	$(SYNDI) --local deploy stage demo --admin-username admin@example.com < /dev/null
 
 # == Tenants: the interface of the Makefile that this project replaces ==============================
 #

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from botocore.exceptions import ClientError
 
 from cli import connection, source
 from cli.connection import ROOT
@@ -15,6 +16,7 @@ from cli.failure import Refused
 from cli.install import Target, fingerprint, lambda_platform, this_machine
 from cli.install import install as install_stack
 from cli.output import err, out, print_json
+from control_plane import aws
 from control_plane.models import Env
 from local import lifecycle, operator_user
 from local.laptop import Laptop
@@ -52,7 +54,7 @@ def up(prefixes: PrefixesOption = DEFAULT_PREFIXES, as_json: JsonOption = False)
         variables={**laptop.aws_environment(), "SAM_CLI_POLL_DELAY": "0.2"},
     )
     installed, current_files = laptop.state_dir / "installed", fingerprint(target)
-    if started or not installed.exists() or installed.read_text() != current_files:
+    if not _is_installed(target.stack) or _read(installed) != current_files:
         installed.unlink(missing_ok=True)
         _say("installing the control plane")
         install_stack(target, laptop.state_dir / "install", laptop.logs_dir / "install.log")
@@ -112,6 +114,21 @@ def install(
         print_json({"stack": stack})
     else:
         out.print(f"installed {stack}: 'syndi deploy ENV ORG' deploys a tenant")
+
+
+def _is_installed(stack: str) -> bool:
+    """Whether the stack is there and settled: after a crash the emulator may have lost it."""
+    try:
+        found = aws.cloudformation().describe_stacks(StackName=stack)["Stacks"][0]
+    except ClientError as error:
+        if "does not exist" not in str(error):
+            raise
+        return False
+    return found["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+
+
+def _read(file: Path) -> str:
+    return file.read_text() if file.exists() else ""
 
 
 def _push_first(environments: type[Env]) -> None:

@@ -80,7 +80,11 @@ def summary(record: Mapping[str, Any]) -> None:
             out.print(f"{name:<10} {value}")
     admin = record.get("admin")
     if admin:
-        kept = f"password in the secret {admin['secret']}" if admin["secret"] else "password kept"
+        kept = (
+            f"password in the secret {admin['secret']}"
+            if admin["secret"]
+            else "password not kept here"
+        )
         out.print(f"admin      {admin['username']} ({admin['group']}; {kept})")
     out.print(f"execution  {record['console_url']}")
 

@@ -41,6 +41,17 @@ def keep_admin_password(tenant: Tenant, username: str, password: str) -> str:
     return client.put_secret_value(SecretId=name, SecretString=value)["ARN"]
 
 
+def is_kept(tenant: Tenant, username: str) -> bool:
+    """Whether the tenant's secret holds that user's password."""
+    try:
+        answer = aws.secretsmanager().get_secret_value(SecretId=admin_secret(tenant))
+    except ClientError as error:
+        if aws.error_code(error) != "ResourceNotFoundException":
+            raise
+        return False
+    return bool(json.loads(answer["SecretString"])["username"] == username)
+
+
 def admin_password(tenant: Tenant, secret_arn: str, username: str) -> str:
     """The password that a secret holds for `username`.
 

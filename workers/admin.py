@@ -38,10 +38,9 @@ def create_admin(deployment: Deployment, event: JsonObject) -> Outcome:
         password = secrets.admin_password(deployment.tenant, deployment.admin_secret_arn, username)
     try:
         existing = _create(pool, username)
-        secret = deployment.admin_secret_arn or ""
         if password is None and not existing:
             password = secrets.generated_password()
-            secret = secrets.keep_admin_password(deployment.tenant, username, password)
+            secrets.keep_admin_password(deployment.tenant, username, password)
         if password is not None:
             aws.cognito().admin_set_user_password(
                 UserPoolId=pool, Username=username, Password=password, Permanent=True
@@ -60,10 +59,11 @@ def create_admin(deployment: Deployment, event: JsonObject) -> Outcome:
                 raise AdminFailed(f"{username} in {pool}: {message}") from error
             case _:
                 raise
+    kept = secrets.is_kept(deployment.tenant, username)
     admin = {
         "username": username,
         "group": table.group,
-        "secret": admin_secret(deployment.tenant) if secret else "",
+        "secret": admin_secret(deployment.tenant) if kept else "",
     }
     return Outcome({"admin": admin}, f"{username} {'is there' if existing else 'created'}")
 

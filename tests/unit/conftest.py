@@ -6,7 +6,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # A busy machine is not a slow rule.
-settings.register_profile("rules", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "rules", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("rules")
 
 

@@ -3,14 +3,14 @@
 import json
 from typing import Any
 
+import scripted_aws as scripted
 import worker_builders as build
-from worker_builders import Scripted
 
 from control_plane import aws
 
 STACK_ID = f"arn:aws:cloudformation:{build.REGION}:{build.ACCOUNT}:stack/notes-stage-alpha/1"
 CHANGE_SET_ID = f"arn:aws:cloudformation:{build.REGION}:{build.ACCOUNT}:changeSet/syndi-1/1"
-MISSING = build.failure("ValidationError", "Stack with id notes-stage-alpha does not exist")
+MISSING = scripted.failure("ValidationError", "Stack with id notes-stage-alpha does not exist")
 TEMPLATE = {
     "Parameters": {
         name: {"Type": "String", "Default": default}
@@ -75,10 +75,10 @@ def change_set(status: str, reason: str = "", changes: list[Any] | None = None) 
 class Cloud:
     """CloudFormation under a test's control: `says` what a call answers, `asked` what was asked."""
 
-    def __init__(self, script: Scripted) -> None:
+    def __init__(self, script: scripted.Scripted) -> None:
         self._script = script
 
-    def says(self, operation: str, *answers: build.Answer) -> None:
+    def says(self, operation: str, *answers: scripted.Answer) -> None:
         self._script.on(aws.cloudformation(), operation, *answers)
 
     def watches(self, *operations: str) -> None:

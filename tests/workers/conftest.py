@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import boto3
 import pytest
+import scripted_aws as scripted
 import worker_builders as build
 from joserfc import jwk
 from moto import mock_aws
@@ -60,8 +61,8 @@ def source(world: None) -> str:
 
 
 @pytest.fixture
-def script(world: None) -> Iterator[build.Scripted]:
+def script(world: None) -> Iterator[scripted.Scripted]:
     """For what moto cannot answer, or answers otherwise than AWS."""
-    scripted = build.Scripted()
-    yield scripted
-    scripted.forget()
+    answers = scripted.Scripted()
+    yield answers
+    answers.forget()

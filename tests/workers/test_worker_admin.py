@@ -4,7 +4,9 @@ import json
 from typing import Any
 
 import pytest
+import scripted_aws as scripted
 import worker_builders as build
+from pool_builders import new_pool
 from worker_builders import ALPHA, BETA
 
 from control_plane import aws
@@ -15,17 +17,6 @@ from workers import admin as worker
 
 ADMIN = "admin@example.com"
 GIVEN = "Correct-Horse-1"
-
-
-def new_pool(name: str = "notes") -> tuple[str, str]:
-    """A user pool with the ADMINS group and a client that signs in; gives their ids."""
-    cognito = aws.cognito()
-    pool = cognito.create_user_pool(PoolName=name, UsernameAttributes=["email"])["UserPool"]["Id"]
-    cognito.create_group(UserPoolId=pool, GroupName="ADMINS")
-    client = cognito.create_user_pool_client(
-        UserPoolId=pool, ClientName="web", ExplicitAuthFlows=["ALLOW_ADMIN_USER_PASSWORD_AUTH"]
-    )
-    return pool, client["UserPoolClient"]["ClientId"]
 
 
 @pytest.fixture
@@ -222,8 +213,8 @@ def test_nobody_is_created_when_nobody_was_asked_for(pool: tuple[str, str]) -> N
     assert aws.cognito().list_users(UserPoolId=pool[0])["Users"] == []
 
 
-def test_a_throttle_is_tried_again(pool: tuple[str, str], script: build.Scripted) -> None:
-    throttled = build.failure("TooManyRequestsException")
+def test_a_throttle_is_tried_again(pool: tuple[str, str], script: scripted.Scripted) -> None:
+    throttled = scripted.failure("TooManyRequestsException")
     script.on(aws.cognito(), "AdminAddUserToGroup", throttled)
     with pytest.raises(ServiceBusy):
         create(pool)

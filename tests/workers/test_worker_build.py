@@ -1,85 +1,25 @@
-"""The build worker: start, reuse, join, make again, and say why a build failed."""
-
-import json
-from typing import Any
+"""The build worker: start, reuse, join, and make again what was lost."""
 
 import pytest
+import scripted_aws as scripted
 import worker_builders as build
+from codebuild_answers import TEMPLATE, CodeBuild, another, keys, start, wait
 from worker_builders import ALPHA, ARTIFACTS, BETA, TABLE
 
 from control_plane import aws
 from control_plane.builds import Builds
-from control_plane.errors import BuildFailed, ServiceBusy
-from control_plane.models import Deployment, Tenant
-from workers import build as worker
-
-TEMPLATE = "Function: {CodeUri: s3://%s/%s/c0de}\n"
-
-
-class CodeBuild:
-    """CodeBuild under the test's control: every build it was asked for, and how each one goes."""
-
-    def __init__(self, script: build.Scripted) -> None:
-        self.started: list[dict[str, Any]] = []
-        self.builds: dict[str, dict[str, Any]] = {}
-        self.script = script
-        script.on(aws.codebuild(), "StartBuild", self._start)
-        script.on(aws.codebuild(), "BatchGetBuilds", self._get)
-
-    def _start(self, asked: dict[str, Any]) -> dict[str, Any]:
-        self.started.append(asked)
-        made = {"id": f"syndi-build:{len(self.started)}", "buildStatus": "IN_PROGRESS"}
-        self.builds[made["id"]] = made
-        return {"build": made}
-
-    def _get(self, asked: dict[str, Any]) -> dict[str, Any]:
-        return {"builds": [self.builds[id_] for id_ in asked["ids"] if id_ in self.builds]}
-
-    def ends(self, number: int = 1, status: str = "SUCCEEDED", **more: Any) -> None:
-        """A build ends; one that succeeded has left its template and artifact."""
-        found = self.builds[f"syndi-build:{number}"]
-        found.update(buildStatus=status, **more)
-        if status == "SUCCEEDED":
-            given = self.variables(number)
-            place = f"{given['STACK_NAME']}/builds/{given['FINGERPRINT']}/template.yaml"
-            put(place, TEMPLATE % (ARTIFACTS, given["STACK_NAME"]))
-            put(f"{given['STACK_NAME']}/c0de", "code")
-
-    def variables(self, number: int = 1) -> dict[str, str]:
-        given = self.started[number - 1]["environmentVariablesOverride"]
-        return {item["name"]: item["value"] for item in given}
-
-
-def put(key: str, text: str) -> None:
-    aws.s3().put_object(Bucket=ARTIFACTS, Key=key, Body=text.encode())
-
-
-def keys(prefix: str) -> list[str]:
-    found = aws.s3().list_objects_v2(Bucket=ARTIFACTS, Prefix=prefix)
-    return [item["Key"] for item in found.get("Contents", [])]
+from control_plane.errors import ServiceBusy
+from control_plane.models import Deployment
 
 
 @pytest.fixture
-def codebuild(script: build.Scripted) -> CodeBuild:
+def codebuild(script: scripted.Scripted) -> CodeBuild:
     return CodeBuild(script)
 
 
 @pytest.fixture
 def made(source: str) -> Deployment:
     return build.opened(build.deployment(source=source))
-
-
-def another(source: str, tenant: Tenant = BETA, number: int = 2) -> Deployment:
-    return build.opened(build.deployment(tenant, number, source=source))
-
-
-def start(made: Deployment) -> dict[str, Any]:
-    return worker.handler(build.event(made, "StartBuild"), None)
-
-
-def wait(made: Deployment, started: dict[str, Any]) -> dict[str, Any]:
-    given = {name: started[name] for name in ("fingerprint", "reused")}
-    return worker.handler(build.event(made, "AwaitBuild", **given), None)
 
 
 def test_a_build_is_started_with_the_tenants_source_and_place(
@@ -128,7 +68,7 @@ def test_the_step_run_twice_starts_one_build(made: Deployment, codebuild: CodeBu
 def test_a_step_that_died_between_claim_and_start_starts_the_build(
     made: Deployment, codebuild: CodeBuild
 ) -> None:
-    codebuild.script.on(aws.codebuild(), "StartBuild", build.failure("ThrottlingException"))
+    codebuild.script.on(aws.codebuild(), "StartBuild", scripted.failure("ThrottlingException"))
     with pytest.raises(ServiceBusy):
         start(made)
     codebuild.script.on(aws.codebuild(), "StartBuild", codebuild._start)
@@ -238,98 +178,3 @@ def test_a_build_whose_artifacts_were_lost_is_made_again(
     again = another(made.source, ALPHA)
     assert start(again)["reused"] is False
     assert len(codebuild.started) == 2
-
-
-# Failures -----------------------------------------------------------------------------------------
-
-
-def log(*lines: str) -> dict[str, Any]:
-    """A log that CodeBuild wrote, as a build names it."""
-    aws.logs().create_log_group(logGroupName="/aws/codebuild/syndi")
-    aws.logs().create_log_stream(logGroupName="/aws/codebuild/syndi", logStreamName="1")
-    now = int(build.NOON.timestamp() * 1000)
-    aws.logs().put_log_events(
-        logGroupName="/aws/codebuild/syndi",
-        logStreamName="1",
-        logEvents=[{"timestamp": now, "message": f"{line}\n"} for line in lines],
-    )
-    return {"logs": {"groupName": "/aws/codebuild/syndi", "streamName": "1"}}
-
-
-PHASES = {
-    "phases": [
-        {"phaseType": "INSTALL", "phaseStatus": "SUCCEEDED"},
-        {
-            "phaseType": "BUILD",
-            "phaseStatus": "FAILED",
-            "contexts": [{"message": "exit status 1\n while executing sam build"}],
-        },
-    ]
-}
-
-
-def reason(made: Deployment, codebuild: CodeBuild, status: str = "FAILED", **more: Any) -> str:
-    started = start(made)
-    codebuild.ends(1, status, **more)
-    with pytest.raises(BuildFailed) as failed:
-        wait(made, started)
-    assert build.record(made)["steps"]["AwaitBuild"]["note"] == str(failed.value)
-    return str(failed.value)
-
-
-def test_a_failed_pre_build_command_is_named(made: Deployment, codebuild: CodeBuild) -> None:
-    told = "pre-build command failed with exit status 2: make generated"
-    logged = log("+ make generated", "no rule", f"SYNDI-FAILURE {told}", "[Container] Phase", "sam")
-    assert reason(made, codebuild, **logged, **PHASES) == told
-
-
-def test_a_build_that_fails_otherwise_names_its_phase_and_its_last_words(
-    made: Deployment, codebuild: CodeBuild
-) -> None:
-    logged = log("first", "Error: no template", "[Container] Phase complete: BUILD")
-    told = reason(made, codebuild, **logged, **PHASES)
-    assert told.startswith("BUILD: exit status 1 while executing sam build")
-    assert "Error: no template" in told
-    assert "[Container]" not in told
-
-
-def test_a_log_that_cannot_be_read_does_not_hide_the_failure(
-    made: Deployment, codebuild: CodeBuild
-) -> None:
-    nowhere = {"logs": {"groupName": "/gone", "streamName": "1"}}
-    assert "exit status 1" in reason(made, codebuild, **nowhere, **PHASES)
-
-
-@pytest.mark.parametrize(("status", "told"), [("STOPPED", "stopped"), ("TIMED_OUT", "timed out")])
-def test_a_build_that_was_ended_says_so(
-    made: Deployment, codebuild: CodeBuild, status: str, told: str
-) -> None:
-    assert reason(made, codebuild, status) == f"the build syndi-build:1 was {told}"
-
-
-def test_a_build_that_codebuild_forgot_is_a_failure(made: Deployment, codebuild: CodeBuild) -> None:
-    started = start(made)
-    codebuild.builds.clear()
-    with pytest.raises(BuildFailed, match="does not know syndi-build:1"):
-        wait(made, started)
-
-
-def test_a_failed_build_is_not_joined_but_made_again(
-    made: Deployment, codebuild: CodeBuild
-) -> None:
-    start(made)
-    codebuild.ends(1, "FAILED", **PHASES)  # and nobody looked before the next one came
-    again = another(made.source, ALPHA)
-    assert start(again)["reused"] is False
-    assert len(codebuild.started) == 2
-    tokens = {asked["idempotencyToken"] for asked in codebuild.started}
-    assert len(tokens) == 2
-
-
-def test_a_throttled_look_at_a_build_is_no_end(made: Deployment, codebuild: CodeBuild) -> None:
-    started = start(made)
-    throttled = build.failure("ThrottlingException")
-    codebuild.script.on(aws.codebuild(), "BatchGetBuilds", throttled)
-    with pytest.raises(ServiceBusy):
-        wait(made, started)
-    assert json.dumps(Builds(TABLE).get(started["fingerprint"])).count("RUNNING") == 1

@@ -1,7 +1,8 @@
 """The copy of a build for another tenant: complete, readdressed, and of this owner only."""
 
 import pytest
-import worker_builders as build
+import scripted_aws as scripted
+from botocore.exceptions import ClientError
 from worker_builders import ARTIFACTS
 
 from control_plane import aws
@@ -85,7 +86,7 @@ def test_a_copy_that_was_cut_off_is_completed() -> None:
     assert exists(ARTIFACTS, f"{OTHER}/1a4e5")
 
 
-def test_a_template_that_could_not_be_looked_at_is_not_missing(script: build.Scripted) -> None:
-    script.on(aws.s3(), "HeadObject", build.failure("SlowDown"))
-    with pytest.raises(build.ClientError, match="SlowDown"):
+def test_a_template_that_could_not_be_looked_at_is_not_missing(script: scripted.Scripted) -> None:
+    script.on(aws.s3(), "HeadObject", scripted.failure("SlowDown"))
+    with pytest.raises(ClientError, match="SlowDown"):
         exists(ARTIFACTS, "any")

@@ -4,7 +4,9 @@ import json
 from typing import Any
 
 import pytest
+import scripted_aws as scripted
 import worker_builders as build
+from botocore.exceptions import ClientError
 from worker_builders import TABLE
 
 from control_plane import aws
@@ -21,13 +23,13 @@ POLICIES: dict[str, str] = {}
 
 
 @pytest.fixture(autouse=True)
-def _policies(script: build.Scripted) -> None:
+def _policies(script: scripted.Scripted) -> None:
     """Bucket policies are kept here: moto would apply them without their conditions."""
     POLICIES.clear()
     accept_policies(script)
 
 
-def accept_policies(script: build.Scripted) -> None:
+def accept_policies(script: scripted.Scripted) -> None:
     def accept(asked: dict[str, Any]) -> dict[str, Any]:
         POLICIES[asked["Bucket"]] = asked["Policy"]
         return {}
@@ -100,9 +102,9 @@ def test_the_bucket_is_made_before_the_stack_is(made: Deployment) -> None:
     ],
 )
 def test_a_bucket_whose_making_was_cut_off_is_completed_by_the_next_attempt(
-    made: Deployment, script: build.Scripted, operation: str
+    made: Deployment, script: scripted.Scripted, operation: str
 ) -> None:
-    script.on(aws.s3(), operation, build.failure("SlowDown"))
+    script.on(aws.s3(), operation, scripted.failure("SlowDown"))
     with pytest.raises(ServiceBusy):
         upload(made)
     script.forget()
@@ -112,14 +114,14 @@ def test_a_bucket_whose_making_was_cut_off_is_completed_by_the_next_attempt(
 
 
 def test_the_bucket_is_made_in_the_control_planes_region(
-    made: Deployment, monkeypatch: pytest.MonkeyPatch, script: build.Scripted
+    made: Deployment, monkeypatch: pytest.MonkeyPatch, script: scripted.Scripted
 ) -> None:
-    script.on(aws.s3(), "CreateBucket", build.failure("Seen"))
-    with pytest.raises(build.ClientError, match="Seen"):
+    script.on(aws.s3(), "CreateBucket", scripted.failure("Seen"))
+    with pytest.raises(ClientError, match="Seen"):
         upload(made)
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
     forget_settings()
-    with pytest.raises(build.ClientError, match="Seen"):
+    with pytest.raises(ClientError, match="Seen"):
         upload(made)
     first, second = (
         (asked.get("CreateBucketConfiguration") or {}).get("LocationConstraint")
@@ -142,8 +144,10 @@ def test_somebody_elses_bucket_is_refused_and_left_alone(made: Deployment, tag: 
     assert [item["Key"] for item in found["Contents"]] == ["theirs.json"]
 
 
-def test_a_bucket_of_another_account_is_refused(made: Deployment, script: build.Scripted) -> None:
-    script.on(aws.s3(), "HeadBucket", build.failure("403"))
+def test_a_bucket_of_another_account_is_refused(
+    made: Deployment, script: scripted.Scripted
+) -> None:
+    script.on(aws.s3(), "HeadBucket", scripted.failure("403"))
     with pytest.raises(ConfigInvalid, match="belongs to another AWS account"):
         upload(made)
     assert script.of("HeadBucket")[0]["ExpectedBucketOwner"] == build.ACCOUNT
@@ -227,7 +231,7 @@ def test_a_broken_layer_is_refused_by_name_before_anything_is_uploaded(world: No
     made = build.opened(build.deployment(source=sha256))
     with pytest.raises(ConfigInvalid, match=r"config/stage\.json is not JSON \(line 3"):
         upload(made)
-    with pytest.raises(build.ClientError, match="NoSuchKey"):
+    with pytest.raises(ClientError, match="NoSuchKey"):
         content()
 
 

@@ -4,7 +4,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import scripted_aws as scripted
 import worker_builders as build
+from botocore.exceptions import ClientError
 from worker_builders import ALPHA, BETA, NOON, TABLE
 
 from control_plane import aws
@@ -78,9 +80,11 @@ def test_the_item_of_a_key_expires_and_holds_no_key() -> None:
     assert "my-key" not in str(item)
 
 
-def test_an_error_of_dynamodb_is_not_taken_for_an_existing_record(script: build.Scripted) -> None:
-    script.on(aws.dynamodb(), "TransactWriteItems", build.failure("ThrottlingException"))
-    with pytest.raises(aws.ClientError, match="ThrottlingException"):
+def test_an_error_of_dynamodb_is_not_taken_for_an_existing_record(
+    script: scripted.Scripted,
+) -> None:
+    script.on(aws.dynamodb(), "TransactWriteItems", scripted.failure("ThrottlingException"))
+    with pytest.raises(ClientError, match="ThrottlingException"):
         open_()
 
 
@@ -138,5 +142,5 @@ def test_facts_are_added_to_an_open_record_only() -> None:
     History(TABLE).fail(
         ALPHA, made.id, made.execution_arn, DeploymentStatus.ABORTED, {"reason": "stopped"}
     )
-    with pytest.raises(aws.ClientError, match="ConditionalCheckFailed"):
+    with pytest.raises(ClientError, match="ConditionalCheckFailed"):
         History(TABLE).add_facts(ALPHA, made.id, {"tests": []})

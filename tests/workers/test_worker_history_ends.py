@@ -3,7 +3,9 @@
 from typing import Any
 
 import pytest
+import scripted_aws as scripted
 import worker_builders as build
+from botocore.exceptions import ClientError
 from worker_builders import ALPHA, TABLE
 
 from control_plane import aws
@@ -47,7 +49,7 @@ def test_success_is_one_transaction() -> None:
     # The lock is somebody else's: then nothing of the success may be written.
     made, other = build.opened(build.deployment()), build.deployment(number=2)
     build.take_lock(other)
-    with pytest.raises(aws.ClientError, match="TransactionCanceled"):
+    with pytest.raises(ClientError, match="TransactionCanceled"):
         succeed(made)
     assert build.record(made)["status"] == "QUEUED"
     assert build.current() == {}
@@ -56,7 +58,7 @@ def test_success_is_one_transaction() -> None:
 
 def test_success_without_the_lock_is_no_success() -> None:
     made = build.opened(build.deployment())
-    with pytest.raises(aws.ClientError, match="TransactionCanceled"):
+    with pytest.raises(ClientError, match="TransactionCanceled"):
         succeed(made)
     assert build.current() == {}
 
@@ -177,9 +179,9 @@ def test_every_tenant_with_an_end_is_listed_by_its_stack() -> None:
     assert found == {"notes-stage-alpha": "SUCCEEDED", "notes-stage-beta": "FAILED"}
 
 
-def test_a_throttled_read_is_not_an_absence(script: build.Scripted) -> None:
-    script.on(aws.dynamodb(), "GetItem", build.failure("ThrottlingException"))
-    with pytest.raises(aws.ClientError, match="ThrottlingException"):
+def test_a_throttled_read_is_not_an_absence(script: scripted.Scripted) -> None:
+    script.on(aws.dynamodb(), "GetItem", scripted.failure("ThrottlingException"))
+    with pytest.raises(ClientError, match="ThrottlingException"):
         Listing(TABLE).current(ALPHA)
 
 

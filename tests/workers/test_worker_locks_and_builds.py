@@ -3,7 +3,9 @@
 from datetime import timedelta
 
 import pytest
+import scripted_aws as scripted
 import worker_builders as build
+from botocore.exceptions import ClientError
 from worker_builders import ALPHA, BETA, NOON, TABLE
 
 from control_plane import aws
@@ -52,9 +54,9 @@ def test_neighbours_have_locks_of_their_own() -> None:
     assert Locks(TABLE).acquire(BETA, "d", "you", instead_of="you")
 
 
-def test_a_throttled_lock_is_neither_taken_nor_refused(script: build.Scripted) -> None:
-    script.on(aws.dynamodb(), "PutItem", build.failure("ThrottlingException"))
-    with pytest.raises(aws.ClientError, match="ThrottlingException"):
+def test_a_throttled_lock_is_neither_taken_nor_refused(script: scripted.Scripted) -> None:
+    script.on(aws.dynamodb(), "PutItem", scripted.failure("ThrottlingException"))
+    with pytest.raises(ClientError, match="ThrottlingException"):
         take("me")
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import scripted_aws as scripted
 import worker_builders as build
 from cloudformation_answers import (
     CHANGE_SET_ID,
@@ -28,7 +29,7 @@ NAME = "notes-stage-alpha"
 
 
 @pytest.fixture
-def cloud(script: build.Scripted) -> Cloud:
+def cloud(script: scripted.Scripted) -> Cloud:
     return Cloud(script)
 
 
@@ -109,7 +110,7 @@ def test_a_stack_that_changed_during_the_build_is_refused(
 
 
 def test_the_step_run_twice_finds_its_own_change_set(made: Deployment, cloud: Cloud) -> None:
-    cloud.says("CreateChangeSet", build.failure("AlreadyExistsException"))
+    cloud.says("CreateChangeSet", scripted.failure("AlreadyExistsException"))
     cloud.says("DescribeChangeSet", change_set("CREATE_COMPLETE"))
     answer = create(made)
     assert (answer["change_set_id"], answer["stack_id"]) == (CHANGE_SET_ID, STACK_ID)
@@ -119,13 +120,13 @@ def test_the_step_run_twice_finds_its_own_change_set(made: Deployment, cloud: Cl
 def test_a_template_that_cloudformation_refuses_fails_with_its_words(
     made: Deployment, cloud: Cloud
 ) -> None:
-    cloud.says("CreateChangeSet", build.failure("ValidationError", "Template\n error: no Ref"))
+    cloud.says("CreateChangeSet", scripted.failure("ValidationError", "Template\n error: no Ref"))
     with pytest.raises(ChangeSetFailed, match="Template error: no Ref"):
         create(made)
 
 
 def test_a_throttled_change_set_is_tried_again(made: Deployment, cloud: Cloud) -> None:
-    cloud.says("CreateChangeSet", build.failure("Throttling", "Rate exceeded"))
+    cloud.says("CreateChangeSet", scripted.failure("Throttling", "Rate exceeded"))
     with pytest.raises(ServiceBusy):
         create(made)
 

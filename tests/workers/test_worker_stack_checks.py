@@ -3,7 +3,9 @@
 from typing import Any
 
 import pytest
+import scripted_aws as scripted
 import worker_builders as build
+from botocore.exceptions import ClientError
 from cloudformation_answers import MISSING, STACK_ID, Cloud, stack
 
 from control_plane.errors import ServiceBusy, StackFailed, StackRefused
@@ -12,7 +14,7 @@ from workers import stack as worker
 
 
 @pytest.fixture
-def cloud(script: build.Scripted) -> Cloud:
+def cloud(script: scripted.Scripted) -> Cloud:
     return Cloud(script)
 
 
@@ -56,7 +58,7 @@ def test_a_stack_is_treated_by_its_status(
 def test_a_throttled_look_is_never_taken_for_a_missing_stack(
     made: Deployment, cloud: Cloud, code: str
 ) -> None:
-    cloud.says("DescribeStacks", build.failure(code, "Rate exceeded"))
+    cloud.says("DescribeStacks", scripted.failure(code, "Rate exceeded"))
     with pytest.raises(ServiceBusy, match="Rate exceeded"):
         check(made)
     # Not failed yet: the state machine tries again.
@@ -70,8 +72,8 @@ def test_a_throttled_look_is_never_taken_for_a_missing_stack(
 def test_no_other_error_is_taken_for_a_missing_stack(
     made: Deployment, cloud: Cloud, code: str, message: str
 ) -> None:
-    cloud.says("DescribeStacks", build.failure(code, message))
-    with pytest.raises(build.ClientError, match=message):
+    cloud.says("DescribeStacks", scripted.failure(code, message))
+    with pytest.raises(ClientError, match=message):
         check(made)
     assert build.record(made)["steps"]["CheckStack"]["status"] == "FAILED"
 
@@ -111,7 +113,7 @@ def test_a_rollback_is_continued_once(made: Deployment, cloud: Cloud) -> None:
 def test_a_rollback_that_was_continued_before_is_no_failure(
     made: Deployment, cloud: Cloud, status: str, continued: bool
 ) -> None:
-    refused = build.failure("ValidationError", f"Stack is in {status} state")
+    refused = scripted.failure("ValidationError", f"Stack is in {status} state")
     cloud.says("ContinueUpdateRollback", refused)
     cloud.says("DescribeStacks", stack(status))
     event = build.event(made, "ContinueRollback")

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import scripted_aws as scripted
 import worker_builders as build
 from cloudformation_answers import CHANGE_SET_ID, MISSING, STACK_ID, Cloud, event, stack
 
@@ -21,7 +22,7 @@ def made(world: None) -> Deployment:
 
 
 @pytest.fixture
-def cloud(script: build.Scripted) -> Cloud:
+def cloud(script: scripted.Scripted) -> Cloud:
     found = Cloud(script)
     found.says("DescribeEvents", NOT_THERE)
     return found
@@ -51,7 +52,7 @@ def test_a_change_set_is_executed_under_the_deployments_own_token(
 def test_a_change_set_that_was_executed_before_is_no_failure(
     made: Deployment, cloud: Cloud, code: str
 ) -> None:
-    cloud.says("ExecuteChangeSet", build.failure(code))
+    cloud.says("ExecuteChangeSet", scripted.failure(code))
     cloud.has_events(event("UPDATE_IN_PROGRESS", token=made.id))
     assert execute(made)["done"] is True
 
@@ -60,7 +61,7 @@ def test_a_change_set_that_was_executed_before_is_no_failure(
 def test_a_change_set_that_somebody_else_executed_is_a_failure(
     made: Deployment, cloud: Cloud, code: str
 ) -> None:
-    cloud.says("ExecuteChangeSet", build.failure(code, "it is obsolete"))
+    cloud.says("ExecuteChangeSet", scripted.failure(code, "it is obsolete"))
     cloud.has_events(event("UPDATE_COMPLETE", token="another"), event("UPDATE_COMPLETE"))
     with pytest.raises(StackFailed, match="it is obsolete"):
         execute(made)
@@ -202,7 +203,7 @@ def test_a_throttled_look_at_the_operation_is_no_end(
 ) -> None:
     cloud.says("DescribeStacks", stack("UPDATE_COMPLETE"))
     cloud.has_events(event("UPDATE_COMPLETE", token=made.id))
-    cloud.says(operation, build.failure("Throttling", "Rate exceeded"))
+    cloud.says(operation, scripted.failure("Throttling", "Rate exceeded"))
     with pytest.raises(ServiceBusy):
         wait(made)
     assert build.record(made)["steps"]["AwaitStack"]["status"] == "RUNNING"

@@ -4,37 +4,15 @@ from typing import Any
 
 import pytest
 import worker_builders as build
-from fake_tenant import PRINT, SILENCE, URL, FakeTenant
-from test_worker_admin import new_pool
+from fake_tenant import SILENCE, URL, FakeTenant
+from verify_calls import OFF, ON, Pools, run, statuses
 
-from control_plane import aws
-from control_plane.errors import ServiceBusy, TenantNotReady, TestsFailed
+from control_plane.errors import TenantNotReady, TestsFailed
 from control_plane.live import Answer
 from control_plane.models import Deployment
 from control_plane.settings import forget_settings
-from workers import verify as worker
 
 AUTHENTICATED = ("no-token", "bad-token", "stranger-token", "sign-in", "runtime-config")
-ON, OFF = {"EnableAuth": "true"}, {"EnableAuth": "false"}
-
-
-class Pools:
-    """The tenant's pool and the stranger's, which no tenant may trust."""
-
-    def __init__(self) -> None:
-        self.pool, self.client = new_pool("notes")
-        self.stranger, self.stranger_client = new_pool("stranger")
-
-    def users(self) -> list[str]:
-        """Who is left in both pools."""
-        return [
-            user["Username"]
-            for pool in (self.pool, self.stranger)
-            for user in aws.cognito().list_users(UserPoolId=pool)["Users"]
-        ]
-
-    def outputs(self) -> dict[str, str]:
-        return {"Url": f"{URL}/", "PoolId": self.pool, "ClientId": self.client}
 
 
 @pytest.fixture
@@ -56,18 +34,6 @@ def live(pools: Pools, monkeypatch: pytest.MonkeyPatch) -> FakeTenant:
 @pytest.fixture
 def made(world: None) -> Deployment:
     return build.opened(build.deployment())
-
-
-def run(
-    made: Deployment, pools: Pools, parameters: dict[str, str] | None = None, **given: Any
-) -> dict[str, Any]:
-    event = {"outputs": pools.outputs(), "parameters": parameters or ON, "fingerprint": PRINT}
-    return worker.handler(build.event(made, "RunTests", **{**event, **given}), None)
-
-
-def statuses(made: Deployment) -> dict[str, str]:
-    """The results in the record."""
-    return {item["name"]: item["status"] for item in build.record(made)["tests"]}
 
 
 def test_a_tenant_that_is_right_passes_every_test(
@@ -219,51 +185,3 @@ def test_a_stack_without_an_endpoint_cannot_be_tested(
 ) -> None:
     with pytest.raises(TestsFailed, match="no output Url"):
         run(made, pools, outputs={"PoolId": pools.pool})
-
-
-# Temporary users ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", ["stranger-token", "sign-in"])
-def test_temporary_users_are_removed_when_the_tenant_falls_silent(
-    made: Deployment, pools: Pools, live: FakeTenant, kind: str
-) -> None:
-    live.wrong[kind] = SILENCE
-    with pytest.raises(TenantNotReady):
-        run(made, pools)
-    assert pools.users() == []
-
-
-@pytest.mark.parametrize("operation", ["AdminSetUserPassword", "AdminInitiateAuth"])
-def test_temporary_users_are_removed_when_they_cannot_sign_in(
-    made: Deployment, pools: Pools, live: FakeTenant, script: build.Scripted, operation: str
-) -> None:
-    script.on(aws.cognito(), operation, build.failure("TooManyRequestsException"))
-    with pytest.raises(ServiceBusy):
-        run(made, pools)
-    assert pools.users() == []
-
-
-def test_a_user_whom_an_earlier_attempt_left_behind_is_no_obstacle(
-    made: Deployment, pools: Pools, live: FakeTenant
-) -> None:
-    aws.cognito().admin_create_user(
-        UserPoolId=pools.pool, Username=f"syndi-test-{made.id}@tests.invalid"
-    )
-    run(made, pools)
-    assert pools.users() == []
-
-
-def test_a_pool_that_asks_for_more_than_a_password_fails_the_sign_in_on_record(
-    made: Deployment, pools: Pools, live: FakeTenant, script: build.Scripted
-) -> None:
-    def answer(asked: dict[str, Any]) -> dict[str, Any]:
-        if asked["UserPoolId"] == pools.stranger:
-            return build.MOTO
-        return {"ChallengeName": "SOFTWARE_TOKEN_MFA", "Session": "s"}
-
-    script.on(aws.cognito(), "AdminInitiateAuth", answer)
-    with pytest.raises(TestsFailed, match="SOFTWARE_TOKEN_MFA"):
-        run(made, pools)
-    assert pools.users() == []
-    assert statuses(made)["sign-in"] == "FAILED"

@@ -4,14 +4,12 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
-from botocore.exceptions import ClientError
 
 from control_plane import aws, manifest, naming
 from control_plane.history import History
@@ -239,77 +237,3 @@ def event(made: Deployment, step: str, **given: Any) -> JsonObject:
 def everything() -> list[JsonObject]:
     """Every item of the table, as DynamoDB has it."""
     return list(aws.dynamodb().scan(TableName=TABLE)["Items"])
-
-
-def failure(code: str, message: str = "…") -> JsonObject:
-    """An AWS error, as an answer for `Scripted`."""
-    return {"Error": {"Code": code, "Message": message}}
-
-
-Answer = JsonObject | Callable[[JsonObject], JsonObject]
-
-
-class Scripted:
-    """Answers to single operations of a client, in place of moto's.
-
-    botocore checks the parameters as ever, before the answer is given; `calls` keeps them.
-    The last answer of an operation is given again and again; a later `on` replaces an earlier one.
-    """
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[str, JsonObject]] = []
-        self._undo: list[tuple[str, Callable[[], None]]] = []
-
-    def on(self, client: Any, operation: str, *answers: Answer) -> None:
-        """Answer `operation` (`DescribeStacks`): a dict, an error by `failure`, or a function."""
-        self._take_back(operation)
-        left, given = list(answers), {}
-        unregister = client.meta.events.unregister
-        service = client.meta.service_model.service_id.hyphenize()
-
-        def remember(params: JsonObject, **_: Any) -> None:
-            self.calls.append((operation, dict(params)))
-            given["params"] = dict(params)
-
-        def answer(**_: Any) -> tuple[Any, JsonObject] | None:
-            found = left.pop(0) if len(left) > 1 else left[0]
-            parsed = found(given["params"]) if callable(found) else found
-            if parsed is MOTO:
-                return None
-            return _Status(400 if "Error" in parsed else 200), parsed
-
-        for name, handler in ((PARAMS, remember), (CALL, answer)):
-            full = f"{name}.{service}.{operation}"
-            client.meta.events.register(full, handler)
-            self._undo.append((operation, lambda n=full, h=handler: unregister(n, h)))
-
-    def watch(self, client: Any, operation: str) -> None:
-        """Keep the calls of an operation, which moto answers."""
-        self.on(client, operation, MOTO)
-
-    def of(self, operation: str) -> list[JsonObject]:
-        """The parameters of every call of an operation."""
-        return [params for name, params in self.calls if name == operation]
-
-    def forget(self) -> None:
-        """Leave the clients as they were."""
-        for operation in {operation for operation, _ in self._undo}:
-            self._take_back(operation)
-
-    def _take_back(self, operation: str) -> None:
-        for _, undo in [item for item in self._undo if item[0] == operation]:
-            undo()
-        self._undo = [item for item in self._undo if item[0] != operation]
-
-
-PARAMS, CALL = "provide-client-params", "before-call"
-MOTO: JsonObject = {"moto": "answers"}
-
-
-class _Status:
-    def __init__(self, status_code: int) -> None:
-        self.status_code = status_code
-
-
-def client_error(code: str) -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": "…"}}, "Operation")

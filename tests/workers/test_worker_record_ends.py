@@ -1,0 +1,152 @@
+"""The record worker at the end: success, failure, and the end that nobody was there for."""
+
+import json
+from typing import Any
+
+import pytest
+import worker_builders as build
+from botocore.exceptions import ClientError
+from record_calls import BARE, BY_HAND, execution, prepare
+from worker_builders import ALPHA, TABLE, arn
+
+from control_plane.history import History
+from control_plane.listing import Listing
+from control_plane.locks import Locks
+from control_plane.models import DeploymentStatus
+from workers import record
+
+# RecordFailure ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cause", "reason"),
+    [
+        (
+            '{"errorMessage": "Bucket:\\n it exists", "errorType": "StackFailed"}',
+            "Bucket: it exists",
+        ),
+        ("plain\n  text", "plain text"),
+        ("", "StackFailed"),
+        ('{"other": 1}', '{"other": 1}'),
+        ("[1]", "[1]"),
+    ],
+)
+def test_a_failures_reason_is_one_line(cause: str, reason: str) -> None:
+    failure = {"state": "AwaitStack", "error": "StackFailed", "cause": cause}
+    assert record.one_line(failure) == f"AwaitStack: {reason}"
+
+
+def fail(given: Any, error: str = "StackFailed", cause: str = "why") -> dict[str, Any]:
+    failure = {"state": "AwaitStack", "error": error, "cause": cause}
+    event = {"step": "RecordFailure", "execution": execution(given), "failure": failure}
+    return record.handler(event, None)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [("StackFailed", "FAILED"), ("Superseded", "SUPERSEDED")]
+)
+def test_a_failure_is_recorded_with_its_reason_and_frees_the_tenant(
+    source: str, error: str, status: str
+) -> None:
+    made = prepare(BARE)
+    build.take_lock(made)
+    assert fail(BARE, error) == {"id": made.id, "reason": "AwaitStack: why", "error": error}
+    found = build.record(made)
+    assert (found["status"], found["reason"]) == (status, "AwaitStack: why")
+    assert (found["failed_step"], found["error"]) == ("AwaitStack", error)
+    assert found["created_at"] <= found["finished_at"]
+    assert build.holder() is None
+
+
+def test_a_request_that_was_refused_has_a_record_too(source: str) -> None:
+    answer = fail({**BARE, "source": "a" * 64}, "InvalidRequest")
+    (found,) = Listing(TABLE).deployments(ALPHA, 10)
+    assert (found["id"], found["status"]) == (answer["id"], "FAILED")
+
+
+@pytest.mark.parametrize("given", [{}, {"env": "x", "org": "y"}, {"env": "stage"}, [], "x", None])
+def test_a_failure_of_no_tenant_keeps_its_reason(world: None, given: Any) -> None:
+    assert fail(given) == {"id": "", "reason": "AwaitStack: why", "error": "StackFailed"}
+    assert build.everything() == []
+
+
+# The end that nobody was there for ----------------------------------------------------------------
+
+
+def end(status: str, given: Any = BARE, **detail: Any) -> dict[str, Any]:
+    """EventBridge's `Step Functions Execution Status Change` (Step Functions guide)."""
+    event = {
+        "executionArn": arn(BY_HAND),
+        "stateMachineArn": build.MACHINE,
+        "name": BY_HAND,
+        "status": status,
+        "startDate": 1795348800123,
+        "stopDate": 1795348860000,
+        "input": given if given is None else json.dumps(given),
+        "error": None,
+        "cause": None,
+        **detail,
+    }
+    return record.handler({"source": "aws.states", "detail": event}, None)
+
+
+@pytest.mark.parametrize("status", ["ABORTED", "TIMED_OUT", "FAILED"])
+def test_an_execution_that_was_stopped_ends_its_record_and_frees_the_tenant(
+    source: str, status: str
+) -> None:
+    made = prepare(BARE)
+    build.take_lock(made)
+    assert end(status, cause="by\n hand") == {"id": made.id, "status": status}
+    found = build.record(made)
+    assert found["status"] == status
+    assert found["reason"] == f"the execution ended {status}: by hand"
+    assert build.holder() is None
+    assert end(status, cause="again")["id"] == made.id
+    assert build.record(made) == found
+
+
+def test_the_end_of_an_execution_does_not_change_a_recorded_failure(source: str) -> None:
+    made = prepare(BARE)
+    fail(BARE)
+    before = build.record(made)
+    end("FAILED", error="StackFailed", cause="why")
+    assert build.record(made) == before
+
+
+@pytest.mark.parametrize("given", [{}, {"env": "stage"}, {"env": 1, "org": []}, [], "x", None])
+def test_the_end_of_an_execution_of_no_tenant_is_no_error(world: None, given: Any) -> None:
+    assert end("ABORTED", given) == {"id": "", "status": "ABORTED"}
+    assert build.everything() == []
+
+
+# RecordSuccess ------------------------------------------------------------------------------------
+
+
+def test_success_records_its_proof_and_where_the_tenant_answers(source: str) -> None:
+    made = prepare(BARE)
+    build.take_lock(made)
+    proof = {
+        "build": {"fingerprint": "f00", "reused": False},
+        "change_set": {"summary": {"added": ["Function"]}},
+        "stack": {"outputs": {"Url": "https://x"}, "parameters": {"EnableAuth": "true"}},
+        "config": {"version_id": "v1"},
+        "tests": [{"name": "health", "status": "PASSED"}],
+    }
+    answer = record.handler(build.event(made, "RecordSuccess", admin={}, **proof), None)
+    assert answer == {"id": made.id, "status": "SUCCEEDED"}
+    found = build.record(made)
+    assert {name: found[name] for name in proof} == proof
+    assert (found["source"], found["endpoint"]) == (source, "https://x")
+    assert build.current()["last_good"] == made.id
+    assert build.holder() is None
+
+
+def test_success_of_an_execution_that_lost_its_tenant_is_an_error(source: str) -> None:
+    made = prepare(BARE)
+    Locks(TABLE).acquire(ALPHA, "other", "other-arn", instead_of="other-arn")
+    proof = {"build": {}, "change_set": {}, "stack": {"outputs": {}}, "config": {}, "tests": []}
+    with pytest.raises(ClientError, match="TransactionCanceled"):
+        record.handler(build.event(made, "RecordSuccess", **proof), None)
+    status = DeploymentStatus(build.record(made)["status"])
+    assert not status.is_final
+    assert History(TABLE).fail(ALPHA, made.id, "x", DeploymentStatus.FAILED, {})["id"] == made.id

@@ -1,0 +1,80 @@
+"""The temporary users of the verify worker: always removed."""
+
+from typing import Any
+
+import pytest
+import scripted_aws as scripted
+import worker_builders as build
+from fake_tenant import SILENCE, FakeTenant
+from verify_calls import Pools, run, statuses
+
+from control_plane import aws
+from control_plane.errors import ServiceBusy, TenantNotReady, TestsFailed
+from control_plane.models import Deployment
+from control_plane.settings import forget_settings
+
+
+@pytest.fixture
+def pools(world: None, monkeypatch: pytest.MonkeyPatch) -> Pools:
+    found = Pools()
+    monkeypatch.setenv("STRANGER_POOL_ID", found.stranger)
+    monkeypatch.setenv("STRANGER_CLIENT_ID", found.stranger_client)
+    forget_settings()
+    return found
+
+
+@pytest.fixture
+def live(pools: Pools, monkeypatch: pytest.MonkeyPatch) -> FakeTenant:
+    found = FakeTenant(pools.pool)
+    monkeypatch.setattr("workers.verify.get", found.get)
+    return found
+
+
+@pytest.fixture
+def made(world: None) -> Deployment:
+    return build.opened(build.deployment())
+
+
+@pytest.mark.parametrize("kind", ["stranger-token", "sign-in"])
+def test_temporary_users_are_removed_when_the_tenant_falls_silent(
+    made: Deployment, pools: Pools, live: FakeTenant, kind: str
+) -> None:
+    live.wrong[kind] = SILENCE
+    with pytest.raises(TenantNotReady):
+        run(made, pools)
+    assert pools.users() == []
+
+
+@pytest.mark.parametrize("operation", ["AdminSetUserPassword", "AdminInitiateAuth"])
+def test_temporary_users_are_removed_when_they_cannot_sign_in(
+    made: Deployment, pools: Pools, live: FakeTenant, script: scripted.Scripted, operation: str
+) -> None:
+    script.on(aws.cognito(), operation, scripted.failure("TooManyRequestsException"))
+    with pytest.raises(ServiceBusy):
+        run(made, pools)
+    assert pools.users() == []
+
+
+def test_a_user_whom_an_earlier_attempt_left_behind_is_no_obstacle(
+    made: Deployment, pools: Pools, live: FakeTenant
+) -> None:
+    aws.cognito().admin_create_user(
+        UserPoolId=pools.pool, Username=f"syndi-test-{made.id}@tests.invalid"
+    )
+    run(made, pools)
+    assert pools.users() == []
+
+
+def test_a_pool_that_asks_for_more_than_a_password_fails_the_sign_in_on_record(
+    made: Deployment, pools: Pools, live: FakeTenant, script: scripted.Scripted
+) -> None:
+    def answer(asked: dict[str, Any]) -> dict[str, Any]:
+        if asked["UserPoolId"] == pools.stranger:
+            return scripted.MOTO
+        return {"ChallengeName": "SOFTWARE_TOKEN_MFA", "Session": "s"}
+
+    script.on(aws.cognito(), "AdminInitiateAuth", answer)
+    with pytest.raises(TestsFailed, match="SOFTWARE_TOKEN_MFA"):
+        run(made, pools)
+    assert pools.users() == []
+    assert statuses(made)["sign-in"] == "FAILED"
