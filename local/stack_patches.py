@@ -97,8 +97,7 @@ def conditions_in_change_sets() -> None:
     """
     changesets = emulator_module("services.cloudformation.changesets")
     loop = (
-        '    for lid, res in template.get("Resources", {}).items():\n'
-        "        new_res = dict(res)\n"
+        '    for lid, res in template.get("Resources", {}).items():\n        new_res = dict(res)\n'
     )
     skip = (
         '    for lid, res in template.get("Resources", {}).items():\n'

@@ -101,7 +101,23 @@ def test_an_existing_administrator_keeps_their_password(pool: tuple[str, str]) -
     answer = create(pool, number=2)
     assert signs_in(pool, chosen)
     assert secret() == before
+    assert answer["admin"]["secret"] == "syndi/notes-stage-alpha/admin"
+
+
+@pytest.mark.parametrize("of_another", [False, True])
+def test_no_secret_is_named_for_a_user_whose_password_is_not_kept(
+    pool: tuple[str, str], of_another: bool
+) -> None:
+    cognito = aws.cognito()
+    cognito.admin_create_user(UserPoolId=pool[0], Username=ADMIN, MessageAction="SUPPRESS")
+    cognito.admin_set_user_password(
+        UserPoolId=pool[0], Username=ADMIN, Password=GIVEN, Permanent=True
+    )
+    if of_another:
+        keep_admin_password(ALPHA, "else@example.com", "Another-Horse-2")
+    answer = create(pool)
     assert answer["admin"]["secret"] == ""
+    assert signs_in(pool, GIVEN)
 
 
 def test_a_user_who_is_there_is_made_an_administrator(pool: tuple[str, str]) -> None:

@@ -80,7 +80,7 @@ def test_the_item_of_a_key_expires_and_holds_no_key() -> None:
     assert "my-key" not in str(item)
 
 
-def test_an_error_of_dynamodb_is_not_taken_for_an_existing_record(
+def test_an_error_is_not_taken_for_an_existing_record(
     script: scripted.Scripted,
 ) -> None:
     script.on(aws.dynamodb(), "TransactWriteItems", scripted.failure("ThrottlingException"))
