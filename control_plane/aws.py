@@ -57,8 +57,14 @@ _BUSY = frozenset(
         "ThrottlingException",
         "ThrottledException",
         "TooManyRequestsException",
+        "TransactionConflictException",
         "TransactionInProgressException",
     }
+)
+
+# A transaction that met another one, or a throttle, on one of its items.
+_BUSY_REASONS = frozenset(
+    {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 )
 
 
@@ -134,10 +140,16 @@ def error_code(error: ClientError) -> str:
 def is_busy(error: BaseException) -> bool:
     """Whether AWS said "not now" rather than "no": such a call says nothing about its object."""
     if isinstance(error, ClientError):
-        return error_code(error) in _BUSY
+        return error_code(error) in _BUSY or _BUSY_REASONS.issuperset(_reasons(error) or {""})
     return isinstance(error, BotoCoreError) and isinstance(
         error, AwsConnectionError | HTTPClientError
     )
+
+
+def _reasons(error: ClientError) -> set[str]:
+    """Why a transaction of DynamoDB was cancelled; empty for any other error."""
+    reasons = error.response.get("CancellationReasons", [])
+    return {reason.get("Code", "None") for reason in reasons} - {"None"}
 
 
 _EXECUTE_API = re.compile(

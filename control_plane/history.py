@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, items, table
+from control_plane import aws, items, table, writes
 from control_plane.errors import IdempotencyConflict
 from control_plane.listing import Listing
 from control_plane.locks import Locks
@@ -27,7 +27,6 @@ from control_plane.models import (
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_OPEN = {":queued": {"S": DeploymentStatus.QUEUED}, ":running": {"S": DeploymentStatus.RUNNING}}
 
 IDEMPOTENCY_SECONDS = 24 * 3600
 """How long an idempotency key is remembered."""
@@ -79,16 +78,23 @@ class History:
         pk = items.tenant_key(tenant)
         # Condition: there is no such item yet.
         absent = {"TableName": self._table, "ConditionExpression": "attribute_not_exists(SK)"}
-        writes: list[Any] = [
-            {"Put": absent | {"Item": self._record_item(tenant, deployment_id, record)}}
+        changes: list[Any] = [
+            {"Put": absent | {"Item": writes.record_item(tenant, deployment_id, record)}}
         ]
         if idempotency:
             expires = int(self._clock().timestamp()) + IDEMPOTENCY_SECONDS
             remembered = {"id": deployment_id, "request": idempotency[1], "expires_at": expires}
             item = items.key(pk, items.idempotency_key(idempotency[0])) | items.to_item(remembered)
-            writes.append({"Put": absent | {"Item": item}})
+            # Condition: the key was never used, or a day ago; DynamoDB removes such items later.
+            fresh = {
+                "ConditionExpression": "attribute_not_exists(SK) OR expires_at < :now",
+                "ExpressionAttributeValues": {
+                    ":now": {"N": str(int(self._clock().timestamp()))},
+                },
+            }
+            changes.append({"Put": absent | {"Item": item} | fresh})
         try:
-            self._client.transact_write_items(TransactItems=writes)
+            self._client.transact_write_items(TransactItems=changes)
         except ClientError as error:
             if not table.condition_failed(error):
                 raise
@@ -153,7 +159,7 @@ class History:
                 ConditionExpression="#status IN (:queued_open, :running_open)",
                 ExpressionAttributeNames=names,
                 ExpressionAttributeValues=items.to_item({**values, ":now": self._now()})
-                | {f"{name}_open": value for name, value in _OPEN.items()},
+                | {f"{name}_open": value for name, value in writes.OPEN.items()},
             )
         except ClientError as error:
             if not table.condition_failed(error):
@@ -163,7 +169,7 @@ class History:
         """Add what was found to a record that has not ended."""
         update = items.assignments(facts)
         update["ExpressionAttributeNames"]["#status"] = "status"
-        update["ExpressionAttributeValues"] |= _OPEN
+        update["ExpressionAttributeValues"] |= writes.OPEN
         self._client.update_item(
             TableName=self._table,
             Key=items.key(items.tenant_key(tenant), items.DEPLOYMENT + deployment_id),
@@ -184,20 +190,20 @@ class History:
         now = self._now()
         current = {
             **receipt,
-            **_identity(tenant),
+            **writes.identity(tenant),
             "last_good": deployment_id,
             "last_deployment": deployment_id,
             "last_status": DeploymentStatus.SUCCEEDED,
             "deployed_at": now,
         }
         record = {**receipt, "status": DeploymentStatus.SUCCEEDED, "finished_at": now}
-        writes = [
-            self._end(tenant, deployment_id, record),
-            self._set_current(tenant, current),
+        changes = [
+            writes.end_of_record(self._table, tenant, deployment_id, record),
+            writes.current_state(self._table, tenant, current, forget=("last_reason",)),
             # Condition: the lock is this execution's.
             self._locks.release_write(tenant, execution_arn),
         ]
-        return self._finish(tenant, deployment_id, writes)
+        return self._finish(tenant, deployment_id, changes)
 
     def fail(
         self,
@@ -212,23 +218,32 @@ class History:
         The last good state stays untouched in CURRENT. A deployment whose request was refused
         before it had a record gets one. Harmless when repeated: the first end stays.
         """
-        end = {**_identity(tenant), "id": deployment_id, "execution_arn": execution_arn}
+        end = {**writes.identity(tenant), "id": deployment_id, "execution_arn": execution_arn}
         end |= {**facts, "status": status, "finished_at": self._now()}
         last = {
-            **_identity(tenant),
+            **writes.identity(tenant),
             "last_deployment": deployment_id,
             "last_status": status,
             "last_reason": facts.get("reason"),
         }
-        writes = [self._end(tenant, deployment_id, end), self._set_current(tenant, last)]
+        before = self._listing.get(tenant, deployment_id) or {}
+        running = [
+            name
+            for name, step in before.get("steps", {}).items()
+            if step["status"] == StepStatus.RUNNING
+        ]
+        changes = [
+            writes.end_of_record(self._table, tenant, deployment_id, end, failed_steps=running),
+            writes.current_state(self._table, tenant, last),
+        ]
         lock = self._locks.holder(tenant)
         if lock and lock["execution_arn"] == execution_arn:
-            writes.append(self._locks.release_write(tenant, execution_arn))
-        return self._finish(tenant, deployment_id, writes)
+            changes.append(self._locks.release_write(tenant, execution_arn))
+        return self._finish(tenant, deployment_id, changes)
 
-    def _finish(self, tenant: Tenant, deployment_id: str, writes: list[Any]) -> JsonObject:
+    def _finish(self, tenant: Tenant, deployment_id: str, changes: list[Any]) -> JsonObject:
         try:
-            self._client.transact_write_items(TransactItems=writes)
+            self._client.transact_write_items(TransactItems=changes)
         except ClientError as error:
             if not table.condition_failed(error):
                 raise
@@ -238,46 +253,8 @@ class History:
             return record
         return self._listing.get(tenant, deployment_id) or {}
 
-    def _end(self, tenant: Tenant, deployment_id: str, values: JsonObject) -> Any:
-        listed = {"listing": "DEPLOYMENT", "listed_at": deployment_id}
-        update = items.assignments({**values, **listed})
-        update["ExpressionAttributeValues"] |= _OPEN
-        return {
-            "Update": {
-                "TableName": self._table,
-                "Key": items.key(items.tenant_key(tenant), items.DEPLOYMENT + deployment_id),
-                # Condition: the record has not ended yet, or there is none.
-                "ConditionExpression": "attribute_not_exists(SK) OR #status IN (:queued, :running)",
-                **update,
-            }
-        }
-
-    def _set_current(self, tenant: Tenant, values: JsonObject) -> Any:
-        listed = {"listing": "TENANT", "listed_at": tenant.stack_name}
-        return {
-            "Update": {
-                "TableName": self._table,
-                "Key": items.key(items.tenant_key(tenant), items.CURRENT),
-                **items.assignments({**values, **listed}),
-            }
-        }
-
-    def _record_item(self, tenant: Tenant, deployment_id: str, record: JsonObject) -> Any:
-        listed = {"listing": "DEPLOYMENT", "listed_at": deployment_id}
-        key = items.key(items.tenant_key(tenant), items.DEPLOYMENT + deployment_id)
-        return key | items.to_item({**record, **listed})
-
     def _now(self) -> str:
         return self._clock().isoformat(timespec="milliseconds")
-
-
-def _identity(tenant: Tenant) -> JsonObject:
-    return {
-        "application": tenant.application,
-        "env": tenant.env,
-        "org": tenant.org,
-        "stack_name": tenant.stack_name,
-    }
 
 
 def _status_while(step: str) -> DeploymentStatus:

@@ -37,7 +37,9 @@ def key(pk: str, sk: str) -> dict[str, Any]:
 
 def to_item(values: Mapping[str, Any]) -> dict[str, Any]:
     """Values in DynamoDB's form; those that are None are left out."""
-    return {name: _serialize(value) for name, value in values.items() if value is not None}
+    return {
+        name: _serialize(_storable(value)) for name, value in values.items() if value is not None
+    }
 
 
 def from_item(item: Mapping[str, Any]) -> JsonObject:
@@ -47,6 +49,19 @@ def from_item(item: Mapping[str, Any]) -> JsonObject:
         for name, value in item.items()
         if name not in ("PK", "SK", "listing", "listed_at")
     }
+
+
+def _storable(value: Any) -> Any:
+    """The same with decimals for floats, which DynamoDB does not take."""
+    match value:
+        case float():
+            return Decimal(str(value))
+        case dict():
+            return {name: _storable(below) for name, below in value.items()}
+        case list() | tuple():
+            return [_storable(below) for below in value]
+        case _:
+            return value
 
 
 def _plain(value: Any) -> Any:
@@ -67,7 +82,5 @@ def assignments(values: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "UpdateExpression": "SET " + ", ".join(f"#{name} = :{name}" for name in given),
         "ExpressionAttributeNames": {f"#{name}": name for name in given},
-        "ExpressionAttributeValues": {
-            f":{name}": _serialize(value) for name, value in given.items()
-        },
+        "ExpressionAttributeValues": {f":{name}": value for name, value in to_item(given).items()},
     }

@@ -71,6 +71,13 @@ class ConfigTable(_Table):
     key: str
     outputs: dict[str, str] = Field(default_factory=dict)
 
+    @model_validator(mode="after")
+    def _no_output_inside_another(self) -> "ConfigTable":
+        for path in self.outputs:
+            if any(other.startswith(f"{path}.") for other in self.outputs):
+                raise ValueError(f"outputs: {path} is a value and holds others")
+        return self
+
 
 class AdminTable(_Table):
     """Where an administrator is created: names of stack outputs, and a group."""

@@ -7,6 +7,7 @@ current one). In the bucket: `sources/{sha256}.zip`.
 import hashlib
 import io
 import zipfile
+import zlib
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -55,7 +56,7 @@ class SourceArchive:
             raise InvalidRequest.of("source", f"{path} is larger than {_FILE_LIMIT} bytes")
         try:
             return self._zip.read(info).decode()
-        except (UnicodeDecodeError, zipfile.BadZipFile) as error:
+        except (UnicodeDecodeError, zipfile.BadZipFile, zlib.error) as error:
             raise InvalidRequest.of("source", f"{path} cannot be read: {error}") from error
 
     def manifest(self) -> Manifest:

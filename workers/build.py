@@ -16,7 +16,8 @@ from workers.step import Outcome, Step, run
 BUILDSPEC = Path(__file__).resolve().parent.parent / "buildspec.yml"
 
 BUILD_MINUTES = 20
-"""A build's limit. AwaitBuild's deadline in the state machine is longer: this one is met first."""
+"""A build's limit. With the project's queue limit (template.yaml) it is below AwaitBuild's deadline
+in the state machine, so this one is met first."""
 
 # What buildspec.yml installs where it is not there already; requirements/ locks the same.
 TOOL_VERSIONS = {"UV_VERSION": "0.13.9", "SAM_VERSION": "1.170.0"}

@@ -38,7 +38,7 @@ def adopt(bucket: str, fingerprint: str, owner: str, stack_name: str) -> str:
                 Bucket=bucket, Key=target, CopySource={"Bucket": bucket, "Key": f"{owner}/{name}"}
             )
     # Last, because its being there says that the copy is complete.
-    readdressed = _uri(bucket, owner).sub(f"s3://{bucket}/{stack_name}/", template)
+    readdressed = _reference(bucket, owner).sub(rf"\g<1>{stack_name}/\g<2>", template)
     client.put_object(
         Bucket=bucket, Key=key, Body=readdressed.encode(), ContentType="application/yaml"
     )
@@ -47,9 +47,12 @@ def adopt(bucket: str, fingerprint: str, owner: str, stack_name: str) -> str:
 
 def artifact_names(template: str, bucket: str, owner: str) -> list[str]:
     """The artifacts that a packaged template refers to, without their prefix."""
-    pattern = re.compile(_uri(bucket, owner).pattern + r"([A-Za-z0-9._/-]+)")
-    return sorted(set(pattern.findall(template)))
+    return sorted({found[1] for found in _reference(bucket, owner).findall(template)})
 
 
-def _uri(bucket: str, owner: str) -> re.Pattern[str]:
-    return re.compile(f"s3://{re.escape(bucket)}/{re.escape(owner)}/")
+def _reference(bucket: str, owner: str) -> re.Pattern[str]:
+    """A reference to an artifact, as a URI or as a key: what leads to the prefix, and the rest."""
+    return re.compile(
+        rf"(s3://{re.escape(bucket)}/|\b(?:S3|S3Object)?Key: ['\"]?){re.escape(owner)}/"
+        r"([A-Za-z0-9._/-]+)"
+    )

@@ -1,19 +1,18 @@
 """The tenant's configuration: merged from the source, uploaded, and later given the outputs."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from control_plane import aws, config, naming
-from control_plane.errors import ConfigInvalid
 from control_plane.listing import Listing
 from control_plane.manifest import ConfigTable
 from control_plane.models import Deployment, JsonObject
 from control_plane.settings import ConfigSettings, settings
 from control_plane.sources import SourceArchive
+from workers import config_bucket
 from workers.step import Outcome, Step, run
 
 
@@ -31,7 +30,11 @@ def upload_config(deployment: Deployment, event: JsonObject) -> Outcome:
     if table is None:
         return Outcome({"config": {}}, "the application has no configuration")
     current = Listing(settings(ConfigSettings).table_name).current(deployment.tenant) or {}
-    created = _ensure_bucket(deployment, _bucket(deployment, table))
+    created = config_bucket.ensure(
+        deployment,
+        _bucket(deployment, table),
+        brought=not _creates_buckets(deployment, current),
+    )
     return _upload(deployment, table, current.get("outputs", {}), created)
 
 
@@ -85,91 +88,16 @@ def _same(bucket: str, key: str, body: bytes) -> str | None:
     return answer.get("VersionId", "") if answer["Body"].read() == body else None
 
 
-def _ensure_bucket(deployment: Deployment, bucket: str) -> bool:
-    """Create the tenant's config bucket as its template would; True when it was not there.
+def _creates_buckets(deployment: Deployment, current: JsonObject) -> bool:
+    """Whether the tenant's buckets are created for it, or brought by the operator.
 
-    Raises ConfigInvalid when a bucket of that name is there and is not this tenant's.
+    As the stack's parameter: what is left out keeps its previous value.
     """
-    known, owner = settings(ConfigSettings), deployment.tenant.stack_name
-    client = aws.s3()
-    try:
-        client.head_bucket(Bucket=bucket, ExpectedBucketOwner=known.account_id)
-    except ClientError as error:
-        match aws.error_code(error):
-            case "404" | "NoSuchBucket":
-                pass
-            case "403":
-                raise ConfigInvalid(f"bucket {bucket} belongs to another AWS account") from error
-            case _:
-                raise
-    else:
-        # With create_buckets=false the operator brings the buckets, without our tag.
-        if deployment.options.create_buckets is not False and _owner(bucket) != owner:
-            raise ConfigInvalid(
-                f"bucket {bucket} exists already and is not tagged {naming.OWNER_TAG}={owner}: "
-                "remove it, tag it, or deploy without creating buckets to use it as it is"
-            )
-        return False
-    if known.aws_region == "us-east-1":  # the one region that must not be named (S3 API)
-        client.create_bucket(Bucket=bucket)
-    else:
-        client.create_bucket(
-            Bucket=bucket,
-            CreateBucketConfiguration={"LocationConstraint": known.aws_region},  # type: ignore[typeddict-item]
-        )
-    client.put_bucket_tagging(
-        Bucket=bucket, Tagging={"TagSet": [{"Key": naming.OWNER_TAG, "Value": owner}]}
-    )
-    client.put_public_access_block(
-        Bucket=bucket,
-        PublicAccessBlockConfiguration={
-            "BlockPublicAcls": True,
-            "IgnorePublicAcls": True,
-            "BlockPublicPolicy": True,
-            "RestrictPublicBuckets": True,
-        },
-    )
-    client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-    client.put_bucket_encryption(
-        Bucket=bucket,
-        ServerSideEncryptionConfiguration={
-            "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
-        },
-    )
-    client.put_bucket_policy(Bucket=bucket, Policy=json.dumps(_only_over_tls(bucket)))
-    return True
-
-
-def _only_over_tls(bucket: str) -> JsonObject:
-    """A bucket policy. Loopback is excepted for an emulated AWS; no request reaches AWS from it."""
-    arn = f"arn:aws:s3:::{bucket}"
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Sid": "DenyWithoutTls",
-                "Effect": "Deny",
-                "Principal": "*",
-                "Action": "s3:*",
-                "Resource": [arn, f"{arn}/*"],
-                "Condition": {
-                    "Bool": {"aws:SecureTransport": "false"},
-                    "NotIpAddress": {"aws:SourceIp": "127.0.0.0/8"},
-                },
-            }
-        ],
-    }
-
-
-def _owner(bucket: str) -> str | None:
-    """The stack that a bucket's tag names, or None."""
-    try:
-        tags = aws.s3().get_bucket_tagging(Bucket=bucket)["TagSet"]
-    except ClientError as error:
-        if aws.error_code(error) != "NoSuchTagSet":
-            raise
-        return None
-    return next((tag["Value"] for tag in tags if tag["Key"] == naming.OWNER_TAG), None)
+    if deployment.options.create_buckets is not None:
+        return deployment.options.create_buckets
+    parameter = deployment.manifest.stack.parameters.get("create_buckets", "")
+    previous = current.get("stack", {}).get("parameters", {})
+    return bool(previous.get(parameter) != "false")
 
 
 def _bucket(deployment: Deployment, table: ConfigTable) -> str:

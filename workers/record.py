@@ -43,7 +43,7 @@ def handler(event: Mapping[str, Any], context: object) -> JsonObject:
                 return finalize(event["detail"])
             case _:
                 return run(event, {"AcquireLock": acquire_lock}, _settings().table_name)
-    except ClientError as error:
+    except Exception as error:
         if aws.is_busy(error):
             raise ServiceBusy(f"AWS is busy: {error}") from error
         raise
@@ -184,7 +184,7 @@ def one_line(failure: Mapping[str, str]) -> str:
 
 
 def _end(
-    raw: Mapping[str, Any],
+    raw: object,
     execution_arn: str,
     execution_started: str,
     status: DeploymentStatus,
@@ -192,6 +192,7 @@ def _end(
 ) -> str | None:
     """End the record that an execution belongs to; None when its input names no tenant."""
     known = _settings()
+    raw = raw if isinstance(raw, Mapping) else {}  # by hand, an input may be any JSON
     try:
         tenant = Tenant(
             application=raw.get("application") or known.default_application,

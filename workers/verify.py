@@ -10,7 +10,7 @@ from control_plane.manifest import TestsTable
 from control_plane.models import Deployment, JsonObject
 from control_plane.settings import VerifySettings, settings
 from workers.step import Outcome, Step, run
-from workers.verify_users import TemporaryUser
+from workers.verify_users import SignInRefused, TemporaryUser
 
 PASSED, FAILED, SKIPPED = "PASSED", "FAILED", "SKIPPED"
 
@@ -95,8 +95,11 @@ def _authentication(
     # A real token, really signed, by a pool that no tenant may trust.
     with TemporaryUser(known.stranger_pool_id, known.stranger_client_id, deployment.id) as stranger:
         results.append(refusal("stranger-token", get(protected, stranger.token), (401, 403)))
-    with TemporaryUser(pool, client, deployment.id, admin.group) as user:
-        results.append(signed_in(get(protected, user.token), table, user.email, admin.group))
+    try:
+        with TemporaryUser(pool, client, deployment.id, admin.group) as user:
+            results.append(signed_in(get(protected, user.token), table, user.email, admin.group))
+    except SignInRefused as error:
+        results.append(result("sign-in", FAILED, str(error)))
     results.append(runtime_config(endpoint, table, pool))
     return results
 

@@ -3,8 +3,11 @@
 from types import TracebackType
 
 from control_plane import aws
-from control_plane.errors import TestsFailed
 from control_plane.secrets import generated_password
+
+
+class SignInRefused(Exception):
+    """A pool did not sign its own user in: a result of the tests, not the end of them."""
 
 
 class TemporaryUser:
@@ -46,7 +49,7 @@ class TemporaryUser:
             )
             if "AuthenticationResult" not in answer:
                 challenge = answer.get("ChallengeName")
-                raise TestsFailed(f"sign-in: the pool asks for {challenge} instead of signing in")
+                raise SignInRefused(f"the pool asks for {challenge} instead of signing in")
             self.token = answer["AuthenticationResult"]["IdToken"]
         except BaseException:
             self._remove()

@@ -10,6 +10,7 @@ from api_calls import Reply, call
 from worker_builders import ALPHA, TABLE
 
 from control_plane import aws
+from control_plane.admission import parse_input
 from control_plane.api import BODY_LIMIT
 from control_plane.listing import Listing
 from control_plane.models import Deployment
@@ -183,6 +184,15 @@ def test_the_same_key_starts_what_was_recorded_but_never_started(script: scripte
     assert [arn.endswith(reply.body["id"]) for arn in executions()] == [True]
 
 
+def test_an_execution_that_was_started_before_is_no_failure(script: scripted.Scripted) -> None:
+    # While it runs Step Functions answers the same; afterwards, or with another input, it refuses.
+    script.on(aws.stepfunctions(), "StartExecution", scripted.failure("ExecutionAlreadyExists"))
+    reply = keyed("k", {})
+    assert (reply.status, reply.body["status"]) == (202, "QUEUED")
+    (found,) = Listing(TABLE).deployments(ALPHA, 10)
+    assert found["status"] == "QUEUED"
+
+
 def test_the_same_key_answers_a_deployment_that_ended_as_it_ended() -> None:
     first = keyed("k", {})
     execution = {
@@ -206,7 +216,8 @@ def test_a_password_is_in_the_secret_and_nowhere_else(capsys: pytest.CaptureFixt
     shown = capsys.readouterr()
     for place in (reply.body, input_of(arn), build.everything(), shown.out, shown.err):
         assert PASSWORD not in json.dumps(place)
-    secret = input_of(arn)["admin_secret_arn"]
+    secret = parse_input(input_of(arn)).admin_secret_arn  # the execution can begin with it
+    assert secret is not None
     kept = aws.secretsmanager().get_secret_value(SecretId=secret)
     assert json.loads(kept["SecretString"])["password"] == PASSWORD
     assert kept["Name"] == "syndi/notes-stage-alpha/admin"

@@ -4,8 +4,10 @@ import copy
 import io
 import json
 import re
+import time
 import uuid
 import zipfile
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +15,13 @@ from typing import Any
 import boto3
 
 from local.laptop import Laptop
-from local.processes import wait_until
 
 Json = dict[str, Any]
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 60  # that an execution may take: the slowest one spends 5 retries
+AT_ONCE = 4
+POLL_SECONDS = 0.2  # seldom: what asks also keeps the emulator from its work
 BUSY = {"raise": "ServiceBusy", "message": "AWS is busy"}
 
 
@@ -81,6 +84,7 @@ class Stage:
         self._sfn = self._client("stepfunctions")
         self._functions = {name: self._worker(name) for name in substitutions(definition())}
         self._role = self._service_role("states")
+        self._beside = ThreadPoolExecutor(AT_ONCE)
         self.machine = self.machine_of(definition())
 
     def machine_of(self, machine: Json) -> str:
@@ -105,13 +109,12 @@ class Stage:
 
     def told(self, arn: str) -> Told:
         """The execution, when it has ended."""
-        answer: Json = {}
-
-        def ended() -> bool:
-            answer.update(self._sfn.describe_execution(executionArn=arn))
-            return answer["status"] != "RUNNING"
-
-        assert wait_until(ended, SECONDS), f"{arn} still runs after {SECONDS} s"
+        answer: Json = self._sfn.describe_execution(executionArn=arn)
+        deadline = time.monotonic() + SECONDS
+        while answer["status"] == "RUNNING":
+            assert time.monotonic() < deadline, f"{arn} still runs after {SECONDS} s"
+            time.sleep(POLL_SECONDS)
+            answer = self._sfn.describe_execution(executionArn=arn)
         journal = self._journals / f"{arn.rpartition(':')[2]}.jsonl"
         lines = journal.read_text().splitlines() if journal.exists() else []
         output = json.loads(answer["output"]) if answer.get("output") else None
@@ -127,6 +130,10 @@ class Stage:
     def run(self, script: Json, *, machine: str | None = None, **options: Any) -> Told:
         """Start an execution and await its end."""
         return self.told(self.start(script, machine=machine, **options))
+
+    def later(self, script: Json, **options: Any) -> Future[Told]:
+        """The same beside others, a few at a time: more only wait for new worker processes."""
+        return self._beside.submit(self.run, script, **options)
 
     def _worker(self, name: str) -> str:
         """A scripted function of that name; the ARN of its published version."""

@@ -1,9 +1,10 @@
 """Every way to fail: whatever goes wrong, it is recorded, and the execution is red."""
 
 import json
+from concurrent.futures import Future
 
 import pytest
-from rehearsal import BUSY, Json, Stage, answering, definition, failing
+from rehearsal import BUSY, Json, Stage, Told, answering, definition, failing
 from verdicts import assert_failed_and_recorded
 
 STATES = definition()["States"]
@@ -32,10 +33,10 @@ FAILURES = [
 
 
 @pytest.fixture(scope="session")
-def failed(stage: Stage) -> dict[tuple[str, str], str]:
-    """An execution for each failure, all started at once."""
+def failed(stage: Stage) -> dict[tuple[str, str], Future[Told]]:
+    """An execution for each failure, several of them at once."""
     return {
-        (name, error): stage.start(
+        (name, error): stage.later(
             {**WAY_TO.get(name, {}), name: [failing(error, MESSAGE)]},
             admin_username="admin@example.com",
         )
@@ -45,9 +46,9 @@ def failed(stage: Stage) -> dict[tuple[str, str], str]:
 
 @pytest.mark.parametrize(("name", "error"), FAILURES)
 def test_a_failure_is_recorded_and_ends_the_deployment(
-    stage: Stage, failed: dict[tuple[str, str], str], name: str, error: str
+    failed: dict[tuple[str, str], Future[Told]], name: str, error: str
 ) -> None:
-    told = stage.told(failed[name, error])
+    told = failed[name, error].result()
     assert_failed_and_recorded(told, name, error, MESSAGE)
     retried = any(error in rule["ErrorEquals"] for rule in TASKS[name]["Retry"])
     assert told.steps.count(name) == (1 + RETRIES if retried else 1)

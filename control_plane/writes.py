@@ -1,0 +1,73 @@
+"""The writes that a deployment's transactions are made of: pure, in DynamoDB's form."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from control_plane import items
+from control_plane.models import DeploymentStatus, JsonObject, StepStatus, Tenant
+
+OPEN = {":queued": {"S": DeploymentStatus.QUEUED}, ":running": {"S": DeploymentStatus.RUNNING}}
+"""The statuses of a deployment that has not ended."""
+
+
+def identity(tenant: Tenant) -> JsonObject:
+    """What says whose an item is."""
+    return {
+        "application": tenant.application,
+        "env": tenant.env,
+        "org": tenant.org,
+        "stack_name": tenant.stack_name,
+    }
+
+
+def record_item(tenant: Tenant, deployment_id: str, record: JsonObject) -> Any:
+    """A whole record, listed."""
+    listed = {"listing": "DEPLOYMENT", "listed_at": deployment_id}
+    key = items.key(items.tenant_key(tenant), items.DEPLOYMENT + deployment_id)
+    return key | items.to_item({**record, **listed})
+
+
+def end_of_record(
+    table: str,
+    tenant: Tenant,
+    deployment_id: str,
+    values: JsonObject,
+    failed_steps: Sequence[str] = (),
+) -> Any:
+    """End a record that has not ended yet, or write one that is an end; fail `failed_steps`."""
+    listed = {"listing": "DEPLOYMENT", "listed_at": deployment_id}
+    update = items.assignments({**values, **listed})
+    update["ExpressionAttributeValues"] |= OPEN
+    for number, step in enumerate(failed_steps):  # nothing runs on in what has ended
+        update["UpdateExpression"] += (
+            f", steps.#step{number}.#status = :failed,"
+            f" steps.#step{number}.finished_at = :finished_at"
+        )
+        update["ExpressionAttributeNames"][f"#step{number}"] = step
+        update["ExpressionAttributeValues"][":failed"] = {"S": StepStatus.FAILED}
+    return {
+        "Update": {
+            "TableName": table,
+            "Key": items.key(items.tenant_key(tenant), items.DEPLOYMENT + deployment_id),
+            # Condition: the record has not ended yet, or there is none.
+            "ConditionExpression": "attribute_not_exists(SK) OR #status IN (:queued, :running)",
+            **update,
+        }
+    }
+
+
+def current_state(
+    table: str, tenant: Tenant, values: JsonObject, forget: Sequence[str] = ()
+) -> Any:
+    """Set what is known of a tenant; what is not in `values` stays, unless it is in `forget`."""
+    listed = {"listing": "TENANT", "listed_at": tenant.stack_name}
+    update = items.assignments({**values, **listed})
+    if forget:
+        update["UpdateExpression"] += " REMOVE " + ", ".join(forget)
+    return {
+        "Update": {
+            "TableName": table,
+            "Key": items.key(items.tenant_key(tenant), items.CURRENT),
+            **update,
+        }
+    }

@@ -1,0 +1,119 @@
+"""The bucket of a tenant's configuration, which has to be there before the stack."""
+
+import json
+
+from botocore.exceptions import ClientError
+
+from control_plane import aws, naming
+from control_plane.errors import ConfigInvalid
+from control_plane.history import History
+from control_plane.listing import Listing
+from control_plane.models import Deployment, JsonObject
+from control_plane.settings import ConfigSettings, settings
+
+
+def ensure(deployment: Deployment, bucket: str, *, brought: bool) -> bool:
+    """Create the bucket as the application's template would; False when it was there.
+
+    `brought`: the operator brings the tenant's buckets, which then have no tag of ours. Raises
+    ConfigInvalid when a bucket of that name is there and is not this tenant's.
+    """
+    known, tenant = settings(ConfigSettings), deployment.tenant
+    if _exists(bucket):
+        # The tag is the last thing that is set: it says that the bucket is complete.
+        if brought or _owner(bucket) == tenant.stack_name:
+            return False
+        record = Listing(known.table_name).get(tenant, deployment.id) or {}
+        if record.get("creating_bucket") != bucket:
+            raise ConfigInvalid(
+                f"bucket {bucket} exists already and is not tagged "
+                f"{naming.OWNER_TAG}={tenant.stack_name}: remove it, tag it, or deploy without "
+                "creating buckets to use it as it is"
+            )
+    else:
+        # Said before it is done, so that an attempt that is cut off can go on.
+        History(known.table_name).add_facts(tenant, deployment.id, {"creating_bucket": bucket})
+        _create(bucket, known.aws_region)
+    _secure(bucket)
+    aws.s3().put_bucket_tagging(
+        Bucket=bucket,
+        Tagging={"TagSet": [{"Key": naming.OWNER_TAG, "Value": tenant.stack_name}]},
+    )
+    return True
+
+
+def _exists(bucket: str) -> bool:
+    try:
+        aws.s3().head_bucket(Bucket=bucket, ExpectedBucketOwner=settings(ConfigSettings).account_id)
+    except ClientError as error:
+        match aws.error_code(error):
+            case "404" | "NoSuchBucket":
+                return False
+            case "403":
+                raise ConfigInvalid(f"bucket {bucket} belongs to another AWS account") from error
+            case _:
+                raise
+    return True
+
+
+def _create(bucket: str, region: str) -> None:
+    if region == "us-east-1":  # the one region that must not be named (S3 API, CreateBucket)
+        aws.s3().create_bucket(Bucket=bucket)
+        return
+    aws.s3().create_bucket(
+        Bucket=bucket,
+        CreateBucketConfiguration={"LocationConstraint": region},  # type: ignore[typeddict-item]
+    )
+
+
+def _secure(bucket: str) -> None:
+    client = aws.s3()
+    client.put_public_access_block(
+        Bucket=bucket,
+        PublicAccessBlockConfiguration={
+            "BlockPublicAcls": True,
+            "IgnorePublicAcls": True,
+            "BlockPublicPolicy": True,
+            "RestrictPublicBuckets": True,
+        },
+    )
+    client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    client.put_bucket_encryption(
+        Bucket=bucket,
+        ServerSideEncryptionConfiguration={
+            "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
+        },
+    )
+    client.put_bucket_policy(Bucket=bucket, Policy=json.dumps(_only_over_tls(bucket)))
+
+
+def _only_over_tls(bucket: str) -> JsonObject:
+    """A bucket policy. Loopback is excepted for an emulated AWS; no request reaches AWS from it."""
+    arn = f"arn:aws:s3:::{bucket}"
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "DenyWithoutTls",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "s3:*",
+                "Resource": [arn, f"{arn}/*"],
+                "Condition": {
+                    "Bool": {"aws:SecureTransport": "false"},
+                    "NotIpAddress": {"aws:SourceIp": "127.0.0.0/8"},
+                },
+            }
+        ],
+    }
+
+
+def _owner(bucket: str) -> str | None:
+    """The stack that a bucket's tag names, or None."""
+    try:
+        tags = aws.s3().get_bucket_tagging(Bucket=bucket)["TagSet"]
+    except ClientError as error:
+        if aws.error_code(error) != "NoSuchTagSet":
+            raise
+        return None
+    return next((tag["Value"] for tag in tags if tag["Key"] == naming.OWNER_TAG), None)
