@@ -65,16 +65,30 @@ def test_a_user_whom_an_earlier_attempt_left_behind_is_no_obstacle(
     assert pools.users() == []
 
 
-def test_a_pool_that_asks_for_more_than_a_password_fails_the_sign_in_on_record(
-    made: Deployment, pools: Pools, live: FakeTenant, script: scripted.Scripted
+@pytest.mark.parametrize(
+    ("refusal", "told"),
+    [
+        ({"ChallengeName": "SOFTWARE_TOKEN_MFA", "Session": "s"}, "SOFTWARE_TOKEN_MFA"),
+        (
+            scripted.failure("InvalidParameterException", "Auth flow not enabled for this client"),
+            "Auth flow not enabled",
+        ),
+        (scripted.failure("NotAuthorizedException", "Password attempts exceeded"), "attempts"),
+    ],
+)
+def test_a_pool_that_does_not_sign_its_own_user_in_fails_the_sign_in_on_record(
+    made: Deployment,
+    pools: Pools,
+    live: FakeTenant,
+    script: scripted.Scripted,
+    refusal: dict[str, Any],
+    told: str,
 ) -> None:
     def answer(asked: dict[str, Any]) -> dict[str, Any]:
-        if asked["UserPoolId"] == pools.stranger:
-            return scripted.MOTO
-        return {"ChallengeName": "SOFTWARE_TOKEN_MFA", "Session": "s"}
+        return scripted.MOTO if asked["UserPoolId"] == pools.stranger else refusal
 
     script.on(aws.cognito(), "AdminInitiateAuth", answer)
-    with pytest.raises(TestsFailed, match="SOFTWARE_TOKEN_MFA"):
+    with pytest.raises(TestsFailed, match=told):
         run(made, pools)
     assert pools.users() == []
     assert statuses(made)["sign-in"] == "FAILED"
