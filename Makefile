@@ -24,28 +24,31 @@ demo: setup ## everything on this machine: AWS, control plane, the tenant stage/
 # ADMIN_PASSWORD is read from the environment, or asked for.
 
 flag = $(if $($(1)),$(if $(filter true,$($(1))),--$(2),$(if $(filter false,$($(1))),--no-$(2),$(error $(1)=$($(1)): must be true or false))))
-TENANT = "$(ENV)" "$(ORG)"
+# By the environment, not spliced into the shell's text: a value is never a command.
+export ENV ORG ADMIN_USERNAME
+TENANT = "$$ENV" "$$ORG"
 WHERE = $(if $(filter 1 true yes,$(LOCAL)),--local)
 
 .PHONY: tenant-given
 tenant-given:
-	@test -n "$(ENV)" || { echo "error: ENV is missing: ENV=dev, test, stage or prod" >&2; exit 2; }
-	@test -n "$(ORG)" || { echo "error: ORG is missing: ORG=<organization>, such as ORG=myorg; it has no default, so that nothing is deployed for the wrong one" >&2; exit 2; }
+	@test -n "$$ENV" || { echo "error: ENV is missing: ENV=dev, test, stage or prod" >&2; exit 2; }
+	@test -n "$$ORG" || { echo "error: ORG is missing: ORG=<organization>, such as ORG=myorg; it has no default, so that nothing is deployed for the wrong one" >&2; exit 2; }
 
 .PHONY: rs-deploy
 rs-deploy: tenant-given setup ## build, configure, deploy and test one tenant: ENV= ORG=
 	@$(SYNDI) $(WHERE) deploy $(TENANT) $(call flag,ENABLE_AUTH,enable-auth) \
-	  $(call flag,CREATE_BUCKETS,create-buckets) $(if $(ADMIN_USERNAME),--admin-username "$(ADMIN_USERNAME)")
+	  $(call flag,CREATE_BUCKETS,create-buckets) $(if $(ADMIN_USERNAME),--admin-username "$$ADMIN_USERNAME")
 
 .PHONY: sync-configs
 sync-configs: tenant-given setup ## merge the stack's outputs into the tenant's configuration: ENV= ORG=
-	@# A deployment does that, and nothing else where nothing else changed.
+	@# A deployment does that, and nothing else where nothing else changed; never the first one.
+	@$(SYNDI) $(WHERE) url $(TENANT) > /dev/null
 	@$(SYNDI) $(WHERE) deploy $(TENANT)
 	@$(SYNDI) $(WHERE) config show $(TENANT)
 
 .PHONY: test-jwt-aws
 test-jwt-aws: tenant-given setup ## sign in to a live tenant with a real JWT: ENV= ORG=
-	@ADMIN_USERNAME="$(ADMIN_USERNAME)" $(SYNDI) $(WHERE) check $(TENANT) --jwt
+	@$(SYNDI) $(WHERE) check $(TENANT) --jwt
 
 .PHONY: check-rs
 check-rs: tenant-given setup ## ask a live tenant for its health and build: ENV= ORG=

@@ -19,11 +19,13 @@ from cli.context import (
     query,
     tenant_path,
 )
+from cli.failure import Failed
 from cli.output import err, out, print_json, steps_table, summary
 from control_plane.models import DeploymentStatus, Env, OnBusy
 
 PASSWORD_VARIABLE = "ADMIN_PASSWORD"  # noqa: S105 - the variable's name
 _POLL_SECONDS = 1.0
+_PATIENCE_SECONDS = 120.0
 
 
 @command
@@ -78,7 +80,7 @@ def deploy(
     elif wait:
         summary(record)
     else:
-        out.print(f"started {record['id']}: syndi show {record['id']}")
+        out.print(f"started {record['id']}: {_show(record['id'])}")
     if wait and record["status"] != DeploymentStatus.SUCCEEDED:
         raise typer.Exit(1)
 
@@ -112,20 +114,38 @@ def _watch(
     try:
         with Live(console=err, auto_refresh=False, transient=True) as live:
             while not DeploymentStatus(record["status"]).is_final:
-                time.sleep(_POLL_SECONDS)
-                record = api.call("GET", path)
+                time.sleep(_POLL_SECONDS)  # between two questions
+                record = _ask(api, path, record["id"])
                 if show and err.is_terminal:
                     live.update(steps_table(record), refresh=True)
                 elif show:
                     _print_news(record, seen)
     except KeyboardInterrupt:
-        err.print(f"\nnot watching any more; it goes on: syndi show {record['id']}")
+        err.print(f"\nnot watching any more; it goes on: {_show(record['id'])}")
         raise typer.Exit(130) from None
     if show and err.is_terminal:
         err.print(steps_table(record))
     elif show:
         _print_news(record, seen)
     return record
+
+
+def _ask(api: Api, path: str, deployment_id: str) -> dict[str, Any]:
+    """The record. That nobody answers says nothing of the deployment: asked again for a while."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            return api.call("GET", path)
+        except Failed as error:
+            if time.monotonic() > deadline:
+                err.print(f"{error}\nnot watching any more; it goes on: {_show(deployment_id)}")
+                raise typer.Exit(130) from error
+            time.sleep(_POLL_SECONDS)
+
+
+def _show(deployment_id: str) -> str:
+    """The command that shows a deployment."""
+    return f"syndi {'--local ' if current.local else ''}show {deployment_id}"
 
 
 def _print_news(record: dict[str, Any], seen: set[tuple[str, str]]) -> None:

@@ -25,7 +25,7 @@ DEFAULT_PREFIXES = "rawscribe,syndi-frontend"
 PREFIXES_VARIABLE = "SYNDI_PREFIXES"
 
 PrefixesOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         envvar=PREFIXES_VARIABLE, help="what the names of the applications' resources begin with"
     ),
@@ -33,7 +33,7 @@ PrefixesOption = Annotated[
 
 
 @command
-def up(prefixes: PrefixesOption = DEFAULT_PREFIXES, as_json: JsonOption = False) -> None:
+def up(prefixes: PrefixesOption = None, as_json: JsonOption = False) -> None:
     """Start the laptop's AWS, install the control plane into it, and push the application."""
     current.local = True  # it can mean nothing else
     laptop = connection.laptop()
@@ -48,7 +48,7 @@ def up(prefixes: PrefixesOption = DEFAULT_PREFIXES, as_json: JsonOption = False)
         runtime=_emulator_runtime(laptop),
         architecture=architecture,
         layer_platform=platform,
-        prefixes=prefixes,
+        prefixes=prefixes or _installed_prefixes(connection.stack_name(local=True)),
         default_application="rawscribe",
         # Polls once in 0.2 s what AWS would be asked once in 5 s (SAM CLI's own variable).
         variables={**laptop.aws_environment(), "SAM_CLI_POLL_DELAY": "0.2"},
@@ -83,7 +83,7 @@ def reset(as_json: JsonOption = False) -> None:
 
 @command
 def install(
-    prefixes: PrefixesOption = DEFAULT_PREFIXES,
+    prefixes: PrefixesOption = None,
     runtime: Annotated[str, typer.Option(help="the functions' runtime")] = "python3.13",
     architecture: Annotated[str, typer.Option(help="arm64 or x86_64")] = "arm64",
     as_json: JsonOption = False,
@@ -102,7 +102,7 @@ def install(
         runtime=runtime,
         architecture=architecture,
         layer_platform=lambda_platform(architecture),
-        prefixes=prefixes,
+        prefixes=prefixes or _installed_prefixes(stack),
         default_application="rawscribe",
         variables={},
     )
@@ -116,15 +116,25 @@ def install(
         out.print(f"installed {stack}: 'syndi deploy ENV ORG' deploys a tenant")
 
 
-def _is_installed(stack: str) -> bool:
-    """Whether the stack is there and settled: after a crash the emulator may have lost it."""
+def _stack(name: str) -> dict[str, Any]:
+    """The control plane's stack, or nothing: after a crash the emulator may have lost it."""
     try:
-        found = aws.cloudformation().describe_stacks(StackName=stack)["Stacks"][0]
+        return dict(aws.cloudformation().describe_stacks(StackName=name)["Stacks"][0])
     except ClientError as error:
         if "does not exist" not in str(error):
             raise
-        return False
-    return found["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+        return {}
+
+
+def _is_installed(stack: str) -> bool:
+    return _stack(stack).get("StackStatus") in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+
+
+def _installed_prefixes(stack: str) -> str:
+    """What the control plane was installed for: it keeps that when nothing else is said, since the
+    first prefix names its artifact bucket."""
+    known = {p["ParameterKey"]: p["ParameterValue"] for p in _stack(stack).get("Parameters", [])}
+    return str(known.get("ApplicationPrefixes", DEFAULT_PREFIXES))
 
 
 def _read(file: Path) -> str:

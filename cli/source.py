@@ -3,7 +3,6 @@
 import hashlib
 import io
 import subprocess
-import tomllib
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,10 +38,11 @@ def pack(directory: Path) -> Source:
     if not described.is_file():
         raise Refused(f"{directory} has no {manifest.FILE_NAME}: it is not an application's source")
     try:
-        application = manifest.parse(described.read_text()).name
-    except (InvalidRequest, tomllib.TOMLDecodeError) as error:
-        details = error.details if isinstance(error, InvalidRequest) else []
-        raise Refused(f"{described}: {error}", "InvalidRequest", details) from error
+        application = manifest.parse(described.read_text(encoding="utf-8")).name
+    except InvalidRequest as error:
+        raise Refused(f"{described}: {error}", "InvalidRequest", error.details) from error
+    except UnicodeDecodeError as error:
+        raise Refused(f"{described} is not UTF-8: {error}", "InvalidRequest") from error
     names, untracked = tracked_files(directory)
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:

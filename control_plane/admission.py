@@ -26,8 +26,11 @@ def parse_input(raw: Mapping[str, Any]) -> ExecutionInput:
 
 
 def tenant_of(env: Env, org: str, target: Target, default_application: str) -> Tenant:
-    """The tenant that a request means."""
-    return Tenant(application=target.application or default_application, env=env, org=org)
+    """The tenant that a request means. Raises InvalidRequest."""
+    try:
+        return Tenant(application=target.application or default_application, env=env, org=org)
+    except ValidationError as error:
+        raise invalid(error, "tenant") from error
 
 
 def admit(tenant: Tenant, target: Target, sources: Sources, account: str) -> tuple[str, Manifest]:
@@ -40,6 +43,19 @@ def admit(tenant: Tenant, target: Target, sources: Sources, account: str) -> tup
     check_length(tenant, manifest, account)
     check_options(target, manifest)
     return sha256, manifest
+
+
+def check_prefix(application: str, prefixes: str) -> None:
+    """Raise InvalidRequest for an application whose resources the control plane may not touch.
+
+    `prefixes`: what it was installed for, with commas between.
+    """
+    if not any(f"{application}-".startswith(f"{prefix}-") for prefix in prefixes.split(",")):
+        raise InvalidRequest.of(
+            "application",
+            f"{application} is none of the applications that this control plane was installed "
+            f"for ({prefixes}): install it again with --prefixes {prefixes},{application}",
+        )
 
 
 def check_options(options: Options, manifest: Manifest) -> None:

@@ -129,7 +129,8 @@ def get_config(env: Env, org: OrgPath, application: ApplicationQuery = None) -> 
     current = _front().listing.current(tenant) or {}
     if not current.get("config"):
         raise NotFound(f"{tenant.stack_name} has no configuration: it was never deployed")
-    return dict(current["config"])
+    record = _front().listing.get(tenant, current["last_good"]) or {}
+    return {**current["config"], "content": record.get("config_content", {})}
 
 
 @app.get("/envs/<env>/orgs/<org>/schedule", tags=["schedules"])
@@ -219,13 +220,14 @@ def _proxy(response: Response[str]) -> JsonObject:
 
 def _presented(record: JsonObject) -> JsonObject:
     """A record for a reader: the steps that were entered, and the execution's page."""
+    record = {name: value for name, value in record.items() if name != "config_content"}
     steps = {name: step for name, step in record.get("steps", {}).items() if step["attempts"]}
     return {**record, "steps": steps, "console_url": console_url(record["execution_arn"])}
 
 
 def _tenant(env: Env, org: str, application: str | None) -> Tenant:
-    target = Target(application=application)
-    return tenant_of(env, org, target, settings(ApiSettings).default_application)
+    name = application or settings(ApiSettings).default_application
+    return tenant_of(env, org, Target(), name)
 
 
 @cache

@@ -42,11 +42,13 @@ _CONFIG = Config(
 
 _BUSY = frozenset(
     {
+        "AccountLimitExceededException",
         "InternalError",
         "InternalFailure",
         "InternalServerError",
         "InternalServerErrorException",
         "LimitExceededException",
+        "OperationAborted",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
         "RequestTimeout",
@@ -70,7 +72,10 @@ _BUSY_REASONS = frozenset(
 
 @cache
 def _client(service: str) -> Any:
-    return boto3.client(service, config=_CONFIG)  # type: ignore[call-overload]
+    # Presigned URLs of S3 would be signed with version 2 in the oldest regions, which binds an
+    # upload neither to its checksum nor to its length.
+    config = _CONFIG.merge(Config(signature_version="s3v4")) if service == "s3" else _CONFIG
+    return boto3.client(service, config=config)  # type: ignore[call-overload]
 
 
 def cloudformation() -> "CloudFormationClient":

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, naming
-from control_plane.admission import admit, tenant_of
+from control_plane import aws, naming, secrets
+from control_plane.admission import admit, check_prefix, tenant_of
 from control_plane.errors import InvalidRequest
 from control_plane.events import DeploymentRequest, Trigger
 from control_plane.history import History
 from control_plane.listing import Listing
 from control_plane.models import DeploymentStatus, Env, JsonObject, Tenant, utc_now
-from control_plane.secrets import keep_admin_password
 from control_plane.settings import ApiSettings
 from control_plane.sources import Sources
 
@@ -38,6 +37,7 @@ def start(
     tenant = tenant_of(env, org, request, front.settings.default_application)
     if request.admin_password and not request.admin_username:
         raise InvalidRequest.of("admin_password", "needs admin_username: whose password is it?")
+    check_prefix(tenant.application, front.settings.application_prefixes)
     source, _ = admit(tenant, request, front.sources, front.settings.account_id)
     asked = request.model_dump(mode="json", exclude={"admin_password"}, exclude_none=True)
     deployment_id = naming.new_deployment_id(utc_now())
@@ -71,16 +71,16 @@ def _ensure_started(
         }
         if request.admin_password:
             password = request.admin_password.get_secret_value()
-            execution_input["admin_secret_arn"] = keep_admin_password(
-                tenant, str(request.admin_username), password
+            execution_input["admin_secret_arn"] = secrets.carry(
+                tenant, record["id"], str(request.admin_username), password
             )
         aws.stepfunctions().start_execution(
             stateMachineArn=front.settings.state_machine_arn,
             name=naming.execution_name(tenant, record["id"]),
             input=json.dumps(execution_input),
         )
-    except ClientError as error:
-        if aws.error_code(error) == "ExecutionAlreadyExists":
+    except Exception as error:
+        if isinstance(error, ClientError) and aws.error_code(error) == "ExecutionAlreadyExists":
             return  # the same name is the same deployment: it was started before
         front.history.fail(
             tenant,

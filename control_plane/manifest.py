@@ -35,7 +35,20 @@ def _inside(path: str) -> str:
 SourcePath = Annotated[str, AfterValidator(_inside)]
 HttpPath = Annotated[str, StringConstraints(pattern=r"^/\S*$")]
 Command = Annotated[str, StringConstraints(pattern=r"^[^\n]+$", max_length=1000)]
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=30)]
+
+
+def _no_environment_in(name: str) -> str:
+    """`a-stage` in `dev/x` and `a` in `stage/dev-x` would both own the stack `a-stage-dev-x`."""
+    if not {"dev", "test", "stage", "prod"}.isdisjoint(name.split("-")):
+        raise ValueError("must not have the name of an environment (dev, test, stage, prod) in it")
+    return name
+
+
+Name = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=30),
+    AfterValidator(_no_environment_in),
+]
 
 
 class _Table(BaseModel):

@@ -6,14 +6,15 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from control_plane.manifest import Manifest
+from control_plane.manifest import Manifest, Name
 
 ORG_PATTERN = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
 SHA256_PATTERN = r"^[0-9a-f]{64}$"
-EMAIL_PATTERN = r"^[^@\s]+@[^@\s]+\.[^@\s]+$"
+# Only characters that the name of a secret may have, too.
+EMAIL_PATTERN = r"^[A-Za-z0-9_+=.-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$"
 
 Org = Annotated[str, StringConstraints(pattern=ORG_PATTERN, max_length=40)]
-Application = Annotated[str, StringConstraints(pattern=ORG_PATTERN, max_length=30)]
+Application = Name
 Sha256 = Annotated[str, StringConstraints(pattern=SHA256_PATTERN)]
 Email = Annotated[str, StringConstraints(pattern=EMAIL_PATTERN, max_length=128)]
 

@@ -16,6 +16,9 @@ from control_plane.models import Tenant
 BUCKET_NAME_LIMIT = 63
 """Characters in a bucket's name (S3 user guide, bucket naming rules)."""
 
+SCHEDULE_NAME_LIMIT = 64
+"""Characters in a schedule's name (EventBridge Scheduler API), which is the stack's."""
+
 OWNER_TAG = "syndi:stack"
 """The tag that says which tenant's stack a bucket belongs to; also a tag of every stack."""
 
@@ -79,7 +82,11 @@ def filled(pattern: str, tenant: Tenant, account: str = "") -> str:
 
 
 def check_length(tenant: Tenant, manifest: Manifest, account: str) -> None:
-    """Raise InvalidRequest when the organization is too long for the longest bucket name."""
+    """Raise InvalidRequest when the organization is too long for a name that it becomes part of."""
+    if len(tenant.stack_name) > SCHEDULE_NAME_LIMIT:
+        raise InvalidRequest.of(
+            "org", f"is too long: {tenant.stack_name} may have {SCHEDULE_NAME_LIMIT} characters"
+        )
     for pattern in manifest.stack.buckets:
         name = filled(pattern, tenant, account)
         if len(name) > BUCKET_NAME_LIMIT:
@@ -105,6 +112,11 @@ def build_prefix(stack_name: str, fingerprint: str) -> str:
     return f"{stack_name}/builds/{fingerprint}"
 
 
-def admin_secret(tenant: Tenant) -> str:
-    """The secret that holds a tenant's administrator."""
-    return f"syndi/{tenant.stack_name}/admin"
+def admin_secret(tenant: Tenant, username: str) -> str:
+    """The secret that holds the password of one of a tenant's administrators."""
+    return f"syndi/{tenant.stack_name}/admin/{username}"
+
+
+def given_secret(tenant: Tenant, deployment_id: str) -> str:
+    """The secret that carries a given password to its deployment, and goes with its end."""
+    return f"syndi/{tenant.stack_name}/given/{deployment_id}"

@@ -5,6 +5,7 @@ import base64
 from botocore.exceptions import ClientError
 
 from control_plane import aws
+from control_plane.admission import check_prefix
 from control_plane.deployments import Front
 from control_plane.errors import InvalidRequest
 from control_plane.events import SourceRequest
@@ -21,6 +22,7 @@ def put(front: Front, sha256: str, request: SourceRequest) -> JsonObject:
     The upload is bound to the content: S3 takes only what has the SHA-256 in the name.
     Raises InvalidRequest when the source is not the application that it is said to be.
     """
+    check_prefix(request.application, front.settings.application_prefixes)
     bucket = front.settings.artifact_bucket
     if not _uploaded(bucket, sha256):
         checksum = base64.b64encode(bytes.fromhex(sha256)).decode()

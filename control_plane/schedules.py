@@ -5,7 +5,7 @@ import json
 from botocore.exceptions import ClientError
 
 from control_plane import aws
-from control_plane.admission import admit, tenant_of
+from control_plane.admission import admit, check_prefix, tenant_of
 from control_plane.deployments import Front
 from control_plane.errors import InvalidRequest, NotFound
 from control_plane.events import ScheduleRequest, Trigger
@@ -18,6 +18,7 @@ def put(front: Front, env: Env, org: str, request: ScheduleRequest) -> JsonObjec
     Raises InvalidRequest, also for an expression that EventBridge Scheduler does not take.
     """
     tenant = tenant_of(env, org, request, front.settings.default_application)
+    check_prefix(tenant.application, front.settings.application_prefixes)
     admit(tenant, request, front.sources, front.settings.account_id)
     target = request.model_dump(
         mode="json", exclude={"expression", "timezone", "enabled"}, exclude_none=True
@@ -50,7 +51,8 @@ def put(front: Front, env: Env, org: str, request: ScheduleRequest) -> JsonObjec
         if aws.error_code(error) != "ValidationException":
             raise
         message = str(error.response["Error"].get("Message", ""))
-        raise InvalidRequest.of("expression", message) from error
+        field = "timezone" if "zone" in message.lower() else "expression"
+        raise InvalidRequest.of(field, message) from error
     return show(front, tenant)
 
 

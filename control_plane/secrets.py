@@ -1,4 +1,8 @@
-"""The administrators' passwords: in Secrets Manager, and nowhere else."""
+"""The administrators' passwords: in Secrets Manager, and nowhere else.
+
+A password that was given travels to its deployment in a secret of that deployment, which is removed
+when the deployment ends. Only when the user pool took a password does it become the user's secret.
+"""
 
 import json
 import secrets
@@ -9,7 +13,7 @@ from botocore.exceptions import ClientError
 from control_plane import aws
 from control_plane.errors import AdminFailed
 from control_plane.models import Tenant
-from control_plane.naming import OWNER_TAG, admin_secret
+from control_plane.naming import OWNER_TAG, admin_secret, given_secret
 
 _SYMBOLS = "!#$%*+-=?@^_"
 
@@ -23,51 +27,86 @@ def generated_password() -> str:
     return "".join(characters)
 
 
-def keep_admin_password(tenant: Tenant, username: str, password: str) -> str:
-    """Store a tenant's administrator as its secret; gives the secret's ARN."""
-    name = admin_secret(tenant)
-    value = json.dumps({"username": username, "password": password})
-    client = aws.secretsmanager()
+def carry(tenant: Tenant, deployment_id: str, username: str, password: str) -> str:
+    """Store a given password for a deployment; gives the secret's ARN.
+
+    The first one stays: a request that is repeated with another password changes nothing.
+    """
+    name = given_secret(tenant, deployment_id)
     try:
-        return client.create_secret(
-            Name=name,
-            SecretString=value,
-            Description=f"The administrator of {tenant.stack_name}",
-            Tags=[{"Key": OWNER_TAG, "Value": tenant.stack_name}],
-        )["ARN"]
+        return _create(tenant, name, username, password)
     except ClientError as error:
         if aws.error_code(error) != "ResourceExistsException":
             raise
-    return client.put_secret_value(SecretId=name, SecretString=value)["ARN"]
+    return aws.secretsmanager().describe_secret(SecretId=name)["ARN"]
+
+
+def carried(tenant: Tenant, deployment_id: str, secret_arn: str, username: str) -> str:
+    """The password that a secret carries for `username`.
+
+    Raises AdminFailed for a secret of another tenant or deployment, or of another user: an
+    execution that is started by hand may name any ARN.
+    """
+    name = secret_arn.split(":secret:")[-1]
+    own = given_secret(tenant, deployment_id)
+    if name != own and name.rpartition("-")[0] != own:
+        raise AdminFailed(f"admin_secret_arn is not the secret of deployment {deployment_id}")
+    kept = _read(secret_arn)
+    if kept is None:
+        raise AdminFailed("the secret with the password does not exist any more")
+    if kept["username"] != username:
+        raise AdminFailed("the secret holds another administrator's password")
+    return kept["password"]
+
+
+def forget_carried(tenant: Tenant, deployment_id: str) -> None:
+    """Remove the secret of a deployment that ended; harmless when it never had one."""
+    try:
+        aws.secretsmanager().delete_secret(
+            SecretId=given_secret(tenant, deployment_id), ForceDeleteWithoutRecovery=True
+        )
+    except ClientError as error:
+        if aws.error_code(error) != "ResourceNotFoundException":
+            raise
+
+
+def keep(tenant: Tenant, username: str, password: str) -> None:
+    """Store the password that a user of the tenant now has."""
+    name = admin_secret(tenant, username)
+    try:
+        _create(tenant, name, username, password)
+    except ClientError as error:
+        if aws.error_code(error) != "ResourceExistsException":
+            raise
+        aws.secretsmanager().put_secret_value(
+            SecretId=name, SecretString=_value(username, password)
+        )
 
 
 def is_kept(tenant: Tenant, username: str) -> bool:
-    """Whether the tenant's secret holds that user's password."""
+    """Whether the user's password is kept."""
+    return _read(admin_secret(tenant, username)) is not None
+
+
+def _create(tenant: Tenant, name: str, username: str, password: str) -> str:
+    return aws.secretsmanager().create_secret(
+        Name=name,
+        SecretString=_value(username, password),
+        Description=f"An administrator of {tenant.stack_name}",
+        Tags=[{"Key": OWNER_TAG, "Value": tenant.stack_name}],
+    )["ARN"]
+
+
+def _value(username: str, password: str) -> str:
+    return json.dumps({"username": username, "password": password})
+
+
+def _read(secret_id: str) -> dict[str, str] | None:
     try:
-        answer = aws.secretsmanager().get_secret_value(SecretId=admin_secret(tenant))
+        answer = aws.secretsmanager().get_secret_value(SecretId=secret_id)
     except ClientError as error:
         if aws.error_code(error) != "ResourceNotFoundException":
             raise
-        return False
-    return bool(json.loads(answer["SecretString"])["username"] == username)
-
-
-def admin_password(tenant: Tenant, secret_arn: str, username: str) -> str:
-    """The password that a secret holds for `username`.
-
-    Raises AdminFailed when the secret is not this tenant's own or belongs to another user: an
-    execution started by hand may name any ARN.
-    """
-    name = secret_arn.split(":secret:")[-1]
-    if name != admin_secret(tenant) and name.rpartition("-")[0] != admin_secret(tenant):
-        raise AdminFailed(f"admin_secret_arn is not the secret of {tenant.stack_name}")
-    try:
-        answer = aws.secretsmanager().get_secret_value(SecretId=secret_arn)
-    except ClientError as error:
-        if aws.error_code(error) != "ResourceNotFoundException":
-            raise
-        raise AdminFailed("the secret of the administrator does not exist any more") from error
-    kept = json.loads(answer["SecretString"])
-    if kept["username"] != username:
-        raise AdminFailed("the secret holds another administrator's password")
-    return str(kept["password"])
+        return None
+    kept: dict[str, str] = json.loads(answer["SecretString"])
+    return kept

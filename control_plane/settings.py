@@ -65,6 +65,7 @@ class VerifySettings(_Settings):
 class ApiSettings(_Settings):
     """control_plane/api.py"""
 
+    application_prefixes: str
     artifact_bucket: str
     default_application: str
     state_machine_arn: str

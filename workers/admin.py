@@ -35,16 +35,18 @@ def create_admin(deployment: Deployment, event: JsonObject) -> Outcome:
         )
     password = None
     if deployment.admin_secret_arn:
-        password = secrets.admin_password(deployment.tenant, deployment.admin_secret_arn, username)
+        password = secrets.carried(
+            deployment.tenant, deployment.id, deployment.admin_secret_arn, username
+        )
     try:
         existing = _create(pool, username)
         if password is None and not existing:
             password = secrets.generated_password()
-            secrets.keep_admin_password(deployment.tenant, username, password)
         if password is not None:
             aws.cognito().admin_set_user_password(
                 UserPoolId=pool, Username=username, Password=password, Permanent=True
             )
+            secrets.keep(deployment.tenant, username, password)
         aws.cognito().admin_add_user_to_group(
             UserPoolId=pool, Username=username, GroupName=table.group
         )
@@ -63,7 +65,7 @@ def create_admin(deployment: Deployment, event: JsonObject) -> Outcome:
     admin = {
         "username": username,
         "group": table.group,
-        "secret": admin_secret(deployment.tenant) if kept else "",
+        "secret": admin_secret(deployment.tenant, username) if kept else "",
     }
     return Outcome({"admin": admin}, f"{username} {'is there' if existing else 'created'}")
 

@@ -7,6 +7,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from control_plane import aws, config, naming
+from control_plane.history import History
 from control_plane.listing import Listing
 from control_plane.manifest import ConfigTable
 from control_plane.models import Deployment, JsonObject
@@ -69,8 +70,11 @@ def _upload(
         "key": table.key,
         "version_id": version,
         "sha256": hashlib.sha256(body).hexdigest(),
-        "content": content,
     }
+    # Into the record, not the answer: an execution's history is for more eyes than the tenant's.
+    History(settings(ConfigSettings).table_name).add_facts(
+        deployment.tenant, deployment.id, {"config_content": content}
+    )
     note = f"version {version} {'uploaded' if changed else 'is unchanged'}"
     return Outcome({"config": receipt, "changed": changed}, note)
 

@@ -23,8 +23,9 @@ def ensure(deployment: Deployment, bucket: str, *, brought: bool) -> bool:
         # The tag is the last thing that is set: it says that the bucket is complete.
         if brought or _owner(bucket) == tenant.stack_name:
             return False
-        record = Listing(known.table_name).get(tenant, deployment.id) or {}
-        if record.get("creating_bucket") != bucket:
+        # An attempt that was cut off, of this deployment or of an earlier one, may be gone on with.
+        recent = Listing(known.table_name).deployments(tenant, limit=50)
+        if not any(record.get("creating_bucket") == bucket for record in recent):
             raise ConfigInvalid(
                 f"bucket {bucket} exists already and is not tagged "
                 f"{naming.OWNER_TAG}={tenant.stack_name}: remove it, tag it, or deploy without "

@@ -93,8 +93,13 @@ def _authentication(
         refusal("bad-token", get(protected, _BAD_TOKEN), (401,)),
     ]
     # A real token, really signed, by a pool that no tenant may trust.
-    with TemporaryUser(known.stranger_pool_id, known.stranger_client_id, deployment.id) as stranger:
-        results.append(refusal("stranger-token", get(protected, stranger.token), (401, 403)))
+    try:
+        with TemporaryUser(
+            known.stranger_pool_id, known.stranger_client_id, deployment.id
+        ) as stranger:
+            results.append(refusal("stranger-token", get(protected, stranger.token), (401, 403)))
+    except SignInRefused as error:
+        results.append(result("stranger-token", FAILED, str(error)))
     try:
         with TemporaryUser(pool, client, deployment.id, admin.group) as user:
             results.append(signed_in(get(protected, user.token), table, user.email, admin.group))

@@ -1,9 +1,15 @@
 """Users that exist for one test: created, signed in with a real JWT, and always removed."""
 
 from types import TracebackType
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
 
 from control_plane import aws
 from control_plane.secrets import generated_password
+
+if TYPE_CHECKING:
+    from mypy_boto3_cognito_idp.type_defs import AdminInitiateAuthResponseTypeDef
 
 
 class SignInRefused(Exception):
@@ -41,12 +47,7 @@ class TemporaryUser:
                 cognito.admin_add_user_to_group(
                     UserPoolId=self._pool, Username=self.email, GroupName=self._group
                 )
-            answer = cognito.admin_initiate_auth(
-                UserPoolId=self._pool,
-                ClientId=self._client,
-                AuthFlow="ADMIN_USER_PASSWORD_AUTH",
-                AuthParameters={"USERNAME": self.email, "PASSWORD": password},
-            )
+            answer = self._sign_in(password)
             if "AuthenticationResult" not in answer:
                 challenge = answer.get("ChallengeName")
                 raise SignInRefused(f"the pool asks for {challenge} instead of signing in")
@@ -55,6 +56,19 @@ class TemporaryUser:
             self._remove()
             raise
         return self
+
+    def _sign_in(self, password: str) -> "AdminInitiateAuthResponseTypeDef":
+        try:
+            return aws.cognito().admin_initiate_auth(
+                UserPoolId=self._pool,
+                ClientId=self._client,
+                AuthFlow="ADMIN_USER_PASSWORD_AUTH",
+                AuthParameters={"USERNAME": self.email, "PASSWORD": password},
+            )
+        except ClientError as error:
+            if aws.is_busy(error):
+                raise
+            raise SignInRefused(f"the pool does not sign its own user in: {error}") from error
 
     def __exit__(
         self,
