@@ -71,7 +71,7 @@ def _ensure_started(
         }
         if request.admin_password:
             password = request.admin_password.get_secret_value()
-            execution_input["admin_secret_arn"] = secrets.carry(
+            execution_input["admin_secret_arn"] = _carry_password(
                 tenant, record["id"], str(request.admin_username), password
             )
         aws.stepfunctions().start_execution(
@@ -79,8 +79,10 @@ def _ensure_started(
             name=naming.execution_name(tenant, record["id"]),
             input=json.dumps(execution_input),
         )
-    except Exception as error:
-        if isinstance(error, ClientError) and aws.error_code(error) == "ExecutionAlreadyExists":
+    except ClientError as error:
+        # Silence is no answer: the execution may have started. The record stays, and the same
+        # idempotency key goes on with it.
+        if aws.error_code(error) == "ExecutionAlreadyExists":
             return  # the same name is the same deployment: it was started before
         front.history.fail(
             tenant,
@@ -90,6 +92,20 @@ def _ensure_started(
             {"reason": f"the execution could not be started: {error}"},
         )
         raise
+
+
+def _carry_password(tenant: Tenant, deployment_id: str, username: str, password: str) -> str:
+    """Store a given password in a secret of its deployment; gives the secret's ARN.
+
+    The first one stays: a request that is repeated with another password changes nothing.
+    """
+    name = naming.given_secret(tenant, deployment_id)
+    try:
+        return secrets.create(tenant, name, username, password)
+    except ClientError as error:
+        if aws.error_code(error) != "ResourceExistsException":
+            raise
+    return aws.secretsmanager().describe_secret(SecretId=name)["ARN"]
 
 
 def _digest(asked: JsonObject) -> str:

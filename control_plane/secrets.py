@@ -27,18 +27,17 @@ def generated_password() -> str:
     return "".join(characters)
 
 
-def carry(tenant: Tenant, deployment_id: str, username: str, password: str) -> str:
-    """Store a given password for a deployment; gives the secret's ARN.
+def create(tenant: Tenant, name: str, username: str, password: str) -> str:
+    """Create a secret that holds a user's password; gives its ARN.
 
-    The first one stays: a request that is repeated with another password changes nothing.
+    Raises botocore's ClientError, ResourceExistsException when there is one of that name.
     """
-    name = given_secret(tenant, deployment_id)
-    try:
-        return _create(tenant, name, username, password)
-    except ClientError as error:
-        if aws.error_code(error) != "ResourceExistsException":
-            raise
-    return aws.secretsmanager().describe_secret(SecretId=name)["ARN"]
+    return aws.secretsmanager().create_secret(
+        Name=name,
+        SecretString=_value(username, password),
+        Description=f"An administrator of {tenant.stack_name}",
+        Tags=[{"Key": OWNER_TAG, "Value": tenant.stack_name}],
+    )["ARN"]
 
 
 def carried(tenant: Tenant, deployment_id: str, secret_arn: str, username: str) -> str:
@@ -59,22 +58,11 @@ def carried(tenant: Tenant, deployment_id: str, secret_arn: str, username: str) 
     return kept["password"]
 
 
-def forget_carried(tenant: Tenant, deployment_id: str) -> None:
-    """Remove the secret of a deployment that ended; harmless when it never had one."""
-    try:
-        aws.secretsmanager().delete_secret(
-            SecretId=given_secret(tenant, deployment_id), ForceDeleteWithoutRecovery=True
-        )
-    except ClientError as error:
-        if aws.error_code(error) != "ResourceNotFoundException":
-            raise
-
-
 def keep(tenant: Tenant, username: str, password: str) -> None:
     """Store the password that a user of the tenant now has."""
     name = admin_secret(tenant, username)
     try:
-        _create(tenant, name, username, password)
+        create(tenant, name, username, password)
     except ClientError as error:
         if aws.error_code(error) != "ResourceExistsException":
             raise
@@ -86,15 +74,6 @@ def keep(tenant: Tenant, username: str, password: str) -> None:
 def is_kept(tenant: Tenant, username: str) -> bool:
     """Whether the user's password is kept."""
     return _read(admin_secret(tenant, username)) is not None
-
-
-def _create(tenant: Tenant, name: str, username: str, password: str) -> str:
-    return aws.secretsmanager().create_secret(
-        Name=name,
-        SecretString=_value(username, password),
-        Description=f"An administrator of {tenant.stack_name}",
-        Tags=[{"Key": OWNER_TAG, "Value": tenant.stack_name}],
-    )["ARN"]
 
 
 def _value(username: str, password: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, naming, secrets
+from control_plane import aws, naming
 from control_plane.admission import admit, parse_input, tenant_of
 from control_plane.errors import DeploymentInProgress, InvalidRequest, ServiceBusy, Superseded
 from control_plane.history import History
@@ -127,7 +127,7 @@ def record_success(deployment: Deployment, event: Mapping[str, Any]) -> JsonObje
     record = History(_settings().table_name).succeed(
         tenant, deployment.id, deployment.execution_arn, facts
     )
-    secrets.forget_carried(tenant, deployment.id)
+    _forget_given_password(tenant, deployment.id)
     count_end(tenant.application, str(record["status"]))
     return {"id": deployment.id, "status": record["status"]}
 
@@ -211,10 +211,21 @@ def _end(
     before = Listing(known.table_name).get(tenant, deployment_id) or {}
     facts["created_at"] = before.get("created_at", facts["created_at"])
     record = history.fail(tenant, deployment_id, execution_arn, status, facts)
-    secrets.forget_carried(tenant, deployment_id)
+    _forget_given_password(tenant, deployment_id)
     if not DeploymentStatus(before.get("status", "QUEUED")).is_final:
         count_end(tenant.application, str(record["status"]))
     return deployment_id
+
+
+def _forget_given_password(tenant: Tenant, deployment_id: str) -> None:
+    """Remove the secret that carried a password to a deployment; most never had one."""
+    try:
+        aws.secretsmanager().delete_secret(
+            SecretId=naming.given_secret(tenant, deployment_id), ForceDeleteWithoutRecovery=True
+        )
+    except ClientError as error:
+        if aws.error_code(error) != "ResourceNotFoundException":
+            raise
 
 
 def _is_running(execution_arn: str) -> bool:

@@ -49,7 +49,7 @@ def test_api_schedule_and_bare_execution_leave_three_records(syndi: Syndi, alpha
         (("stage", "a" * 25), "org"),
         (("stage", "fine", "--source", "0" * 64), "source"),
         (("stage", "fine", "--source", "latest"), "source"),
-        (("stage", "fine", "--application", "nobody"), "source"),
+        (("stage", "fine", "--application", "nobody"), "application"),
         (("stage", "fine", "--admin-username", "not-an-address"), "admin_username"),
         (("dev", "fine", "--application", "almanac", "--enable-auth"), "enable_auth"),
         (

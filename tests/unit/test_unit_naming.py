@@ -57,7 +57,7 @@ def test_a_builds_template_lies_below_the_stacks_own_prefix() -> None:
 
 def test_neighbours_with_a_common_beginning_have_nothing_in_common() -> None:
     lab, lab2 = tenant("lab"), tenant("lab2")
-    assert naming.admin_secret(lab) != naming.admin_secret(lab2)
+    assert naming.admin_secret(lab, "a@b.c") != naming.admin_secret(lab2, "a@b.c")
     assert not naming.build_prefix(lab2.stack_name, "f").startswith(f"{lab.stack_name}/")
 
 

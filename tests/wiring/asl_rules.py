@@ -136,7 +136,9 @@ def failures_are_recorded(machine: Json) -> list[str]:
             if name != RECORD_FAILURE and rule.get("Assign", {}).get("failure") != {
                 "state": name,
                 "error": "{% $states.errorOutput.Error %}",
-                "cause": "{% $states.errorOutput.Cause %}",
+                # A timeout may have no cause, and an undefined value would fail the Catch.
+                "cause": "{% $exists($states.errorOutput.Cause) ? $states.errorOutput.Cause"
+                " : '' %}",
             }:
                 wrong.append(f"{name}.Catch[{index}] does not say what failed")
     return wrong

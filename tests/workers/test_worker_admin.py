@@ -12,7 +12,9 @@ from worker_builders import ALPHA, BETA
 from control_plane import aws
 from control_plane.errors import AdminFailed, ServiceBusy
 from control_plane.models import Deployment, Tenant
-from control_plane.secrets import keep_admin_password
+from control_plane.naming import given_secret
+from control_plane.secrets import create as create_secret
+from control_plane.secrets import keep
 from workers import admin as worker
 
 ADMIN = "admin@example.com"
@@ -24,9 +26,23 @@ def pool(world: None) -> tuple[str, str]:
     return new_pool()
 
 
-def create(pool: tuple[str, str], of: Tenant = ALPHA, **given: Any) -> dict[str, Any]:
+def create(
+    pool: tuple[str, str],
+    of: Tenant = ALPHA,
+    password: str | None = None,
+    holder: str = ADMIN,
+    **given: Any,
+) -> dict[str, Any]:
+    """Run the step, with a `password` that the API was given for `holder`."""
     made = build.opened(build.deployment(of, admin_username=ADMIN, **given))
-    return run(made, {"PoolId": pool[0]})
+    return run(carrying(made, password, holder) if password else made, {"PoolId": pool[0]})
+
+
+def carrying(made: Deployment, password: str, holder: str = ADMIN) -> Deployment:
+    """What the API does with a given password."""
+    name = given_secret(made.tenant, made.id)
+    arn = create_secret(made.tenant, name, holder, password)
+    return made.model_copy(update={"admin_secret_arn": arn})
 
 
 def run(made: Deployment, outputs: dict[str, str]) -> dict[str, Any]:
@@ -52,7 +68,7 @@ def groups(pool: tuple[str, str]) -> list[str]:
 
 
 def secret(of: Tenant = ALPHA) -> dict[str, str]:
-    name = f"syndi/{of.stack_name}/admin"
+    name = f"syndi/{of.stack_name}/admin/{ADMIN}"
     return dict(json.loads(aws.secretsmanager().get_secret_value(SecretId=name)["SecretString"]))
 
 
@@ -67,7 +83,7 @@ def test_a_new_administrator_gets_a_generated_password_that_is_kept_as_a_secret(
     assert answer["admin"] == {
         "username": ADMIN,
         "group": "ADMINS",
-        "secret": "syndi/notes-stage-alpha/admin",
+        "secret": f"syndi/notes-stage-alpha/admin/{ADMIN}",
     }
     kept = secret()
     assert kept["username"] == ADMIN
@@ -87,7 +103,7 @@ def test_the_administrators_address_is_verified(pool: tuple[str, str]) -> None:
 
 def test_a_secret_is_tagged_with_its_tenant(pool: tuple[str, str]) -> None:
     create(pool)
-    found = aws.secretsmanager().describe_secret(SecretId="syndi/notes-stage-alpha/admin")
+    found = aws.secretsmanager().describe_secret(SecretId=f"syndi/notes-stage-alpha/admin/{ADMIN}")
     assert found["Tags"] == [{"Key": "syndi:stack", "Value": "notes-stage-alpha"}]
 
 
@@ -101,7 +117,7 @@ def test_an_existing_administrator_keeps_their_password(pool: tuple[str, str]) -
     answer = create(pool, number=2)
     assert signs_in(pool, chosen)
     assert secret() == before
-    assert answer["admin"]["secret"] == "syndi/notes-stage-alpha/admin"
+    assert answer["admin"]["secret"] == f"syndi/notes-stage-alpha/admin/{ADMIN}"
 
 
 @pytest.mark.parametrize("of_another", [False, True])
@@ -114,7 +130,7 @@ def test_no_secret_is_named_for_a_user_whose_password_is_not_kept(
         UserPoolId=pool[0], Username=ADMIN, Password=GIVEN, Permanent=True
     )
     if of_another:
-        keep_admin_password(ALPHA, "else@example.com", "Another-Horse-2")
+        keep(ALPHA, "else@example.com", "Another-Horse-2")
     answer = create(pool)
     assert answer["admin"]["secret"] == ""
     assert signs_in(pool, GIVEN)
@@ -139,17 +155,17 @@ def test_a_step_that_was_cut_off_before_the_password_gives_one(pool: tuple[str, 
 def test_a_password_that_was_given_is_set(pool: tuple[str, str], existing: bool) -> None:
     if existing:
         create(pool)
-    arn = keep_admin_password(ALPHA, ADMIN, GIVEN)
-    answer = create(pool, number=2, admin_secret_arn=arn)
+    answer = create(pool, number=2, password=GIVEN)
     assert signs_in(pool, GIVEN)
-    assert answer["admin"]["secret"] == "syndi/notes-stage-alpha/admin"
+    assert answer["admin"]["secret"] == f"syndi/notes-stage-alpha/admin/{ADMIN}"
     assert GIVEN not in json.dumps([answer, build.everything()])
 
 
 def test_the_step_run_twice_is_harmless(pool: tuple[str, str]) -> None:
-    arn = keep_admin_password(ALPHA, ADMIN, GIVEN)
-    first = create(pool, admin_secret_arn=arn)
-    assert create(pool, admin_secret_arn=arn) == first
+    made = build.opened(build.deployment(admin_username=ADMIN))
+    made = carrying(made, GIVEN)
+    first = run(made, {"PoolId": pool[0]})
+    assert run(made, {"PoolId": pool[0]}) == first
     assert signs_in(pool, GIVEN)
 
 
@@ -160,13 +176,13 @@ def test_the_step_run_twice_is_harmless(pool: tuple[str, str]) -> None:
     "of", [BETA, build.tenant("alpha2"), build.tenant("alpha", application="other")]
 )
 def test_another_tenants_secret_is_refused(pool: tuple[str, str], of: Tenant) -> None:
-    arn = keep_admin_password(of, ADMIN, GIVEN)
-    with pytest.raises(AdminFailed, match="not the secret of notes-stage-alpha"):
-        create(pool, admin_secret_arn=arn)
+    other = carrying(build.deployment(of), GIVEN)
+    with pytest.raises(AdminFailed, match="not the secret of deployment"):
+        create(pool, admin_secret_arn=other.admin_secret_arn)
     assert aws.cognito().list_users(UserPoolId=pool[0])["Users"] == []
 
 
-@pytest.mark.parametrize("name", ["prod/database", "syndi/notes-stage-alpha/admin-two"])
+@pytest.mark.parametrize("name", ["prod/database", "syndi/notes-stage-alpha/given/another"])
 def test_any_other_secret_of_the_account_is_refused(pool: tuple[str, str], name: str) -> None:
     value = json.dumps({"username": ADMIN, "password": GIVEN})
     arn = aws.secretsmanager().create_secret(Name=name, SecretString=value)["ARN"]
@@ -175,23 +191,42 @@ def test_any_other_secret_of_the_account_is_refused(pool: tuple[str, str], name:
 
 
 def test_a_secret_of_another_user_is_refused(pool: tuple[str, str]) -> None:
-    arn = keep_admin_password(ALPHA, "else@example.com", GIVEN)
     with pytest.raises(AdminFailed, match="another administrator's") as refused:
-        create(pool, admin_secret_arn=arn)
+        create(pool, password=GIVEN, holder="else@example.com")
     assert GIVEN not in str(refused.value)
 
 
 def test_a_secret_that_is_gone_is_refused(pool: tuple[str, str]) -> None:
-    arn = f"arn:aws:secretsmanager:{build.REGION}:{build.ACCOUNT}:secret:"
+    made = carrying(build.opened(build.deployment(admin_username=ADMIN)), GIVEN)
+    name = given_secret(ALPHA, made.id)
+    aws.secretsmanager().delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
     with pytest.raises(AdminFailed, match="does not exist any more"):
-        create(pool, admin_secret_arn=f"{arn}syndi/notes-stage-alpha/admin-AbCdEf")
+        run(made, {"PoolId": pool[0]})
 
 
 def test_a_new_password_replaces_the_one_that_was_kept(world: None) -> None:
-    first = keep_admin_password(ALPHA, ADMIN, "one")
-    assert keep_admin_password(ALPHA, ADMIN, "two") == first
+    keep(ALPHA, ADMIN, "one")
+    keep(ALPHA, ADMIN, "two")
     assert secret()["password"] == "two"
-    assert secrets() == ["syndi/notes-stage-alpha/admin"]
+    assert secrets() == [f"syndi/notes-stage-alpha/admin/{ADMIN}"]
+
+
+def test_a_password_that_the_pool_refuses_does_not_replace_the_one_that_works(
+    pool: tuple[str, str],
+) -> None:
+    create(pool, password=GIVEN)
+    with pytest.raises(AdminFailed):
+        create(pool, number=2, password="weak")
+    assert signs_in(pool, secret()["password"])
+
+
+def test_each_administrator_has_a_secret_of_their_own(pool: tuple[str, str]) -> None:
+    create(pool)
+    before = secret()
+    made = build.opened(build.deployment(number=2, admin_username="two@example.com"))
+    run(made, {"PoolId": pool[0]})
+    assert secret() == before
+    assert len(secrets()) == 2
 
 
 # Failures -----------------------------------------------------------------------------------------
@@ -200,9 +235,8 @@ def test_a_new_password_replaces_the_one_that_was_kept(world: None) -> None:
 def test_a_password_against_the_policy_is_refused_without_being_repeated(
     pool: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arn = keep_admin_password(ALPHA, ADMIN, "weak")
     with pytest.raises(AdminFailed, match="does not meet the user pool's policy") as refused:
-        create(pool, admin_secret_arn=arn)
+        create(pool, password="weak")
     shown = capsys.readouterr()
     assert "weak" not in f"{refused.value} {json.dumps(build.everything())} {shown.out} {shown.err}"
 

@@ -22,7 +22,8 @@ HERE = "/envs/stage/orgs/alpha"
 def succeeded(number: int = 1) -> Deployment:
     made = build.opened(build.deployment(number=number))
     build.take_lock(made)
-    receipt = {"config": {"bucket": "b", "content": {"title": "Alpha"}}, "outputs": {"Url": "u"}}
+    History(TABLE).add_facts(ALPHA, made.id, {"config_content": {"title": "Alpha"}})
+    receipt = {"config": {"bucket": "b"}, "outputs": {"Url": "u"}}
     History(TABLE).succeed(ALPHA, made.id, made.execution_arn, receipt)
     return made
 
@@ -222,7 +223,7 @@ def test_a_schedule_is_replaced_shown_and_removed() -> None:
         ({}, "expression"),
         ({"expression": "rate(1 day)", "source": "a" * 64}, "source"),
         ({"expression": "rate(1 day)", "admin_password": "x"}, "admin_password"),
-        ({"expression": "rate(1 day)", "application": "unknown"}, "source"),
+        ({"expression": "rate(1 day)", "application": "unknown"}, "application"),
     ],
 )
 def test_a_wrong_schedule_is_refused_and_none_is_made(body: dict[str, Any], field: str) -> None:

@@ -82,7 +82,9 @@ def test_the_source_is_fixed_when_the_deployment_is_started(source: str) -> None
         (PATH, {"on_busy": "queue"}, "on_busy"),
         (PATH, {"source": "latest"}, "source"),
         (PATH, {"source": "a" * 64}, "source"),
-        (PATH, {"application": "unknown"}, "source"),
+        (PATH, {"application": "unknown"}, "application"),
+        (PATH, {"application": "other-stage"}, "application"),
+        (PATH, {"application": "other"}, "source"),
         (PATH, {"admin_username": "nobody"}, "admin_username"),
         (PATH, {"admin_password": PASSWORD}, "admin_password"),
         (PATH, {"enable_auth": False, "admin_username": "a@b.cd"}, "admin_username"),
@@ -220,7 +222,16 @@ def test_a_password_is_in_the_secret_and_nowhere_else(capsys: pytest.CaptureFixt
     assert secret is not None
     kept = aws.secretsmanager().get_secret_value(SecretId=secret)
     assert json.loads(kept["SecretString"])["password"] == PASSWORD
-    assert kept["Name"] == "syndi/notes-stage-alpha/admin"
+    assert kept["Name"] == f"syndi/notes-stage-alpha/given/{reply.body['id']}"
+
+
+def test_the_same_key_with_another_password_changes_nothing() -> None:
+    first = keyed("k", ADMIN)
+    assert keyed("k", {**ADMIN, "admin_password": "Another-Horse-2"}).body["id"] == first.body["id"]
+    kept = aws.secretsmanager().get_secret_value(
+        SecretId=f"syndi/notes-stage-alpha/given/{first.body['id']}"
+    )
+    assert json.loads(kept["SecretString"])["password"] == PASSWORD
 
 
 def test_a_password_is_not_repeated_by_a_refusal(capsys: pytest.CaptureFixture[str]) -> None:

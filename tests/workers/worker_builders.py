@@ -36,6 +36,7 @@ ENVIRONMENT = {
     "AWS_SESSION_TOKEN": "testing",
     "TABLE_NAME": TABLE,
     "DEFAULT_APPLICATION": "notes",
+    "APPLICATION_PREFIXES": "notes,notes-frontend,other,plain",
     "ARTIFACT_BUCKET": ARTIFACTS,
     "CLOUDFORMATION_ROLE_ARN": ROLE,
     "PERMISSIONS_BOUNDARY_ARN": f"arn:aws:iam::{ACCOUNT}:policy/syndi-boundary",
