@@ -196,3 +196,26 @@ def schedule_groups() -> None:
         return arn.replace(":schedule/default/", f":schedule/{group or 'default'}/")
 
     install("extract_resource_arn", with_group, [iam_actions])
+
+
+def user_pool_tags() -> None:
+    """A policy's `aws:ResourceTag` condition on a user pool is evaluated.
+
+    Without this the key is absent from every request, and a policy that names the pools it is for
+    by their tag, which is the only way as their ARNs are random, allows nothing.
+    """
+    iam_actions = emulator_module("core.iam_actions")
+    cognito = emulator_module("services.cognito")
+    if not hasattr(cognito, "_user_pools"):
+        raise UnexpectedEmulator("ministack.services.cognito has no _user_pools")
+    known: Callable[..., dict[str, Any]] = iam_actions.request_tag_context
+
+    def with_pool_tags(service: str, iam_action: str, body: bytes, params: Any) -> dict[str, Any]:
+        context = known(service, iam_action, body, params)
+        if service not in ("cognito-idp", "cognito_idp") or body[:1] != b"{":
+            return context
+        pool = cognito._user_pools.get(json.loads(body).get("UserPoolId", "")) or {}
+        tags = pool.get("UserPoolTags") or {}
+        return {**context, **{f"aws:ResourceTag/{key}": value for key, value in tags.items()}}
+
+    install("request_tag_context", with_pool_tags, [iam_actions])

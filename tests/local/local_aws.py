@@ -23,7 +23,7 @@ class Aws:
 
     def __getattr__(self, service: str) -> Any:
         if service not in self._clients:
-            self._clients[service] = client(self.laptop, service)
+            self._clients[service] = client(self.laptop, service.replace("_", "-"))
         return self._clients[service]
 
     def role(self, name: str, service: str, *statements: dict[str, Any]) -> str:

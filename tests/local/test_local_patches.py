@@ -294,6 +294,33 @@ def schedules_belong_to_their_group(aws: Aws) -> None:
     assert error_of(own.create_schedule, **schedule)[0] == "AccessDeniedException"
 
 
+def user_pools_are_told_apart_by_their_tags(aws: Aws) -> None:
+    pools = {
+        owner: aws.cognito_idp.create_user_pool(PoolName=owner, UserPoolTags={"owner": owner})[
+            "UserPool"
+        ]["Id"]
+        for owner in ("mine", "theirs")
+    }
+    statement = allow("cognito-idp:*") | {
+        "Condition": {"StringLike": {"aws:ResourceTag/owner": "mine*"}}
+    }
+    aws.iam.create_user(UserName="keeper")
+    document = json.dumps(policy(statement))
+    aws.iam.put_user_policy(UserName="keeper", PolicyName="p", PolicyDocument=document)
+    key = aws.iam.create_access_key(UserName="keeper")["AccessKey"]
+    own = client(
+        aws.laptop, "cognito-idp",
+        aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"],
+    )  # fmt: skip
+    user = {"Username": "u", "MessageAction": "SUPPRESS"}
+    refused = error_of(own.admin_create_user, UserPoolId=pools["theirs"], **user)
+    assert refused[0] == "AccessDeniedException"
+    try:
+        own.admin_create_user(UserPoolId=pools["mine"], **user)
+    except own.exceptions.ClientError as error:
+        raise AssertionError(str(error)) from error
+
+
 def change_set_lists_what_a_condition_removes(aws: Aws) -> None:
     conditional = {
         "Parameters": {"Keep": {"Type": "String", "Default": "true"}},
@@ -364,6 +391,7 @@ CHECKS = [
     project_keeps_its_log_group,
     leading_keys_are_evaluated,
     schedules_belong_to_their_group,
+    user_pools_are_told_apart_by_their_tags,
     change_set_lists_what_a_condition_removes,
     web_page_cannot_be_root,
 ]
