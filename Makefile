@@ -65,6 +65,7 @@ lint: setup ## formatting, imports, types
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	MYPYPATH=backend .venv/bin/mypy -p rawscribe
 
 .PHONY: setup
 setup: tools .venv/.stamp ## install the tools and this project, below .tools/ and .venv/

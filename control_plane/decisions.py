@@ -97,9 +97,7 @@ def decide_stack(status: StackStatus | None, *, rollback_continued: bool = False
             assert_never(status)
 
 
-_NO_CHANGES = re.compile(
-    r"didn't contain changes|No updates are to be performed|no changes", re.IGNORECASE
-)
+_NO_CHANGES = re.compile(r"didn't contain changes|No updates are to be performed", re.IGNORECASE)
 
 
 def is_without_changes(status_reason: str) -> bool:
