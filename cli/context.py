@@ -54,6 +54,9 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
             raise _ended(error.code, str(error), error.details, error.exit_code) from error
         except LaptopError as error:
             raise _ended(type(error).__name__, str(error), [], 1) from error
+        except KeyboardInterrupt:
+            err.print("\ninterrupted; running the same command again is safe", style="red")
+            raise typer.Exit(130) from None
         except (ClientError, BotoCoreError) as error:
             raise _ended(type(error).__name__, str(error), [], 1) from error
 
