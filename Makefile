@@ -24,7 +24,11 @@ demo: setup ## everything on this machine: AWS, control plane, the tenant stage/
 # ADMIN_PASSWORD is read from the environment, or asked for.
 
 flag = $(if $($(1)),$(if $(filter true,$($(1))),--$(2),$(if $(filter false,$($(1))),--no-$(2),$(error $(1)=$($(1)): must be true or false))))
-# By the environment, not spliced into the shell's text: a value is never a command.
+# By the environment, not spliced into the shell's text, and as they stand, not expanded by make: a
+# value is never a command.
+override ENV := $(value ENV)
+override ORG := $(value ORG)
+override ADMIN_USERNAME := $(value ADMIN_USERNAME)
 export ENV ORG ADMIN_USERNAME
 TENANT = "$$ENV" "$$ORG"
 WHERE = $(if $(filter 1 true yes,$(LOCAL)),--local)

@@ -1,0 +1,64 @@
+"""The Makefile's interface of the replaced one: what it passes on, and what it refuses."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run make with `echo` in the place of the command, so that nothing can be started."""
+    environment = {k: v for k, v in os.environ.items() if k not in ("ENV", "ORG", "LOCAL")}
+    return subprocess.run(
+        ["make", "--no-print-directory", *arguments, "SYNDI=echo", "setup="],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_the_seeds_parameters_become_the_commands_options() -> None:
+    answer = make(
+        "rs-deploy", "ENV=stage", "ORG=myorg", "ENABLE_AUTH=true", "CREATE_BUCKETS=false",
+        "ADMIN_USERNAME=admin@example.com",
+    )  # fmt: skip
+    assert answer.stdout.strip().endswith(
+        "deploy stage myorg --enable-auth --no-create-buckets --admin-username admin@example.com"
+    )
+    assert (
+        make("rs-deploy", "ENV=dev", "ORG=a", "LOCAL=1")
+        .stdout.strip()
+        .endswith("--local deploy dev a")
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "missing"), [(["ORG=myorg"], "ENV is missing"), (["ENV=stage"], "ORG is missing")]
+)
+@pytest.mark.parametrize("target", ["rs-deploy", "sync-configs", "test-jwt-aws", "check-rs"])
+def test_a_tenant_that_is_not_named_is_refused(
+    target: str, arguments: list[str], missing: str
+) -> None:
+    answer = make(target, *arguments)
+    assert answer.returncode == 2
+    assert missing in answer.stderr
+    assert answer.stdout == ""
+
+
+def test_a_switch_that_is_neither_true_nor_false_is_refused() -> None:
+    answer = make("rs-deploy", "ENV=stage", "ORG=myorg", "ENABLE_AUTH=maybe")
+    assert answer.returncode == 2
+    assert "ENABLE_AUTH=maybe: must be true or false" in answer.stderr
+
+
+@pytest.mark.parametrize("name", ["ENV", "ORG", "ADMIN_USERNAME"])
+@pytest.mark.parametrize(
+    "value", ['x"; touch {0}; "', "x' ; touch {0} ; '", "`touch {0}`", "$(shell touch {0})"]
+)
+def test_a_value_is_never_a_command(tmp_path: Path, name: str, value: str) -> None:
+    mark = tmp_path / "mark"
+    given = {"ENV": "stage", "ORG": "myorg", name: value.format(mark)}
+    answer = make("rs-deploy", *(f"{key}={text}" for key, text in given.items()))
+    assert not mark.exists()
+    assert value.format(mark) in answer.stdout
