@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from syndi_command import Syndi, eventually
+from test_e2e_tenant import ask
 
 
 def test_api_schedule_and_bare_execution_leave_three_records(syndi: Syndi, alpha: Any) -> None:
@@ -102,3 +103,11 @@ def executions(syndi: Syndi) -> int:
     machine = syndi.outputs()["StateMachineArn"]
     pages = syndi.client("stepfunctions").get_paginator("list_executions")
     return sum(len(page["executions"]) for page in pages.paginate(stateMachineArn=machine))
+
+
+def test_an_unsigned_request_is_refused(syndi: Syndi) -> None:
+    api = syndi.outputs()["ApiUrl"].removeprefix("https://").partition(".")[0]
+    port = syndi.variables["SYNDI_LOCAL_PORT"]
+    status, _ = ask(f"http://127.0.0.1:{port}/_aws/execute-api/{api}/v1/tenants")
+    assert status == 403
+    assert syndi.ok("--local", "tenants", "--json").json is not None
