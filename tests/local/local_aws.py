@@ -37,6 +37,17 @@ class Aws:
             self.iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=document)
         return arn
 
+    def client_of(self, user: str, service: str, *statements: dict[str, Any]) -> Any:
+        """A client of a new IAM user who may do what the statements say, and nothing else."""
+        self.iam.create_user(UserName=user)
+        document = json.dumps(policy(*statements))
+        self.iam.put_user_policy(UserName=user, PolicyName="p", PolicyDocument=document)
+        key = self.iam.create_access_key(UserName=user)["AccessKey"]
+        return client(
+            self.laptop, service,
+            aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"],
+        )  # fmt: skip
+
     def function(self, name: str, code: str) -> str:
         """A function with this source, in which `handler` is the handler; its ARN."""
         role = self.role(f"{name}-role", "lambda.amazonaws.com")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from local_aws import Aws, allow, client, error_of, policy
+from local_aws import Aws, allow, client, error_of
 
 RAISES = """
 class TargetIsBad(Exception):
@@ -241,14 +241,7 @@ def leading_keys_are_evaluated(aws: Aws) -> None:
     statement = allow("dynamodb:*") | {
         "Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["LOCK#*"]}}
     }
-    aws.iam.create_user(UserName="locker")
-    document = json.dumps(policy(statement))
-    aws.iam.put_user_policy(UserName="locker", PolicyName="p", PolicyDocument=document)
-    key = aws.iam.create_access_key(UserName="locker")["AccessKey"]
-    own = client(
-        aws.laptop, "dynamodb",
-        aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"],
-    )  # fmt: skip
+    own = aws.client_of("locker", "dynamodb", statement)
     for prefix, allowed in (("LOCK#", True), ("TENANT#", False)):
         item = {"PK": {"S": f"{prefix}1"}, "SK": {"S": "x"}}
         put = {"Put": {"TableName": "tenants", "Item": item}}
@@ -274,14 +267,7 @@ def leading_keys_are_evaluated(aws: Aws) -> None:
 def schedules_belong_to_their_group(aws: Aws) -> None:
     arn = "arn:aws:scheduler:us-east-1:000000000000:schedule"
     aws.scheduler.create_schedule_group(Name="night")
-    aws.iam.create_user(UserName="planner")
-    document = json.dumps(policy(allow("scheduler:*", on=f"{arn}/night/*")))
-    aws.iam.put_user_policy(UserName="planner", PolicyName="p", PolicyDocument=document)
-    key = aws.iam.create_access_key(UserName="planner")["AccessKey"]
-    own = client(
-        aws.laptop, "scheduler",
-        aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"],
-    )  # fmt: skip
+    own = aws.client_of("planner", "scheduler", allow("scheduler:*", on=f"{arn}/night/*"))
     schedule = {
         "Name": "nightly",
         "ScheduleExpression": "rate(1 hour)",
@@ -304,14 +290,7 @@ def user_pools_are_told_apart_by_their_tags(aws: Aws) -> None:
     statement = allow("cognito-idp:*") | {
         "Condition": {"StringLike": {"aws:ResourceTag/owner": "mine*"}}
     }
-    aws.iam.create_user(UserName="keeper")
-    document = json.dumps(policy(statement))
-    aws.iam.put_user_policy(UserName="keeper", PolicyName="p", PolicyDocument=document)
-    key = aws.iam.create_access_key(UserName="keeper")["AccessKey"]
-    own = client(
-        aws.laptop, "cognito-idp",
-        aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"],
-    )  # fmt: skip
+    own = aws.client_of("keeper", "cognito-idp", statement)
     user = {"Username": "u", "MessageAction": "SUPPRESS"}
     refused = error_of(own.admin_create_user, UserPoolId=pools["theirs"], **user)
     assert refused[0] == "AccessDeniedException"
