@@ -12,7 +12,8 @@ from rich.table import Table
 from control_plane import aws
 
 _COLOURS = {
-    "SUCCEEDED": "green", "PASSED": "green", "FAILED": "red", "ABORTED": "red", "TIMED_OUT": "red",
+    "SUCCEEDED": "green", "PASSED": "green", "FAILED": "red", "ROLLED_BACK": "red",
+    "TIMED_OUT": "red", "CANCELLED": "yellow", "AWAITING_APPROVAL": "magenta",
     "SUPERSEDED": "yellow", "SKIPPED": "yellow", "RUNNING": "cyan", "QUEUED": "cyan",
 }  # fmt: skip
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from control_plane.errors import InvalidRequest
 from control_plane.events import ExecutionInput, Target, invalid
 from control_plane.manifest import Manifest
-from control_plane.models import Env, Options, Tenant
+from control_plane.models import Env, Mode, Tenant
 from control_plane.naming import check_length
 from control_plane.sources import Sources
 
@@ -42,6 +42,7 @@ def admit(tenant: Tenant, target: Target, sources: Sources, account: str) -> tup
     sha256, manifest = sources.resolve(tenant.application, tenant.env, target.source)
     check_length(tenant, manifest, account)
     check_options(target, manifest)
+    check_confirmed(tenant, target)
     return sha256, manifest
 
 
@@ -58,18 +59,47 @@ def check_prefix(application: str, prefixes: str) -> None:
         )
 
 
-def check_options(options: Options, manifest: Manifest) -> None:
-    """Raise InvalidRequest for an option that the application does not have."""
+_ONLY_IN: dict[str, tuple[Mode, ...]] = {
+    "enable_auth": (Mode.FULL, Mode.DEPLOY_ONLY),
+    "create_buckets": (Mode.FULL, Mode.DEPLOY_ONLY),
+    "admin_username": (Mode.FULL, Mode.DEPLOY_ONLY),
+    "source": (Mode.FULL, Mode.FUNCTION),
+    "allow_replacement": (Mode.FULL, Mode.DEPLOY_ONLY, Mode.ROLLBACK),
+    "dry_run": (Mode.FULL, Mode.DEPLOY_ONLY, Mode.ROLLBACK),
+    "to": (Mode.ROLLBACK,),
+    "confirm": (Mode.OFFBOARD,),
+    "export": (Mode.OFFBOARD,),
+    "purge": (Mode.OFFBOARD,),
+}
+"""Options that only some modes have; the others would ignore them, and nobody would notice."""
+
+
+def check_options(target: Target, manifest: Manifest) -> None:
+    """Raise InvalidRequest for an option that the mode or the application does not have."""
+    for option, modes in _ONLY_IN.items():
+        given = getattr(target, option) != Target.model_fields[option].default
+        if given and target.mode not in modes:
+            raise InvalidRequest.of(option, f"has no meaning in mode {target.mode}: leave it out")
     for option in ("enable_auth", "create_buckets"):
-        if getattr(options, option) is not None and option not in manifest.stack.parameters:
+        if getattr(target, option) is not None and option not in manifest.stack.parameters:
             raise InvalidRequest.of(option, f"{manifest.name} has no such parameter: leave it out")
-    if options.admin_username is None:
+    if target.mode == Mode.FUNCTION and manifest.package is None:
+        raise InvalidRequest.of(
+            "mode", f"{manifest.name} has no [package] in its manifest: deploy it in full"
+        )
+    if target.admin_username is None:
         return
     if manifest.admin is None:
         raise InvalidRequest.of(
             "admin_username", f"{manifest.name} has no administrators: leave it out"
         )
-    if options.enable_auth is False:
+    if target.enable_auth is False:
         raise InvalidRequest.of(
             "admin_username", "needs authentication: leave enable_auth out, or set it to true"
         )
+
+
+def check_confirmed(tenant: Tenant, target: Target) -> None:
+    """Raise InvalidRequest when a removal is not confirmed by the name of what it removes."""
+    if target.mode == Mode.OFFBOARD and target.confirm != tenant.stack_name:
+        raise InvalidRequest.of("confirm", f"must be the name of the stack: {tenant.stack_name}")

@@ -151,20 +151,25 @@ def refuse_changes(
     changes: Iterable[Change],
     *,
     stateful_types: Sequence[str],
-    allow_replacement: bool,
+    allow_replacement: Sequence[str],
 ) -> str | None:
     """Why a change set must not be executed, or None.
 
-    `stateful_types`: resource types that hold data, from the manifest.
+    `stateful_types`: resource types that hold data, from the manifest. `allow_replacement`: the
+    logical ids whose loss the request permits.
     """
     lost = [
         f"{change.logical_id} ({change.resource_type}) would be "
         + ("removed" if change.action == "Remove" else "replaced")
         for change in changes
-        if change.takes_away and change.resource_type in stateful_types
+        if change.takes_away
+        and change.resource_type in stateful_types
+        and change.logical_id not in allow_replacement
     ]
-    if lost and not allow_replacement:
-        return f"{', '.join(lost)}: its data would be lost; allow_replacement permits it"
+    if lost:
+        return (
+            f"{', '.join(lost)}: its data would be lost; allow_replacement with its name permits it"
+        )
     return None
 
 

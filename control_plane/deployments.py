@@ -5,11 +5,12 @@ import json
 from dataclasses import dataclass
 
 from botocore.exceptions import ClientError
+from pydantic import SecretStr
 
 from control_plane import aws, naming, secrets
 from control_plane.admission import admit, check_prefix, tenant_of
 from control_plane.errors import InvalidRequest
-from control_plane.events import DeploymentRequest, Trigger
+from control_plane.events import ExecutionInput, Target, Trigger, facts_of
 from control_plane.history import History
 from control_plane.listing import Listing
 from control_plane.models import DeploymentStatus, Env, JsonObject, Tenant, utc_now
@@ -27,52 +28,67 @@ class Front:
     sources: Sources
 
 
-def start(
-    front: Front, env: Env, org: str, request: DeploymentRequest, idempotency_key: str | None
-) -> JsonObject:
+@dataclass(frozen=True)
+class Asked:
+    """A request and what came with it. `by`: the caller's ARN. `key`: the idempotency key."""
+
+    target: Target
+    by: str | None = None
+    key: str | None = None
+    password: SecretStr | None = None
+    retry_of: str | None = None
+
+
+def start(front: Front, env: Env, org: str, asked: Asked) -> JsonObject:
     """Start a deployment, or answer the one that this idempotency key already started.
 
     Gives the record. Raises InvalidRequest or IdempotencyConflict, with nothing started.
     """
-    tenant = tenant_of(env, org, request, front.settings.default_application)
-    if request.admin_password and not request.admin_username:
+    target = asked.target
+    tenant = tenant_of(env, org, target, front.settings.default_application)
+    if asked.password and not target.admin_username:
         raise InvalidRequest.of("admin_password", "needs admin_username: whose password is it?")
     check_prefix(tenant.application, front.settings.application_prefixes)
-    source, _ = admit(tenant, request, front.sources, front.settings.account_id)
-    asked = request.model_dump(mode="json", exclude={"admin_password"}, exclude_none=True)
+    source, _ = admit(tenant, target, front.sources, front.settings.account_id)
     deployment_id = naming.new_deployment_id(utc_now())
     arn = naming.execution_arn(
         front.settings.state_machine_arn, naming.execution_name(tenant, deployment_id)
     )
-    record = front.history.open(
-        tenant,
-        deployment_id,
-        arn,
-        {"request": asked, "source": source, "trigger": Trigger.API},
-        (idempotency_key, _digest(asked)) if idempotency_key else None,
+    given = ExecutionInput(
+        **{
+            **target.model_dump(exclude_none=True),
+            "application": tenant.application,
+            "env": env,
+            "org": org,
+            "source": source,
+            "trigger": Trigger.API,
+            "requested_by": asked.by,
+            "retry_of": asked.retry_of,
+        }
     )
+    request = target.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    facts = {**facts_of(given, source), "request": request}
+    idempotency = (asked.key, _digest(request)) if asked.key else None
+    record = front.history.open(tenant, deployment_id, arn, facts, idempotency)
     if not DeploymentStatus(record["status"]).is_final:
-        _ensure_started(front, tenant, record, request)
+        _ensure_started(front, tenant, record, given, asked.password)
     return record
 
 
 def _ensure_started(
-    front: Front, tenant: Tenant, record: JsonObject, request: DeploymentRequest
+    front: Front,
+    tenant: Tenant,
+    record: JsonObject,
+    given: ExecutionInput,
+    password: SecretStr | None,
 ) -> None:
     """Start the record's execution unless it runs already; a start that fails ends the record."""
     try:
-        execution_input = {
-            **record["request"],
-            "application": tenant.application,
-            "env": tenant.env,
-            "org": tenant.org,
-            "source": record["source"],
-            "trigger": Trigger.API,
-        }
-        if request.admin_password:
-            password = request.admin_password.get_secret_value()
+        execution_input = given.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+        execution_input |= {"source": record["source"], "trigger": Trigger.API}
+        if password:
             execution_input["admin_secret_arn"] = _carry_password(
-                tenant, record["id"], str(request.admin_username), password
+                tenant, record["id"], str(given.admin_username), password.get_secret_value()
             )
         aws.stepfunctions().start_execution(
             stateMachineArn=front.settings.state_machine_arn,

@@ -37,6 +37,10 @@ class NotFound(ControlPlaneError):
     """What the request names does not exist."""
 
 
+class Conflict(ControlPlaneError):
+    """What the request asks of a deployment cannot be done with it any more, or not yet."""
+
+
 # The target is bad: this deployment fails, the tenant stays as it was. ----------------------------
 
 
@@ -54,6 +58,22 @@ class ChangeSetFailed(ControlPlaneError):
 
 class ReplacementRefused(ControlPlaneError):
     """The change set would remove, replace or take over a resource that holds data."""
+
+
+class NoSuchBuild(ControlPlaneError):
+    """The mode needs an earlier build of the tenant, and there is none that fits."""
+
+
+class PatchRefused(ControlPlaneError):
+    """The source changes more than the function's code, so `function` mode would lose the rest."""
+
+
+class PatchFailed(ControlPlaneError):
+    """Lambda did not take the function's code, or did not become active with it."""
+
+
+class OffboardFailed(ControlPlaneError):
+    """Something of the tenant could not be exported or removed."""
 
 
 class BuildFailed(ControlPlaneError):
@@ -83,6 +103,14 @@ class DeploymentInProgress(ControlPlaneError):
 
 class Superseded(ControlPlaneError):
     """A newer deployment of the same tenant took this one's place in the queue."""
+
+
+class Cancelled(ControlPlaneError):
+    """Somebody asked for this deployment's end."""
+
+
+class ApprovalRejected(ControlPlaneError):
+    """Somebody looked at the change set and said no."""
 
 
 class ServiceBusy(ControlPlaneError):

@@ -8,12 +8,19 @@ from pydantic import Field, SecretStr, ValidationError
 
 from control_plane.errors import InvalidRequest
 from control_plane.models import (
+    DEPLOYMENT_ID_PATTERN,
     EMAIL_PATTERN,
+    LOGICAL_ID_PATTERN,
     ORG_PATTERN,
     SHA256_PATTERN,
     Application,
+    DeploymentId,
     Env,
+    Export,
     Frozen,
+    JsonObject,
+    LogicalId,
+    OnConflict,
     Options,
     Org,
     Sha256,
@@ -46,6 +53,47 @@ class DeploymentRequest(Target):
     admin_password: SecretStr | None = Field(default=None, max_length=256)
 
 
+class RollbackRequest(Frozen):
+    """The body of `POST …/rollback`: to the previous good deployment, or to the one named `to`."""
+
+    application: Application | None = None
+    to: DeploymentId | None = None
+    on_conflict: OnConflict = OnConflict.WAIT
+    allow_replacement: tuple[LogicalId, ...] = ()
+    approval: bool = False
+    dry_run: bool = False
+
+
+class OffboardRequest(Frozen):
+    """The body of `DELETE /envs/{env}/orgs/{org}`. `confirm` is the stack's name, typed out."""
+
+    application: Application | None = None
+    confirm: str = Field(max_length=128)
+    export: tuple[Export, ...] = ()
+    purge: bool = False
+    approval: bool = False
+    on_conflict: OnConflict = OnConflict.WAIT
+
+
+class DriftRequest(Frozen):
+    """The body of `POST …/drift`."""
+
+    application: Application | None = None
+    on_conflict: OnConflict = OnConflict.WAIT
+
+
+class RetryRequest(Frozen):
+    """The body of `POST …/deployments/{id}/retry`: the password is kept nowhere to be reused."""
+
+    admin_password: SecretStr | None = Field(default=None, max_length=256)
+
+
+class Decision(Frozen):
+    """The body of `POST …/deployments/{id}/approve` and `…/reject`."""
+
+    comment: str = Field(default="", max_length=500)
+
+
 class ExecutionInput(Target):
     """The input of an execution. By hand `{"env": "stage", "org": "myorg"}` is enough."""
 
@@ -53,6 +101,22 @@ class ExecutionInput(Target):
     org: Org
     admin_secret_arn: str | None = None
     trigger: Trigger = Trigger.EXECUTION
+    requested_by: str | None = Field(default=None, max_length=300)
+    retry_of: DeploymentId | None = None
+
+
+def facts_of(request: ExecutionInput, source: str) -> JsonObject:
+    """What a new record says of the request: what was asked for, by whom, and for which source."""
+    apart = {"env", "org", "trigger", "admin_secret_arn", "requested_by", "retry_of"}
+    asked = request.model_dump(mode="json", exclude=apart, exclude_none=True, exclude_defaults=True)
+    return {
+        "request": asked,
+        "mode": request.mode,
+        "source": source,
+        "trigger": request.trigger,
+        "requested_by": request.requested_by,
+        "retry_of": request.retry_of,
+    }
 
 
 class ScheduleRequest(Target):
@@ -76,6 +140,8 @@ _IN_WORDS = {
     EMAIL_PATTERN: "must be an e-mail address",
     SHA256_PATTERN: "must be a SHA-256: 64 lowercase hexadecimal digits",
     EXPRESSION_PATTERN: "must be rate(…) or cron(…)",
+    DEPLOYMENT_ID_PATTERN: "must be a deployment's id, as 'syndi history' lists them",
+    LOGICAL_ID_PATTERN: "must be a resource's logical id, as the change set names it",
 }
 """What a pattern asks for, for people."""
 

@@ -5,7 +5,7 @@ a failed condition becomes an answer: any other error of DynamoDB stays an error
 is never taken for an absence.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -116,93 +116,31 @@ class History:
             )
         return str(remembered["id"])
 
-    # Steps -------------------------------------------------------------------------------------
-
-    def begin_step(self, tenant: Tenant, deployment_id: str, step: str) -> None:
-        """Mark a step RUNNING. Its start is the first attempt's."""
-        self._step(
-            tenant,
-            deployment_id,
-            step,
-            "SET steps.#step.#status = :status, steps.#step.attempts = steps.#step.attempts + :one,"
-            " steps.#step.started_at = if_not_exists(steps.#step.started_at, :now),"
-            " #record_status = :running",
-            {":status": StepStatus.RUNNING, ":one": 1, ":running": _status_while(step)},
-        )
-
-    def end_step(
-        self, tenant: Tenant, deployment_id: str, step: str, status: StepStatus, note: str | None
-    ) -> None:
-        """Mark a step SUCCEEDED or FAILED; `note` says in a line what it found or did."""
-        self._step(
-            tenant,
-            deployment_id,
-            step,
-            "SET steps.#step.#status = :status, steps.#step.finished_at = :now,"
-            " steps.#step.note = :note",
-            {":status": status, ":note": note or ""},
-        )
-
-    def _step(
-        self, tenant: Tenant, deployment_id: str, step: str, change: str, values: JsonObject
-    ) -> None:
-        names = {"#step": step, "#status": "status"}
-        if "#record_status" in change:
-            names["#record_status"] = "status"
-        try:
-            self._client.update_item(
-                TableName=self._table,
-                Key=items.key(items.tenant_key(tenant), items.DEPLOYMENT + deployment_id),
-                UpdateExpression=change,
-                # Condition: the record exists and has not ended (a step that outlives its
-                # execution, stopped by hand, must not bring the record back to life).
-                ConditionExpression="#status IN (:queued_open, :running_open)",
-                ExpressionAttributeNames=names,
-                ExpressionAttributeValues=items.to_item({**values, ":now": self._now()})
-                | {f"{name}_open": value for name, value in writes.OPEN.items()},
-            )
-        except ClientError as error:
-            if not table.condition_failed(error):
-                raise
-
-    def add_facts(self, tenant: Tenant, deployment_id: str, facts: JsonObject) -> None:
-        """Add what was found to a record that has not ended."""
-        update = items.assignments(facts)
-        update["ExpressionAttributeNames"]["#status"] = "status"
-        update["ExpressionAttributeValues"] |= writes.OPEN
-        self._client.update_item(
-            TableName=self._table,
-            Key=items.key(items.tenant_key(tenant), items.DEPLOYMENT + deployment_id),
-            # Condition: the record exists and has not ended.
-            ConditionExpression="#status IN (:queued, :running)",
-            **update,
-        )
-
     # Ending ------------------------------------------------------------------------------------
 
     def succeed(
-        self, tenant: Tenant, deployment_id: str, execution_arn: str, receipt: JsonObject
+        self,
+        tenant: Tenant,
+        deployment_id: str,
+        execution_arn: str,
+        receipt: JsonObject,
+        current: JsonObject,
+        forget: Sequence[str] = (),
     ) -> JsonObject:
         """Record success, the tenant's current state and the lock's release, all or nothing.
 
-        `receipt` is the proof: build, change set, stack, config, tests. Harmless when repeated.
+        `receipt` is the proof, for the record; `current` what the tenant is from now on, without
+        what is in `forget`; empty, nothing of the tenant changed. Harmless when repeated.
         """
-        now = self._now()
-        current = {
-            **receipt,
-            **writes.identity(tenant),
-            "last_good": deployment_id,
-            "last_deployment": deployment_id,
-            "last_status": DeploymentStatus.SUCCEEDED,
-            "deployed_at": now,
-        }
-        record = {**receipt, "status": DeploymentStatus.SUCCEEDED, "finished_at": now}
+        end = {**receipt, "status": DeploymentStatus.SUCCEEDED, "finished_at": self._now()}
+        now = {**writes.identity(tenant), **current}
         changes = [
-            writes.end_of_record(self._table, tenant, deployment_id, record),
-            writes.current_state(self._table, tenant, current, forget=("last_reason",)),
+            writes.end_of_record(self._table, tenant, deployment_id, end),
             # Condition: the lock is this execution's.
             self._locks.release_write(tenant, execution_arn),
         ]
+        if current:
+            changes.append(writes.current_state(self._table, tenant, now, forget))
         return self._finish(tenant, deployment_id, changes)
 
     def fail(
@@ -255,9 +193,3 @@ class History:
 
     def _now(self) -> str:
         return self._clock().isoformat(timespec="milliseconds")
-
-
-def _status_while(step: str) -> DeploymentStatus:
-    """A deployment that prepares or waits for its tenant is QUEUED; afterwards it is RUNNING."""
-    waits = step in ("PrepareDeployment", "AcquireLock")
-    return DeploymentStatus.QUEUED if waits else DeploymentStatus.RUNNING

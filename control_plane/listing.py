@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from control_plane import aws, items, table
-from control_plane.models import DeploymentStatus, JsonObject, OnBusy, Tenant
+from control_plane.models import DeploymentStatus, JsonObject, OnConflict, Tenant
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -65,8 +65,8 @@ class Listing:
         for record in self.deployments(tenant, limit=50):
             if record["id"] <= deployment_id:
                 break
-            asked = record.get("request", {}).get("on_busy")
-            if asked == OnBusy.SUPERSEDE and not DeploymentStatus(record["status"]).is_final:
+            asked = record.get("request", {}).get("on_conflict")
+            if asked == OnConflict.SUPERSEDE and not DeploymentStatus(record["status"]).is_final:
                 return str(record["id"])
         return None
 

@@ -65,6 +65,15 @@ class BuildTable(_Table):
     dependency_overrides: SourcePath | None = None
 
 
+class PackageTable(_Table):
+    """The function's package without a build, for `function` mode: `code`, a directory of the
+    source, lies below `into` in it."""
+
+    code: SourcePath
+    into: SourcePath
+    exclude: tuple[str, ...] = ()
+
+
 class StackTable(_Table):
     """What the application's stack is made of."""
 
@@ -129,6 +138,7 @@ class Manifest(_Table):
     schema_: Literal[1] = Field(alias="schema")
     name: Name
     build: BuildTable
+    package: PackageTable | None = None
     stack: StackTable
     config: ConfigTable | None = None
     admin: AdminTable | None = None

@@ -13,9 +13,14 @@ SHA256_PATTERN = r"^[0-9a-f]{64}$"
 # Only characters that the name of a secret may have, too.
 EMAIL_PATTERN = r"^[A-Za-z0-9_+=.-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$"
 
+LOGICAL_ID_PATTERN = r"^[A-Za-z0-9]{1,255}$"
+DEPLOYMENT_ID_PATTERN = r"^\d{8}-\d{6}-\d{3}[a-z0-9]{5}$"
+
 Org = Annotated[str, StringConstraints(pattern=ORG_PATTERN, max_length=40)]
 Application = Name
 Sha256 = Annotated[str, StringConstraints(pattern=SHA256_PATTERN)]
+LogicalId = Annotated[str, StringConstraints(pattern=LOGICAL_ID_PATTERN)]
+DeploymentId = Annotated[str, StringConstraints(pattern=DEPLOYMENT_ID_PATTERN)]
 Email = Annotated[str, StringConstraints(pattern=EMAIL_PATTERN, max_length=128)]
 
 
@@ -34,7 +39,26 @@ class Env(StrEnum):
     PROD = "prod"
 
 
-class OnBusy(StrEnum):
+class Mode(StrEnum):
+    """What is done with a tenant. The first four are deployments."""
+
+    FULL = "full"  # build the source and deploy it
+    DEPLOY_ONLY = "deploy-only"  # the tenant's last build, with the configuration as it is now
+    FUNCTION = "function"  # only the function's code, past CloudFormation
+    ROLLBACK = "rollback"  # an earlier good build and its configuration
+    OFFBOARD = "offboard"  # remove the stack
+    DRIFT = "drift"  # look for what is not as it was deployed; nothing is changed
+
+
+class Export(StrEnum):
+    """What offboarding may copy away before it removes anything."""
+
+    CONFIG = "config"
+    USERS = "users"
+    BUCKETS = "buckets"
+
+
+class OnConflict(StrEnum):
     """What a deployment does when another one holds its tenant."""
 
     WAIT = "wait"
@@ -47,16 +71,26 @@ class DeploymentStatus(StrEnum):
 
     QUEUED = "QUEUED"
     RUNNING = "RUNNING"
+    AWAITING_APPROVAL = "AWAITING_APPROVAL"
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
+    ROLLED_BACK = "ROLLED_BACK"  # it failed its tests; the previous good build runs again
+    CANCELLED = "CANCELLED"
     SUPERSEDED = "SUPERSEDED"
-    ABORTED = "ABORTED"
     TIMED_OUT = "TIMED_OUT"
 
     @property
     def is_final(self) -> bool:
         """Whether nothing happens to the deployment any more."""
-        return self not in (DeploymentStatus.QUEUED, DeploymentStatus.RUNNING)
+        return self not in OPEN_STATUSES
+
+
+OPEN_STATUSES = (
+    DeploymentStatus.QUEUED,
+    DeploymentStatus.RUNNING,
+    DeploymentStatus.AWAITING_APPROVAL,
+)
+"""The statuses of a deployment that has not ended."""
 
 
 class StepStatus(StrEnum):
@@ -77,17 +111,32 @@ STEPS = (
     "AwaitDeletion",
     "StartBuild",
     "AwaitBuild",
-    "UploadConfig",
+    "FindBuild",
     "CreateChangeSet",
     "AwaitChangeSet",
+    "AwaitApproval",
+    "UploadConfig",
     "ExecuteChangeSet",
     "AwaitStack",
+    "ReconcileFunction",
+    "PatchFunction",
     "SyncConfig",
     "CreateAdmin",
     "RunTests",
+    "RollBack",
+    "DiscardChangeSet",
+    "ExportData",
+    "DeleteStack",
+    "AwaitRemoval",
+    "PurgeLeftovers",
+    "InspectLeftovers",
+    "DetectDrift",
+    "AwaitDrift",
+    "CheckFunction",
+    "CheckConfig",
 )
-"""The steps of a deployment: the Task states of `state_machine.asl.json` in the order of its happy
-path, without the two that record its end."""
+"""The steps of a record: the Task states of `state_machine.asl.json` in their order there, without
+those that record an end."""
 
 
 class StackStatus(StrEnum):
@@ -132,22 +181,42 @@ class Tenant(Frozen):
 
 
 class Options(Frozen):
-    """What a deployment may be told beyond its tenant and source. None: keep what is there."""
+    """What a deployment may be told beyond its tenant and source. None: keep what is there.
 
+    `allow_replacement` names the resources that may lose their data, by logical id. `to` is the
+    deployment to roll back to. `confirm` is the name of the stack that offboarding removes.
+    """
+
+    mode: Mode = Mode.FULL
     enable_auth: bool | None = None
     create_buckets: bool | None = None
     admin_username: Email | None = None
-    on_busy: OnBusy = OnBusy.WAIT
-    allow_replacement: bool = False
+    on_conflict: OnConflict = OnConflict.WAIT
+    allow_replacement: tuple[LogicalId, ...] = ()
+    dry_run: bool = False
+    approval: bool = False
+    rollback_on_failure: bool = True
+    to: DeploymentId | None = None
+    confirm: str | None = None
+    export: tuple[Export, ...] = ()
+    purge: bool = False
 
 
 class Deployment(Frozen):
-    """One attempt, as PrepareDeployment resolved it; every later step is given it whole."""
+    """One attempt, as PrepareDeployment resolved it; every later step is given it whole.
+
+    `source`: what its code was or will be built from, `config_source`: whose configuration files
+    apply, `config_version`: the version of the stored overrides (0: none, None: the newest).
+    `rolling_back`: its tests failed, and from then on it brings the previous good build back.
+    """
 
     id: str
     execution_arn: str
     tenant: Tenant
     source: Sha256
+    config_source: Sha256
+    config_version: int | None = None
+    rolling_back: bool = False
     manifest: Manifest
     options: Options
     admin_secret_arn: str | None = None
@@ -161,6 +230,7 @@ class Build(Frozen):
     """
 
     fingerprint: str
+    source: Sha256
     build_id: str
     template_key: str
     reused: bool

@@ -11,19 +11,22 @@ from datetime import UTC, datetime
 
 from control_plane.errors import InvalidRequest
 from control_plane.manifest import Manifest
-from control_plane.models import Tenant
+from control_plane.models import DEPLOYMENT_ID_PATTERN, Tenant
 
 BUCKET_NAME_LIMIT = 63
 """Characters in a bucket's name (S3 user guide, bucket naming rules)."""
 
 SCHEDULE_NAME_LIMIT = 64
-"""Characters in a schedule's name (EventBridge Scheduler API), which is the stack's."""
+"""Characters in a schedule's name (EventBridge Scheduler API)."""
+
+DRIFT_SUFFIX = "-drift"
+"""A tenant's schedules have its stack's name, and for drift checks this behind it."""
 
 OWNER_TAG = "syndi:stack"
 """The tag that says which tenant's stack a bucket belongs to; also a tag of every stack."""
 
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
-_ID = re.compile(r"^\d{8}-\d{6}-\d{3}[a-z0-9]{5}$")
+_ID = re.compile(DEPLOYMENT_ID_PATTERN)
 
 
 def _deployment_id(at: datetime, salt: bytes) -> str:
@@ -83,9 +86,10 @@ def filled(pattern: str, tenant: Tenant, account: str = "") -> str:
 
 def check_length(tenant: Tenant, manifest: Manifest, account: str) -> None:
     """Raise InvalidRequest when the organization is too long for a name that it becomes part of."""
-    if len(tenant.stack_name) > SCHEDULE_NAME_LIMIT:
+    room = SCHEDULE_NAME_LIMIT - len(DRIFT_SUFFIX)
+    if len(tenant.stack_name) > room:
         raise InvalidRequest.of(
-            "org", f"is too long: {tenant.stack_name} may have {SCHEDULE_NAME_LIMIT} characters"
+            "org", f"is too long: {tenant.stack_name} may have {room} characters"
         )
     for pattern in manifest.stack.buckets:
         name = filled(pattern, tenant, account)
@@ -110,6 +114,16 @@ def build_prefix(stack_name: str, fingerprint: str) -> str:
     did not change keeps its key, so CloudFormation sees no change.
     """
     return f"{stack_name}/builds/{fingerprint}"
+
+
+def patch_key(stack_name: str, fingerprint: str) -> str:
+    """Where the package of a patched function lies in the artifact bucket."""
+    return f"{stack_name}/patches/{fingerprint}.zip"
+
+
+def export_prefix(stack_name: str, deployment_id: str) -> str:
+    """Where an offboarding copies what is exported, in the artifact bucket."""
+    return f"{stack_name}/exports/{deployment_id}"
 
 
 def admin_secret(tenant: Tenant, username: str) -> str:

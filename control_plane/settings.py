@@ -20,9 +20,10 @@ class _Settings(BaseModel):
 
 
 class RecordSettings(_Settings):
-    """workers/record.py"""
+    """workers/record.py. `approval_environments`: with commas between, or empty."""
 
     default_application: str
+    approval_environments: str
 
 
 class StackSettings(_Settings):
@@ -51,6 +52,21 @@ class ConfigSettings(_Settings):
     artifact_bucket: str
 
 
+class CodeSettings(_Settings):
+    """workers/code.py"""
+
+    artifact_bucket: str
+    tenant_runtime: str
+    tenant_architecture: str
+
+
+class OffboardSettings(_Settings):
+    """workers/offboard.py"""
+
+    artifact_bucket: str
+    schedule_group: str
+
+
 class AdminSettings(_Settings):
     """workers/admin.py"""
 
@@ -71,6 +87,7 @@ class ApiSettings(_Settings):
     state_machine_arn: str
     schedule_group: str
     scheduler_role_arn: str
+    config_function: str
 
 
 S = TypeVar("S", bound=_Settings)

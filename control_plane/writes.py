@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from control_plane import items
-from control_plane.models import DeploymentStatus, JsonObject, StepStatus, Tenant
+from control_plane.models import OPEN_STATUSES, JsonObject, StepStatus, Tenant
 
-OPEN = {":queued": {"S": DeploymentStatus.QUEUED}, ":running": {"S": DeploymentStatus.RUNNING}}
-"""The statuses of a deployment that has not ended."""
+OPEN = {f":open_{status.lower()}": {"S": str(status)} for status in OPEN_STATUSES}
+"""The statuses of a deployment that has not ended, as the values of a condition."""
 
 
 def identity(tenant: Tenant) -> JsonObject:
@@ -50,7 +50,7 @@ def end_of_record(
             "TableName": table,
             "Key": items.key(items.tenant_key(tenant), items.DEPLOYMENT + deployment_id),
             # Condition: the record has not ended yet, or there is none.
-            "ConditionExpression": "attribute_not_exists(SK) OR #status IN (:queued, :running)",
+            "ConditionExpression": f"attribute_not_exists(SK) OR #status IN ({', '.join(OPEN)})",
             **update,
         }
     }

@@ -8,9 +8,10 @@ from control_plane import aws, naming
 from control_plane.builds import Builds, BuildStatus, fingerprint
 from control_plane.errors import BuildFailed
 from control_plane.models import Build, Deployment, JsonObject
+from control_plane.progress import Progress
 from control_plane.settings import BuildSettings, settings
 from control_plane.sources import SourceArchive
-from workers import build_artifacts, build_report
+from workers import build_artifacts, build_choice, build_report
 from workers.step import Outcome, Step, run
 
 BUILDSPEC = Path(__file__).resolve().parent.parent / "buildspec.yml"
@@ -79,10 +80,12 @@ def await_build(deployment: Deployment, event: JsonObject) -> Outcome:
     )
     made = Build(
         fingerprint=print_,
+        source=deployment.source,
         build_id=build["build_id"],
         template_key=template_key,
         reused=bool(event["reused"]),
     )
+    Progress(known.table_name).add_facts(deployment, {"build": made.model_dump(mode="json")})
     return Outcome(made.model_dump(mode="json"), f"{print_[:12]} by {build['build_id']}")
 
 
@@ -164,4 +167,9 @@ def _start(deployment: Deployment, print_: str, overrides_path: str) -> str:
     return answer["build"]["id"]
 
 
-STEPS: dict[str, Step] = {"StartBuild": start_build, "AwaitBuild": await_build}
+STEPS: dict[str, Step] = {
+    "StartBuild": start_build,
+    "AwaitBuild": await_build,
+    "FindBuild": build_choice.find_build,
+    "RollBack": build_choice.roll_back,
+}

@@ -7,10 +7,10 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from control_plane import aws, config, naming
-from control_plane.history import History
 from control_plane.listing import Listing
 from control_plane.manifest import ConfigTable
 from control_plane.models import Deployment, JsonObject
+from control_plane.progress import Progress
 from control_plane.settings import ConfigSettings, settings
 from control_plane.sources import SourceArchive
 from workers import config_bucket
@@ -50,7 +50,7 @@ def sync_config(deployment: Deployment, event: JsonObject) -> Outcome:
 def _upload(
     deployment: Deployment, table: ConfigTable, outputs: Mapping[str, str], created: bool
 ) -> Outcome:
-    source = SourceArchive.fetch(settings(ConfigSettings).artifact_bucket, deployment.source)
+    source = SourceArchive.fetch(settings(ConfigSettings).artifact_bucket, deployment.config_source)
     content = config.effective(table, deployment.tenant, source.read, outputs)
     body = config.rendered(content)
     bucket = _bucket(deployment, table)
@@ -72,9 +72,7 @@ def _upload(
         "sha256": hashlib.sha256(body).hexdigest(),
     }
     # Into the record, not the answer: an execution's history is for more eyes than the tenant's.
-    History(settings(ConfigSettings).table_name).add_facts(
-        deployment.tenant, deployment.id, {"config_content": content}
-    )
+    Progress(settings(ConfigSettings).table_name).add_facts(deployment, {"config_content": content})
     note = f"version {version} {'uploaded' if changed else 'is unchanged'}"
     return Outcome({"config": receipt, "changed": changed}, note)
 
@@ -109,4 +107,13 @@ def _bucket(deployment: Deployment, table: ConfigTable) -> str:
     return naming.filled(table.bucket, deployment.tenant, account)
 
 
-STEPS: dict[str, Step] = {"UploadConfig": upload_config, "SyncConfig": sync_config}
+def check_config(deployment: Deployment, event: JsonObject) -> Outcome:
+    """Whether the live configuration is the one that was deployed."""
+    return Outcome({"drift": {"findings": []}}, "not written yet")
+
+
+STEPS: dict[str, Step] = {
+    "UploadConfig": upload_config,
+    "SyncConfig": sync_config,
+    "CheckConfig": check_config,
+}

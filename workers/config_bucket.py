@@ -6,9 +6,9 @@ from botocore.exceptions import ClientError
 
 from control_plane import aws, naming
 from control_plane.errors import ConfigInvalid
-from control_plane.history import History
 from control_plane.listing import Listing
 from control_plane.models import Deployment, JsonObject
+from control_plane.progress import Progress
 from control_plane.settings import ConfigSettings, settings
 
 
@@ -33,7 +33,7 @@ def ensure(deployment: Deployment, bucket: str, *, brought: bool) -> bool:
             )
     else:
         # Said before it is done, so that an attempt that is cut off can go on.
-        History(known.table_name).add_facts(tenant, deployment.id, {"creating_bucket": bucket})
+        Progress(known.table_name).add_facts(deployment, {"creating_bucket": bucket})
         _create(bucket, known.aws_region)
     _secure(bucket)
     aws.s3().put_bucket_tagging(

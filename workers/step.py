@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from control_plane import aws
-from control_plane.errors import RETRIED, ServiceBusy
-from control_plane.history import History
+from control_plane.errors import RETRIED, Cancelled, ServiceBusy
 from control_plane.models import Deployment, JsonObject, StepStatus
 from control_plane.observability import logger
+from control_plane.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -25,29 +25,36 @@ class Outcome:
 
 Step = Callable[[Deployment, JsonObject], Outcome]
 
+CLEANS_UP = frozenset({"AwaitBuild", "AwaitStack", "DiscardChangeSet", "RollBack"})
+"""Steps that run although the deployment was cancelled: they are told so in `event["cancelled"]`,
+put an end to what runs elsewhere, and raise Cancelled when that is over."""
+
 
 def run(event: Mapping[str, Any], steps: Mapping[str, Step], table: str) -> JsonObject:
     """Run the step that `event` names, with its deployment; the rest of the event is its input.
 
     The error of a step is recorded and raised again, for the Catch of its state. One that says
-    "not now" is raised as ServiceBusy, for the state's Retry.
+    "not now" is raised as ServiceBusy, for the state's Retry. Raises Cancelled, before anything is
+    done, for a deployment whose end somebody asked for.
     """
     name = event["step"]
     deployment = Deployment.model_validate(event["deployment"])
     log = logger()
     log.append_keys(deployment_id=deployment.id, stack=deployment.tenant.stack_name, step=name)
-    history = History(table)
-    history.begin_step(deployment.tenant, deployment.id, name)
+    progress = Progress(table)
     try:
-        outcome = steps[name](deployment, dict(event))
+        cancelled = progress.begin_step(deployment, name)
+        if cancelled and name not in CLEANS_UP:
+            raise Cancelled(f"cancelled before {name}")
+        outcome = steps[name](deployment, {**event, "cancelled": cancelled})
     except Exception as error:
         if aws.is_busy(error):
             raise ServiceBusy(f"AWS is busy: {error}") from error
         if not isinstance(error, RETRIED):
             log.warning("step failed", error=type(error).__name__, reason=str(error))
-            history.end_step(deployment.tenant, deployment.id, name, StepStatus.FAILED, str(error))
+            progress.end_step(deployment, name, StepStatus.FAILED, str(error))
         raise
     if outcome.done:
         log.info("step succeeded", note=outcome.note)
-        history.end_step(deployment.tenant, deployment.id, name, StepStatus.SUCCEEDED, outcome.note)
+        progress.end_step(deployment, name, StepStatus.SUCCEEDED, outcome.note)
     return {**outcome.result, "done": outcome.done}

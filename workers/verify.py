@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from control_plane.errors import TenantNotReady, TestsFailed
-from control_plane.history import History
 from control_plane.live import Answer, at, get
 from control_plane.manifest import TestsTable
 from control_plane.models import Deployment, JsonObject
+from control_plane.progress import Progress
 from control_plane.settings import VerifySettings, settings
 from workers.step import Outcome, Step, run
 from workers.verify_users import SignInRefused, TemporaryUser
@@ -41,9 +41,7 @@ def run_tests(deployment: Deployment, event: JsonObject) -> Outcome:
         results += _authentication(deployment, endpoint, outputs)
     elif table.protected:
         results += [result(name, SKIPPED, "authentication is off") for name in AUTHENTICATED]
-    History(settings(VerifySettings).table_name).add_facts(
-        deployment.tenant, deployment.id, {"tests": results}
-    )
+    Progress(settings(VerifySettings).table_name).add_facts(deployment, {"tests": results})
     failed = [f"{item['name']}: {item['detail']}" for item in results if item["status"] == FAILED]
     if failed:
         raise TestsFailed("; ".join(failed))

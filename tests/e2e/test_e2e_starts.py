@@ -86,7 +86,7 @@ def test_the_same_key_is_the_same_deployment_and_another_request_is_refused(
     second = syndi.attempt("stage", "alpha", *key)
     assert first.exit_code == second.exit_code == 0
     assert first.json["id"] == second.json["id"]
-    other = syndi.attempt("stage", "alpha", *key, "--allow-replacement")
+    other = syndi.attempt("stage", "alpha", *key, "--no-rollback")
     assert other.exit_code == 2
     assert other.json["error"]["code"] == "IdempotencyConflict"
     arn = first.json["execution_arn"]

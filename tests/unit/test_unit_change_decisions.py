@@ -32,11 +32,11 @@ def test_what_holds_data_is_neither_removed_nor_replaced(
     kind: str, action: str, replacement: str, told: str
 ) -> None:
     changes = [change("Modify", "AWS::Lambda::Function"), change(action, kind, replacement, "Pool")]
-    refusal = refuse_changes(changes, stateful_types=STATEFUL, allow_replacement=False)
+    refusal = refuse_changes(changes, stateful_types=STATEFUL, allow_replacement=())
     assert refusal is not None
     assert f"Pool ({kind}) would be {told}" in refusal
     assert "allow_replacement" in refusal
-    assert refuse_changes(changes, stateful_types=STATEFUL, allow_replacement=True) is None
+    assert refuse_changes(changes, stateful_types=STATEFUL, allow_replacement=("Pool",)) is None
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_what_holds_data_is_neither_removed_nor_replaced(
     ],
 )
 def test_what_loses_no_data_is_let_through(harmless: Change) -> None:
-    assert refuse_changes([harmless], stateful_types=STATEFUL, allow_replacement=False) is None
+    assert refuse_changes([harmless], stateful_types=STATEFUL, allow_replacement=()) is None
 
 
 def test_a_refusal_names_every_resource_that_would_lose_data() -> None:
@@ -59,7 +59,7 @@ def test_a_refusal_names_every_resource_that_would_lose_data() -> None:
             change("Modify", "AWS::Cognito::UserPool", "True", name="Users"),
         ],
         stateful_types=STATEFUL,
-        allow_replacement=False,
+        allow_replacement=(),
     )
     assert refusal is not None
     assert "Forms" in refusal

@@ -83,8 +83,8 @@ def test_a_refusal_names_the_field_for_people_and_for_programs() -> None:
 
 
 @pytest.mark.parametrize("status", models.DeploymentStatus)
-def test_only_queued_and_running_deployments_go_on(status: models.DeploymentStatus) -> None:
-    assert status.is_final is (status.value not in ("QUEUED", "RUNNING"))
+def test_only_what_has_not_ended_goes_on(status: models.DeploymentStatus) -> None:
+    assert status.is_final is (status.value not in ("QUEUED", "RUNNING", "AWAITING_APPROVAL"))
 
 
 # Passwords ----------------------------------------------------------------------------------------

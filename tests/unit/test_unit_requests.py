@@ -9,7 +9,7 @@ from control_plane.admission import check_options, parse_input, tenant_of
 from control_plane.errors import InvalidRequest
 from control_plane.events import DeploymentRequest, ScheduleRequest, SourceRequest, Target, invalid
 from control_plane.manifest import Manifest
-from control_plane.models import Deployment, Env, OnBusy, Options
+from control_plane.models import Deployment, Env, OnConflict, Options
 
 SMALLEST: dict[str, Any] = {
     "schema": 1,
@@ -33,7 +33,7 @@ def test_an_environment_and_an_organization_are_enough() -> None:
     assert (found.env, found.org) == (Env.STAGE, "myorg")
     assert (found.source, found.application, found.trigger) == (None, None, "execution")
     assert (found.enable_auth, found.create_buckets) == (None, None)
-    assert (found.on_busy, found.allow_replacement) == (OnBusy.WAIT, False)
+    assert (found.on_conflict, found.allow_replacement) == (OnConflict.WAIT, ())
 
 
 BAD_ORGS = ["MyOrg", "my_org", "-org", "org-", "a--b", "9lives", "", "o" * 41, "a b", "a\n", "lab*"]
@@ -46,7 +46,7 @@ BAD_ORGS = ["MyOrg", "my_org", "-org", "org-", "a--b", "9lives", "", "o" * 41, "
         ({"admin_password": "secret-password"}, "admin_password"),
         ({"env": "production"}, "env"),
         ({"env": None}, "env"),
-        ({"on_busy": "queue"}, "on_busy"),
+        ({"on_conflict": "queue"}, "on_conflict"),
         ({"enable_auth": "perhaps"}, "enable_auth"),
         ({"source": "latest"}, "source"),
         ({"source": "A" * 64}, "source"),
@@ -93,7 +93,7 @@ def test_a_tenant_is_of_the_default_application_unless_told_otherwise() -> None:
 @pytest.mark.parametrize("option", ["enable_auth", "create_buckets"])
 @pytest.mark.parametrize("value", [True, False])
 def test_an_option_that_the_application_does_not_have_is_refused(option: str, value: bool) -> None:
-    options = Options.model_validate({option: value})
+    options = Target.model_validate({option: value})
     with pytest.raises(InvalidRequest) as refused:
         check_options(options, Manifest.model_validate(SMALLEST))
     assert refused.value.details[0]["field"] == option
@@ -102,19 +102,19 @@ def test_an_option_that_the_application_does_not_have_is_refused(option: str, va
 
 def test_an_administrator_of_an_application_without_users_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="notes has no administrators"):
-        check_options(Options(admin_username="a@b.cd"), Manifest.model_validate(SMALLEST))
+        check_options(Target(admin_username="a@b.cd"), Manifest.model_validate(SMALLEST))
 
 
 def test_an_administrator_without_authentication_is_refused() -> None:
     manifest = Manifest.model_validate(WITH_USERS)
     with pytest.raises(InvalidRequest, match="needs authentication"):
-        check_options(Options(admin_username="a@b.cd", enable_auth=False), manifest)
-    check_options(Options(admin_username="a@b.cd", enable_auth=True), manifest)
-    check_options(Options(admin_username="a@b.cd"), manifest)
+        check_options(Target(admin_username="a@b.cd", enable_auth=False), manifest)
+    check_options(Target(admin_username="a@b.cd", enable_auth=True), manifest)
+    check_options(Target(admin_username="a@b.cd"), manifest)
 
 
 def test_nothing_is_asked_of_an_application_that_has_nothing() -> None:
-    assert check_options(Options(), Manifest.model_validate(SMALLEST)) is None
+    assert check_options(Target(), Manifest.model_validate(SMALLEST)) is None
 
 
 # Wire models --------------------------------------------------------------------------------------
@@ -155,5 +155,5 @@ def test_a_refusal_does_not_repeat_what_was_sent() -> None:
 def test_values_cannot_be_changed() -> None:
     options = Options()
     with pytest.raises(ValidationError, match="frozen"):
-        options.allow_replacement = True  # type: ignore[misc]
+        options.allow_replacement = ()  # type: ignore[misc]
     assert Deployment.model_config["frozen"] is True

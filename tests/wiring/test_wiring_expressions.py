@@ -48,7 +48,7 @@ def test_no_variable_is_assigned_for_nobody() -> None:
 @pytest.mark.parametrize(
     ("state", "member", "complaint"),
     [
-        ("SyncConfig", "admin", "RecordSuccess.Arguments.Payload.admin: $admin"),
+        ("PrepareDeployment", "patch", "RecordSuccess.Arguments.Payload.patch: $patch"),
         (
             "PrepareDeployment",
             "deployment",
@@ -56,7 +56,7 @@ def test_no_variable_is_assigned_for_nobody() -> None:
         ),
         ("RecordFailure", "reason", "DeploymentFailed.Cause: $reason"),
         ("AwaitStack", "stack", "SyncConfig.Arguments.Payload.outputs: $stack"),
-        ("AwaitChangeSet", "changeSet", "AwaitStack.Arguments.Payload.has_changes: $changeSet"),
+        ("DetectDrift", "detectionId", "AwaitDrift.Arguments.Payload.detection_id: $detectionId"),
     ],
 )
 def test_a_variable_that_one_way_does_not_assign_is_found(
@@ -77,9 +77,9 @@ def test_a_catch_that_assigns_nothing_is_found() -> None:
 
 def test_what_a_state_assigns_is_not_there_for_the_state_itself() -> None:
     broken = definition()
-    broken["States"]["StartBuild"]["Output"] = "{% $build %}"
+    broken["States"]["AwaitStack"]["Output"] = "{% $stack %}"
     found = asl_dataflow.unassigned_reads(broken, jsonata_process.parse)
-    assert found == ["StartBuild.Output: $build is not assigned on every way"]
+    assert found == ["AwaitStack.Output: $stack is not assigned on every way"]
 
 
 def _misplaced(machine: Json) -> list[str]:

@@ -6,6 +6,9 @@ from typing import Any
 
 from control_plane import api
 
+CALLER = "arn:aws:iam::123456789012:user/operator"
+"""Who signed the request, as API Gateway tells it."""
+
 
 @dataclass
 class Reply:
@@ -44,7 +47,12 @@ def call(
         "multiValueQueryStringParameters": {key: [value] for key, value in query.items()} or None,
         "pathParameters": None,
         "stageVariables": None,
-        "requestContext": {"requestId": "r-1", "stage": "v1", "path": f"/v1{path}"},
+        "requestContext": {
+            "requestId": "r-1",
+            "stage": "v1",
+            "path": f"/v1{path}",
+            "identity": {"userArn": CALLER},
+        },
         "body": body if isinstance(body, str | None) else json.dumps(body),
         "isBase64Encoded": False,
     }

@@ -44,4 +44,4 @@ def versions() -> int:
 
 def succeed(made: Deployment, **receipt: Any) -> None:
     build.take_lock(made)
-    History(TABLE).succeed(made.tenant, made.id, made.execution_arn, receipt)
+    History(TABLE).succeed(made.tenant, made.id, made.execution_arn, receipt, receipt)

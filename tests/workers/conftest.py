@@ -11,7 +11,7 @@ from joserfc import jwk
 from moto import mock_aws
 from moto.utilities.utils import load_resource
 
-from control_plane import api, aws
+from control_plane import aws, routes
 from control_plane.settings import forget_settings
 
 
@@ -29,7 +29,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in build.ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     forget_settings()
-    api._front.cache_clear()
+    routes.front.cache_clear()
     if aws.s3().meta.endpoint_url != "https://s3.amazonaws.com":  # another directory's client
         aws.forget_clients()
         boto3.setup_default_session()

@@ -8,6 +8,7 @@ from control_plane.models import Deployment
 from workers import record
 
 BY_HAND = "6f0d1c9e-1111-2222-3333-444455556666"
+NO_ROLLBACK = {"outcome": "none", "failure": {}}
 BARE = {"env": "stage", "org": "alpha"}
 
 

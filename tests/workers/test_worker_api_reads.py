@@ -14,6 +14,7 @@ from control_plane import aws, naming
 from control_plane.admission import parse_input
 from control_plane.history import History
 from control_plane.models import Deployment
+from control_plane.progress import Progress
 
 pytestmark = pytest.mark.usefixtures("source")
 HERE = "/envs/stage/orgs/alpha"
@@ -22,9 +23,10 @@ HERE = "/envs/stage/orgs/alpha"
 def succeeded(number: int = 1) -> Deployment:
     made = build.opened(build.deployment(number=number))
     build.take_lock(made)
-    History(TABLE).add_facts(ALPHA, made.id, {"config_content": {"title": "Alpha"}})
+    Progress(TABLE).add_facts(made, {"config_content": {"title": "Alpha"}})
     receipt = {"config": {"bucket": "b"}, "outputs": {"Url": "u"}}
-    History(TABLE).succeed(ALPHA, made.id, made.execution_arn, receipt)
+    current = {**receipt, "last_good": made.id}
+    History(TABLE).succeed(ALPHA, made.id, made.execution_arn, receipt, current)
     return made
 
 
@@ -34,7 +36,7 @@ def test_the_api_answers() -> None:
 
 def test_a_deployment_is_shown_with_the_steps_that_were_entered() -> None:
     made = build.opened(build.deployment())
-    History(TABLE).begin_step(ALPHA, made.id, "CheckStack")
+    Progress(TABLE).begin_step(made, "CheckStack")
     for path in (f"{HERE}/deployments/{made.id}", f"/deployments/{made.id}"):
         found = call("GET", path).body
         assert (found["id"], list(found["steps"])) == (made.id, ["CheckStack"])
@@ -88,7 +90,7 @@ def test_what_is_not_there_is_404(path: str) -> None:
 
 
 def test_a_method_that_a_route_does_not_have_is_404() -> None:
-    assert call("DELETE", HERE).status == 404
+    assert call("PATCH", HERE).status == 404
 
 
 # Description --------------------------------------------------------------------------------------

@@ -53,14 +53,14 @@ def test_no_body_is_an_empty_request() -> None:
 
 
 def test_the_execution_that_was_started_is_the_deployment_that_was_recorded() -> None:
-    asked = {"enable_auth": False, "on_busy": "supersede"}
+    asked = {"enable_auth": False, "on_conflict": "supersede"}
     reply = call("POST", PATH, asked)
     (arn,) = executions()
     execution = {"Id": arn, "StartTime": "2026-11-22T12:00:00Z", "Input": input_of(arn)}
     answer = record.handler({"step": "PrepareDeployment", "execution": execution}, None)
     made = Deployment.model_validate(answer)
     assert (made.id, made.tenant) == (reply.body["id"], ALPHA)
-    assert (made.options.enable_auth, made.options.on_busy) == (False, "supersede")
+    assert (made.options.enable_auth, made.options.on_conflict) == (False, "supersede")
     assert build.record(made)["trigger"] == "api"
 
 
@@ -79,7 +79,7 @@ def test_the_source_is_fixed_when_the_deployment_is_started(source: str) -> None
         (PATH, {"enable_authh": True}, "enable_authh"),
         (PATH, {"env": "prod"}, "env"),
         (PATH, {"admin_secret_arn": "arn:aws:x"}, "admin_secret_arn"),
-        (PATH, {"on_busy": "queue"}, "on_busy"),
+        (PATH, {"on_conflict": "queue"}, "on_conflict"),
         (PATH, {"source": "latest"}, "source"),
         (PATH, {"source": "a" * 64}, "source"),
         (PATH, {"application": "unknown"}, "application"),
@@ -203,7 +203,8 @@ def test_the_same_key_answers_a_deployment_that_ended_as_it_ended() -> None:
         "Input": {"env": "stage", "org": "alpha"},
     }
     failure = {"state": "CheckStack", "error": "StackRefused", "cause": "why"}
-    record.handler({"step": "RecordFailure", "execution": execution, "failure": failure}, None)
+    event = {"execution": execution, "failure": failure, "rollback": {"outcome": "none"}}
+    record.handler({"step": "RecordFailure", **event}, None)
     assert keyed("k", {}).body["status"] == "FAILED"
     assert len(executions()) == 1
 

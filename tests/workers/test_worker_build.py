@@ -53,6 +53,7 @@ def test_a_build_is_waited_for_and_then_its_template_known(
         "fingerprint": print_,
         "build_id": "syndi-build:1",
         "template_key": f"notes-stage-alpha/builds/{print_}/template.yaml",
+        "source": made.source,
         "reused": False,
         "done": True,
     }

@@ -14,9 +14,10 @@ from control_plane.errors import IdempotencyConflict
 from control_plane.history import History
 from control_plane.listing import Listing
 from control_plane.models import STEPS, DeploymentStatus, StepStatus
+from control_plane.progress import Progress
 
 pytestmark = pytest.mark.usefixtures("world")
-FACTS = {"request": {"on_busy": "wait"}, "source": "5" * 64, "trigger": "api"}
+FACTS = {"request": {"on_conflict": "wait"}, "source": "5" * 64, "trigger": "api"}
 RECEIPT = {"build": {"fingerprint": "f00"}, "outputs": {"Url": "https://x"}}
 
 
@@ -38,7 +39,7 @@ def test_a_new_record_is_queued_with_every_step_pending() -> None:
 
 def test_opening_twice_answers_the_record_as_it_is() -> None:
     made = build.opened(build.deployment())
-    History(TABLE).begin_step(ALPHA, made.id, "CheckStack")
+    Progress(TABLE).begin_step(made, "CheckStack")
     again = History(TABLE).open(ALPHA, made.id, "another-arn", {"source": "other"})
     assert again == build.record(made)
     assert (again["status"], again["execution_arn"]) == ("RUNNING", made.execution_arn)
@@ -97,7 +98,7 @@ def test_an_error_is_not_taken_for_an_existing_record(
 )
 def test_a_deployment_is_queued_until_it_has_its_tenant(step: str, status: str) -> None:
     made = build.opened(build.deployment())
-    History(TABLE).begin_step(ALPHA, made.id, step)
+    Progress(TABLE).begin_step(made, step)
     assert build.record(made)["status"] == status
 
 
@@ -105,10 +106,10 @@ def test_a_step_counts_its_attempts_and_keeps_its_first_start() -> None:
     made = build.opened(build.deployment())
     for minute in (1, 2):
         clock = NOON.replace(minute=minute)
-        History(TABLE, clock=lambda at=clock: at).begin_step(ALPHA, made.id, "StartBuild")
+        Progress(TABLE, clock=lambda at=clock: at).begin_step(made, "StartBuild")
     end = NOON.replace(minute=3)
-    History(TABLE, clock=lambda: end).end_step(
-        ALPHA, made.id, "StartBuild", StepStatus.SUCCEEDED, "started it"
+    Progress(TABLE, clock=lambda: end).end_step(
+        made, "StartBuild", StepStatus.SUCCEEDED, "started it"
     )
     step = build.record(made)["steps"]["StartBuild"]
     assert (step["attempts"], step["status"], step["note"]) == (2, "SUCCEEDED", "started it")
@@ -116,31 +117,33 @@ def test_a_step_counts_its_attempts_and_keeps_its_first_start() -> None:
     assert step["finished_at"].startswith("2026-11-22T12:03")
 
 
-@pytest.mark.parametrize("end", ["FAILED", "ABORTED", "SUPERSEDED", "TIMED_OUT"])
+@pytest.mark.parametrize("end", ["FAILED", "CANCELLED", "SUPERSEDED", "TIMED_OUT"])
 def test_writes_of_a_step_after_the_end_do_nothing(end: str) -> None:
     made = build.opened(build.deployment())
-    history = History(TABLE)
-    history.fail(ALPHA, made.id, made.execution_arn, DeploymentStatus(end), {"reason": "why"})
+    History(TABLE).fail(
+        ALPHA, made.id, made.execution_arn, DeploymentStatus(end), {"reason": "why"}
+    )
     before = build.record(made)
-    history.begin_step(ALPHA, made.id, "CheckStack")
-    history.end_step(ALPHA, made.id, "CheckStack", StepStatus.SUCCEEDED, "late")
+    progress = Progress(TABLE)
+    progress.begin_step(made, "CheckStack")
+    progress.end_step(made, "CheckStack", StepStatus.SUCCEEDED, "late")
     assert build.record(made) == before
 
 
 def test_writes_of_a_step_make_no_record_where_there_is_none() -> None:
     made = build.deployment()
-    History(TABLE).begin_step(ALPHA, made.id, "CheckStack")
+    Progress(TABLE).begin_step(made, "CheckStack")
     assert Listing(TABLE).get(ALPHA, made.id) is None
 
 
 def test_facts_are_added_to_an_open_record_only() -> None:
     made = build.opened(build.deployment())
-    History(TABLE).add_facts(ALPHA, made.id, {"tests": [{"name": "health"}], "nothing": None})
+    Progress(TABLE).add_facts(made, {"tests": [{"name": "health"}], "nothing": None})
     found = build.record(made)
     assert found["tests"] == [{"name": "health"}]
     assert "nothing" not in found
     History(TABLE).fail(
-        ALPHA, made.id, made.execution_arn, DeploymentStatus.ABORTED, {"reason": "stopped"}
+        ALPHA, made.id, made.execution_arn, DeploymentStatus.CANCELLED, {"reason": "stopped"}
     )
     with pytest.raises(ClientError, match="ConditionalCheckFailed"):
-        History(TABLE).add_facts(ALPHA, made.id, {"tests": []})
+        Progress(TABLE).add_facts(made, {"tests": []})

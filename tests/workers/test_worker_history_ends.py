@@ -12,6 +12,7 @@ from control_plane import aws
 from control_plane.history import History
 from control_plane.listing import Listing
 from control_plane.models import Deployment, DeploymentStatus
+from control_plane.progress import Progress
 
 pytestmark = pytest.mark.usefixtures("world")
 RECEIPT = {"build": {"fingerprint": "f00"}, "outputs": {"Url": "https://x"}}
@@ -25,7 +26,12 @@ def running(number: int = 1, **options: Any) -> Deployment:
 
 
 def succeed(made: Deployment, **receipt: Any) -> dict[str, Any]:
-    return History(TABLE).succeed(made.tenant, made.id, made.execution_arn, {**RECEIPT, **receipt})
+    proof = {**RECEIPT, **receipt}
+    last = {"last_good": made.id, "last_deployment": made.id, "last_status": "SUCCEEDED"}
+    current = {**proof, **last}
+    return History(TABLE).succeed(
+        made.tenant, made.id, made.execution_arn, proof, current, ["last_reason"]
+    )
 
 
 def fail(
@@ -106,7 +112,7 @@ def test_a_tenant_that_never_succeeded_has_no_last_good_deployment() -> None:
 def test_failing_twice_keeps_the_first_end() -> None:
     made = running()
     first = fail(made, "the real reason")
-    assert fail(made, "stopped", DeploymentStatus.ABORTED) == first
+    assert fail(made, "stopped", DeploymentStatus.CANCELLED) == first
     assert build.record(made)["reason"] == "the real reason"
     assert build.record(made)["status"] == "FAILED"
 
@@ -143,7 +149,7 @@ def test_a_refused_request_that_had_no_record_gets_one() -> None:
 
 def test_no_step_runs_on_in_a_deployment_that_ended() -> None:
     made = running()
-    History(TABLE).begin_step(ALPHA, made.id, "RunTests")
+    Progress(TABLE).begin_step(made, "RunTests")
     History(TABLE).fail(
         ALPHA,
         made.id,
@@ -193,7 +199,7 @@ def test_only_a_newer_one_that_asked_for_it_and_goes_on_takes_the_place(
     newer: str, ended: bool, superseded: bool
 ) -> None:
     waiting = build.opened(build.deployment(number=1))
-    latest = build.opened(build.deployment(number=2, on_busy=newer))
+    latest = build.opened(build.deployment(number=2, on_conflict=newer))
     if ended:
         fail(latest)
     found = Listing(TABLE).superseded_by(ALPHA, waiting.id)

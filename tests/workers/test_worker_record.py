@@ -44,12 +44,12 @@ def test_the_record_that_the_api_opened_is_used(source: str) -> None:
 
 def test_what_was_asked_for_reaches_every_step_and_the_record(source: str) -> None:
     secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:syndi/notes-stage-alpha/admin-x"
-    asked = {"enable_auth": True, "admin_username": "a@b.cd", "on_busy": "reject"}
+    asked = {"enable_auth": True, "admin_username": "a@b.cd", "on_conflict": "reject"}
     made = prepare({**BARE, **asked, "admin_secret_arn": secret})
     assert (made.options.enable_auth, made.options.create_buckets) == (True, None)
     assert made.admin_secret_arn == secret
     request = build.record(made)["request"]
-    assert request == {**asked, "allow_replacement": False}
+    assert request == asked
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_throttled_look_at_the_holder_takes_nothing_over(script: scripted.Scri
 
 def test_whoever_asked_to_be_rejected_is(world: None) -> None:
     first = running(build.deployment(number=1))
-    second = running(build.deployment(number=2, on_busy="reject"))
+    second = running(build.deployment(number=2, on_conflict="reject"))
     acquire(first)
     with pytest.raises(DeploymentInProgress, match=first.id):
         acquire(second)
@@ -147,7 +147,7 @@ def test_whoever_asked_to_be_rejected_is(world: None) -> None:
 def test_of_those_who_wait_the_newest_that_supersedes_wins(world: None) -> None:
     holding = running(build.deployment(number=1))
     acquire(holding)
-    waiting = [running(build.deployment(number=n, on_busy="supersede")) for n in (2, 3)]
+    waiting = [running(build.deployment(number=n, on_conflict="supersede")) for n in (2, 3)]
     with pytest.raises(Superseded, match=waiting[1].id):
         acquire(waiting[0])
     assert acquire(waiting[1])["done"] is False
@@ -156,7 +156,7 @@ def test_of_those_who_wait_the_newest_that_supersedes_wins(world: None) -> None:
 
 def test_the_newest_wins_though_the_tenant_became_free(world: None) -> None:
     older, newer = running(build.deployment(number=1)), build.deployment(number=2)
-    running(newer.model_copy(update={"options": Options(on_busy="supersede")}))
+    running(newer.model_copy(update={"options": Options(on_conflict="supersede")}))
     with pytest.raises(Superseded):
         acquire(older)
     assert build.holder() is None

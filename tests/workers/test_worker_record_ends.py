@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 import worker_builders as build
 from botocore.exceptions import ClientError
-from record_calls import BARE, BY_HAND, execution, prepare
+from record_calls import BARE, BY_HAND, NO_ROLLBACK, execution, prepare
 from worker_builders import ALPHA, TABLE, arn
 
 from control_plane.history import History
 from control_plane.listing import Listing
 from control_plane.locks import Locks
 from control_plane.models import DeploymentStatus
-from workers import record
+from workers import record, record_ends
 
 # RecordFailure ------------------------------------------------------------------------------------
 
@@ -33,12 +33,17 @@ from workers import record
 )
 def test_a_failures_reason_is_one_line(cause: str, reason: str) -> None:
     failure = {"state": "AwaitStack", "error": "StackFailed", "cause": cause}
-    assert record.one_line(failure) == f"AwaitStack: {reason}"
+    assert record_ends.one_line(failure) == f"AwaitStack: {reason}"
 
 
 def fail(given: Any, error: str = "StackFailed", cause: str = "why") -> dict[str, Any]:
     failure = {"state": "AwaitStack", "error": error, "cause": cause}
-    event = {"step": "RecordFailure", "execution": execution(given), "failure": failure}
+    event = {
+        "step": "RecordFailure",
+        "execution": execution(given),
+        "failure": failure,
+        "rollback": NO_ROLLBACK,
+    }
     return record.handler(event, None)
 
 
@@ -90,18 +95,21 @@ def end(status: str, given: Any = BARE, **detail: Any) -> dict[str, Any]:
     return record.handler({"source": "aws.states", "detail": event}, None)
 
 
-@pytest.mark.parametrize("status", ["ABORTED", "TIMED_OUT", "FAILED"])
+@pytest.mark.parametrize(
+    ("ended", "status"),
+    [("ABORTED", "CANCELLED"), ("TIMED_OUT", "TIMED_OUT"), ("FAILED", "FAILED")],
+)
 def test_an_execution_that_was_stopped_ends_its_record_and_frees_the_tenant(
-    source: str, status: str
+    source: str, ended: str, status: str
 ) -> None:
     made = prepare(BARE)
     build.take_lock(made)
-    assert end(status, cause="by\n hand") == {"id": made.id, "status": status}
+    assert end(ended, cause="by\n hand") == {"id": made.id, "status": status}
     found = build.record(made)
     assert found["status"] == status
-    assert found["reason"] == f"the execution ended {status}: by hand"
+    assert found["reason"] == f"the execution ended {ended}: by hand"
     assert build.holder() is None
-    assert end(status, cause="again")["id"] == made.id
+    assert end(ended, cause="again")["id"] == made.id
     assert build.record(made) == found
 
 
@@ -115,7 +123,7 @@ def test_the_end_of_an_execution_does_not_change_a_recorded_failure(source: str)
 
 @pytest.mark.parametrize("given", [{}, {"env": "stage"}, {"env": 1, "org": []}, [], "x", None])
 def test_the_end_of_an_execution_of_no_tenant_is_no_error(world: None, given: Any) -> None:
-    assert end("ABORTED", given) == {"id": "", "status": "ABORTED"}
+    assert end("ABORTED", given) == {"id": "", "status": "CANCELLED"}
     assert build.everything() == []
 
 
@@ -144,7 +152,13 @@ def test_success_records_its_proof_and_where_the_tenant_answers(source: str) -> 
 def test_success_of_an_execution_that_lost_its_tenant_is_an_error(source: str) -> None:
     made = prepare(BARE)
     Locks(TABLE).acquire(ALPHA, "other", "other-arn", instead_of="other-arn")
-    proof = {"build": {}, "change_set": {}, "stack": {"outputs": {}}, "config": {}, "tests": []}
+    proof = {
+        "build": {"fingerprint": "f0"},
+        "change_set": {},
+        "stack": {"outputs": {}},
+        "config": {},
+        "tests": [],
+    }
     with pytest.raises(ClientError, match="TransactionCanceled"):
         record.handler(build.event(made, "RecordSuccess", **proof), None)
     status = DeploymentStatus(build.record(made)["status"])

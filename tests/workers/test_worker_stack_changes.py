@@ -183,7 +183,7 @@ def test_a_replacement_on_the_second_page_is_seen_too(made: Deployment, cloud: C
 
 
 def test_a_replacement_that_was_allowed_goes_on(world: None, cloud: Cloud) -> None:
-    made = build.opened(build.deployment(allow_replacement=True))
+    made = build.opened(build.deployment(allow_replacement=("Users",)))
     added = change("Add", "Topic", "AWS::SNS::Topic")
     cloud.says("DescribeChangeSet", change_set("CREATE_COMPLETE", changes=[REPLACED, added]))
     cloud.says("DeleteChangeSet", {})

@@ -25,6 +25,12 @@ ALL_GOES_WELL: dict[str, dict[str, Any]] = {
     "AwaitBuild": {
         "done": True, "fingerprint": "f1", "build_id": "b1", "template_key": "t1", "reused": False,
     },
+    "FindBuild": {
+        "done": True, "deployment": {}, "build": {
+            "fingerprint": "f0", "source": "s0", "build_id": "b0", "template_key": "t0",
+            "reused": True,
+        },
+    },
     "UploadConfig": {"done": True, "config": {"version_id": "before"}, "changed": True},
     "CreateChangeSet": {"done": True, "change_set_id": "changes/1", "stack_id": "stack/1"},
     "AwaitChangeSet": {"done": True, "has_changes": True, "summary": {"added": ["Api"]}},
@@ -33,11 +39,44 @@ ALL_GOES_WELL: dict[str, dict[str, Any]] = {
         "done": True, "stack_id": "stack/1", "status": "CREATE_COMPLETE",
         "outputs": {"ApiUrl": "https://x"}, "parameters": {"EnableAuth": "true"},
     },
+    "ReconcileFunction": {"done": True},
+    "PatchFunction": {
+        "done": True,
+        "build": {"fingerprint": "p1", "source": "s1", "template_key": "t0", "reused": True},
+        "stack": {"outputs": {"ApiUrl": "https://x"}, "parameters": {"EnableAuth": "true"}},
+        "config": {"version_id": "before"},
+        "patch": {"fingerprint": "p1"},
+    },
     "SyncConfig": {"done": True, "config": {"version_id": "after"}, "changed": True},
     "CreateAdmin": {"done": True, "admin": {"username": "admin@example.com"}},
     "RunTests": {"done": True, "tests": [{"name": "health", "status": "PASSED"}]},
+    "RollBack": {
+        "done": True, "available": True, "deployment": {}, "build": {
+            "fingerprint": "f0", "source": "s0", "build_id": "b0", "template_key": "t0",
+            "reused": True,
+        },
+    },
+    "DiscardChangeSet": {"done": True},
+    "ExportData": {"done": True, "position": {}},
+    "DeleteStack": {"done": True, "stack_id": "stack/1"},
+    "AwaitRemoval": {"done": True},
+    "PurgeLeftovers": {"done": True},
+    "InspectLeftovers": {"done": True, "leftovers": {"items": []}},
+    "DetectDrift": {"done": True, "detection_id": "detection/1"},
+    "AwaitDrift": {"done": True, "drift": {"findings": []}},
+    "CheckFunction": {"done": True, "drift": {"findings": []}},
+    "CheckConfig": {"done": True, "drift": {"findings": []}},
+    "RecordDryRun": {"id": "d1", "status": "SUCCEEDED"},
+    "RecordOffboarding": {"id": "d1", "status": "SUCCEEDED"},
+    "RecordDrift": {"id": "d1", "status": "SUCCEEDED"},
     "RecordSuccess": {"id": "d1", "status": "SUCCEEDED"},
 }  # fmt: skip
+
+OPTIONS = {
+    "mode": "full", "dry_run": False, "approval": False, "rollback_on_failure": True,
+    "purge": False,
+}  # fmt: skip
+"""A deployment's options, as PrepareDeployment answers them."""
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -72,10 +111,19 @@ def _well(step: str, event: dict[str, Any]) -> dict[str, Any]:
         return {
             "id": "d1",
             "execution_arn": event["execution"]["Id"],
-            "options": given.get("options", {}),
+            "options": OPTIONS | given.get("options", {}),
+            "rolling_back": False,
             "script": given["script"],
         }
     if step == "RecordFailure":
         failure = event["failure"]
-        return {"id": "d1", "reason": f"recorded of {failure['state']}: {failure['error']}"}
-    return ALL_GOES_WELL[step]
+        return {
+            "id": "d1",
+            "error": failure["error"],
+            "reason": f"recorded of {failure['state']}: {failure['error']}",
+        }
+    answer = ALL_GOES_WELL[step]
+    if "deployment" in answer:  # the worker resolves it anew
+        back = {"rolling_back": step == "RollBack"}
+        return {**answer, "deployment": {**event["deployment"], **back}}
+    return answer

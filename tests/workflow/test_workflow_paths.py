@@ -15,6 +15,7 @@ WORKERS = {
     },
     "BuildFunction": {"StartBuild", "AwaitBuild"},
     "ConfigFunction": {"UploadConfig", "SyncConfig"},
+    "CodeFunction": {"ReconcileFunction"},
     "VerifyFunction": {"RunTests"},
 }
 
@@ -55,7 +56,10 @@ def test_every_step_is_given_what_the_steps_before_it_found(happy: Told) -> None
         "AwaitChangeSet": {"change_set_id": "changes/1", "stack_id": "stack/1"},
         "ExecuteChangeSet": {"change_set_id": "changes/1", "stack_id": "stack/1"},
         "AwaitStack": {"stack_id": "stack/1", "has_changes": True},
-        "SyncConfig": {"outputs": {"ApiUrl": "https://x"}},
+        "SyncConfig": {
+            "outputs": {"ApiUrl": "https://x"},
+            "config": {"version_id": "before"},
+        },
         "RunTests": {
             "fingerprint": "f1",
             "outputs": {"ApiUrl": "https://x"},

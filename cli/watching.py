@@ -1,0 +1,93 @@
+"""Starting something with a tenant and following it to its end."""
+
+import time
+from typing import Any
+
+import typer
+from rich.live import Live
+
+from cli.connection import Api
+from cli.context import current, query, tenant_path
+from cli.failure import Failed
+from cli.output import err, out, print_json, steps_table, summary
+from control_plane.models import DeploymentStatus, Env
+
+_POLL_SECONDS = 1.0
+_PATIENCE_SECONDS = 120.0
+
+
+def follow(
+    api: Api, env: Env, org: str, record: dict[str, Any], application: str | None, *, wait: bool
+) -> dict[str, Any]:
+    """Tell how what was started ends, or with `wait` False only how to see that.
+
+    Gives the record. Ends the command with exit code 1 when it did not succeed.
+    """
+    if wait:
+        record = watch(api, env, org, record, application)
+    if current.as_json:
+        print_json(record)
+    elif wait:
+        summary(record)
+    else:
+        out.print(f"started {record['id']}: {show_command(record['id'])}")
+    if wait and record["status"] != DeploymentStatus.SUCCEEDED:
+        raise typer.Exit(1)
+    return record
+
+
+def watch(
+    api: Api, env: Env, org: str, record: dict[str, Any], application: str | None
+) -> dict[str, Any]:
+    """Follow a deployment to its end; on a terminal, with its steps as they happen."""
+    path = f"{tenant_path(env, org)}/deployments/{record['id']}{query(application)}"
+    show = not current.as_json
+    if show:
+        err.print(f"deployment {record['id']} of {record['stack_name']}\n{record['console_url']}")
+    seen: set[tuple[str, str]] = set()
+    try:
+        with Live(console=err, auto_refresh=False, transient=True) as live:
+            while not DeploymentStatus(record["status"]).is_final:
+                time.sleep(_POLL_SECONDS)  # between two questions
+                record = _ask(api, path, record["id"])
+                if show and err.is_terminal:
+                    live.update(steps_table(record), refresh=True)
+                elif show:
+                    _print_news(record, seen)
+    except KeyboardInterrupt:
+        err.print(f"\nnot watching any more; it goes on: {show_command(record['id'])}")
+        raise typer.Exit(130) from None
+    if show and err.is_terminal:
+        err.print(steps_table(record))
+    elif show:
+        _print_news(record, seen)
+    return record
+
+
+def _ask(api: Api, path: str, deployment_id: str) -> dict[str, Any]:
+    """The record. That nobody answers says nothing of the deployment: asked again for a while."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            return api.call("GET", path)
+        except Failed as error:
+            if time.monotonic() > deadline:
+                err.print(
+                    f"{error}\nnot watching any more; it goes on: {show_command(deployment_id)}"
+                )
+                raise typer.Exit(130) from error
+            time.sleep(_POLL_SECONDS)
+
+
+def show_command(deployment_id: str) -> str:
+    """The command that shows a deployment."""
+    return f"syndi {'--local ' if current.local else ''}show {deployment_id}"
+
+
+def _print_news(record: dict[str, Any], seen: set[tuple[str, str]]) -> None:
+    """A line for each step that ended since the last look, for a log file."""
+    steps = sorted(record["steps"].items(), key=lambda item: item[1].get("started_at", ""))
+    for name, step in steps:
+        if step["status"] != "RUNNING" and (name, step["status"]) not in seen:
+            seen.add((name, step["status"]))
+            err.print(f"{step['status']:<10} {name:<18} {step.get('note', '')}", markup=False)

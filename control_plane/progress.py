@@ -1,0 +1,134 @@
+"""What a running deployment writes of itself: its steps as they happen, and what they found.
+
+Separate from `history`, which opens and ends records: every worker writes steps, only the record
+worker opens and ends.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from control_plane import aws, items, table, writes
+from control_plane.models import (
+    Deployment,
+    DeploymentStatus,
+    JsonObject,
+    StepStatus,
+    utc_now,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+STEPS, ROLLBACK_STEPS = "steps", "rollback_steps"
+"""The record's maps of steps: the deployment's own, and those of the way back."""
+
+
+class Progress:
+    """The steps of deployments. `client` and `clock` can be replaced in tests."""
+
+    def __init__(
+        self,
+        table_name: str,
+        client: "DynamoDBClient | None" = None,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._table = table_name
+        self._client = client or aws.dynamodb()
+        self._clock = clock
+
+    def begin_step(self, deployment: Deployment, step: str) -> bool:
+        """Mark a step RUNNING; its start is the first attempt's.
+
+        Answers whether somebody asked for the deployment's end. A deployment on its way back is not
+        to be cut off: then the answer is no.
+        """
+        record = self._step(
+            deployment,
+            step,
+            "SET #steps.#step.#status = :status,"
+            " #steps.#step.attempts = #steps.#step.attempts + :one,"
+            " #steps.#step.started_at = if_not_exists(#steps.#step.started_at, :now),"
+            " #status = :running",
+            {":status": StepStatus.RUNNING, ":one": 1, ":running": _status_while(step)},
+        )
+        return "cancel" in record and not deployment.rolling_back
+
+    def end_step(
+        self, deployment: Deployment, step: str, status: StepStatus, note: str | None
+    ) -> None:
+        """Mark a step SUCCEEDED or FAILED; `note` says in a line what it found or did."""
+        self._step(
+            deployment,
+            step,
+            "SET #steps.#step.#status = :status, #steps.#step.finished_at = :now,"
+            " #steps.#step.note = :note",
+            {":status": status, ":note": note or ""},
+        )
+
+    def _step(
+        self, deployment: Deployment, step: str, change: str, values: JsonObject
+    ) -> JsonObject:
+        names = {
+            "#steps": ROLLBACK_STEPS if deployment.rolling_back else STEPS,
+            "#step": step,
+            "#status": "status",
+        }
+        try:
+            answer = self._client.update_item(
+                TableName=self._table,
+                Key=items.key(
+                    items.tenant_key(deployment.tenant), items.DEPLOYMENT + deployment.id
+                ),
+                UpdateExpression=change,
+                # Condition: the record exists and has not ended (a step that outlives its
+                # execution, stopped by hand, must not bring the record back to life).
+                ConditionExpression=f"#status IN ({', '.join(writes.OPEN)})",
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues=items.to_item({**values, ":now": self._now()})
+                | writes.OPEN,
+                ReturnValues="ALL_NEW",
+            )
+        except ClientError as error:
+            if not table.condition_failed(error):
+                raise
+            return {}
+        return items.from_item(answer["Attributes"])
+
+    def add_facts(self, deployment: Deployment, facts: JsonObject) -> None:
+        """Add what was found to a record that has not ended.
+
+        What a deployment finds on its way back stands beside what it found before, under names that
+        begin with `rollback_`.
+        """
+        prefix = "rollback_" if deployment.rolling_back else ""
+        update = items.assignments({prefix + name: value for name, value in facts.items()})
+        update["ExpressionAttributeNames"]["#status"] = "status"
+        update["ExpressionAttributeValues"] |= writes.OPEN
+        self._client.update_item(
+            TableName=self._table,
+            Key=_key(deployment),
+            # Condition: the record exists and has not ended.
+            ConditionExpression=f"#status IN ({', '.join(writes.OPEN)})",
+            **update,
+        )
+
+    def _now(self) -> str:
+        return self._clock().isoformat(timespec="milliseconds")
+
+
+def _key(deployment: Deployment) -> JsonObject:
+    return items.key(items.tenant_key(deployment.tenant), items.DEPLOYMENT + deployment.id)
+
+
+def _status_while(step: str) -> DeploymentStatus:
+    """QUEUED while it prepares or waits for its tenant, then RUNNING, but for an approval."""
+    match step:
+        case "PrepareDeployment" | "AcquireLock":
+            return DeploymentStatus.QUEUED
+        case "AwaitApproval":
+            return DeploymentStatus.AWAITING_APPROVAL
+        case _:
+            return DeploymentStatus.RUNNING

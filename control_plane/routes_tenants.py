@@ -1,0 +1,71 @@
+"""Routes that read and set what belongs to a tenant, and the sources."""
+
+from aws_lambda_powertools.event_handler.api_gateway import Router
+
+from control_plane import pushes, schedules
+from control_plane.errors import NotFound
+from control_plane.events import ScheduleRequest, SourceRequest
+from control_plane.models import Env, JsonObject
+from control_plane.routes import ApplicationQuery, Digest, OrgPath, front
+from control_plane.routes import tenant as tenant_named
+
+router = Router()  # type: ignore[no-untyped-call]  # Powertools does not type it
+
+
+@router.get("/tenants", tags=["tenants"])
+def list_tenants() -> JsonObject:
+    """Every tenant: its last good state and its last deployment."""
+    return {"tenants": list(front().listing.tenants())}
+
+
+@router.get("/envs/<env>/orgs/<org>", tags=["tenants"])
+def gettenant_named(env: Env, org: OrgPath, application: ApplicationQuery = None) -> JsonObject:
+    """The tenant's last good state."""
+    tenant = tenant_named(env, org, application)
+    current = front().listing.current(tenant) or {}
+    if "last_good" not in current:
+        raise NotFound(f"{tenant.stack_name} was never deployed with success")
+    return current
+
+
+@router.get("/envs/<env>/orgs/<org>/config", tags=["tenants"])
+def get_config(env: Env, org: OrgPath, application: ApplicationQuery = None) -> JsonObject:
+    """The configuration that the tenant runs with, and where it lies."""
+    tenant = tenant_named(env, org, application)
+    current = front().listing.current(tenant) or {}
+    if not current.get("config"):
+        raise NotFound(f"{tenant.stack_name} has no configuration: it was never deployed")
+    record = front().listing.get(tenant, current["last_good"]) or {}
+    return {**current["config"], "content": record.get("config_content", {})}
+
+
+@router.get("/envs/<env>/orgs/<org>/schedule", tags=["schedules"])
+def get_schedule(env: Env, org: OrgPath, application: ApplicationQuery = None) -> JsonObject:
+    """The tenant's schedule."""
+    return schedules.show(front(), tenant_named(env, org, application))
+
+
+@router.put("/envs/<env>/orgs/<org>/schedule", tags=["schedules"])
+def put_schedule(env: Env, org: OrgPath, request: ScheduleRequest) -> JsonObject:
+    """Deploy the tenant by a schedule."""
+    return schedules.put(front(), env, org, request)
+
+
+@router.delete("/envs/<env>/orgs/<org>/schedule", tags=["schedules"])
+def delete_schedule(env: Env, org: OrgPath, application: ApplicationQuery = None) -> JsonObject:
+    """Stop deploying the tenant by a schedule."""
+    schedules.delete(front(), tenant_named(env, org, application))
+    return {"deleted": True}
+
+
+@router.get("/sources", tags=["sources"])
+def list_sources(application: ApplicationQuery = None) -> JsonObject:
+    """The sources of an application, and which one each environment deploys."""
+    name = application or front().settings.default_application
+    return front().sources.listed(name)
+
+
+@router.put("/sources/<sha256>", tags=["sources"])
+def put_source(sha256: Digest, request: SourceRequest) -> JsonObject:
+    """Register a source, or be told where to upload it first."""
+    return pushes.put(front(), sha256, request)
