@@ -87,6 +87,20 @@ def typed_catch_matches(aws: Aws) -> None:
         assert json.loads(result["output"]) == "the stack is in ROLLBACK_COMPLETE"
 
 
+def a_function_that_fails_sends_no_task_token(aws: Aws) -> None:
+    arn = aws.function("tokenless", RAISES)
+    told = {"FunctionName": arn, "Payload": {"token": "{% $states.context.Task.Token %}"}}
+    state = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
+        "Arguments": told,
+        "TimeoutSeconds": 2,
+        "End": True,
+    }
+    definition = {"QueryLanguage": "JSONata", "StartAt": "Ask", "States": {"Ask": state}}
+    assert aws.execute("asks", definition)["error"] == "TargetIsBad"
+
+
 def stack_operation_is_seen_in_progress(aws: Aws) -> None:
     aws.create_stack("slow", template(P=parameter("1")))
     assert aws.stack("slow")["StackStatus"] == "CREATE_IN_PROGRESS"
@@ -360,6 +374,7 @@ def client_of_the_emulator(aws: Aws) -> Callable[..., dict[str, Any]]:
 CHECKS = [
     lambda_error_has_the_type_of_its_exception,
     typed_catch_matches,
+    a_function_that_fails_sends_no_task_token,
     stack_operation_is_seen_in_progress,
     second_operation_is_refused,
     creation_can_be_cut_short_by_a_deletion,

@@ -14,19 +14,46 @@ UNFORESEEN = "SomethingUnforeseen"
 MESSAGE = "it is broken: mend it"
 
 DELETE_FIRST = {"CheckStack": [answering(done=True, action="delete-first")]}
+REMOVED = {"CheckStack": [answering(done=True, action="delete")]}
+INSPECTED = {"CheckStack": [answering(done=True, action="inspect")]}
+REJECTED = {"AwaitApproval": [failing("ApprovalRejected", "not today")]}
 WAY_TO: dict[str, Json] = {
     "ContinueRollback": {"CheckStack": [answering(done=True, action="continue-rollback")]},
     "DeleteFailedStack": DELETE_FIRST,
     "AwaitDeletion": DELETE_FIRST,
+    "DiscardChangeSet": REJECTED,
+    "RollBack": {"RunTests": [failing("TestsFailed", "the tenant does not work")]},
+    **dict.fromkeys(("ExportData", "DeleteStack", "AwaitRemoval"), REMOVED),
+    **dict.fromkeys(("PurgeLeftovers", "InspectLeftovers", "RecordOffboarding"), REMOVED),
+    **dict.fromkeys(("DetectDrift", "AwaitDrift"), INSPECTED),
+    **dict.fromkeys(("CheckFunction", "CheckConfig", "RecordDrift"), INSPECTED),
 }
 """The script that leads to a state beside the happy path; an administrator is always asked for."""
+
+OPTIONS: dict[str, Json] = {
+    "FindBuild": {"mode": "deploy-only"},
+    "PatchFunction": {"mode": "function"},
+    "AwaitApproval": {"approval": True},
+    "DiscardChangeSet": {"approval": True},
+    "RecordDryRun": {"dry_run": True},
+    "RollBack": {"rollback_on_failure": True},
+    "PurgeLeftovers": {"mode": "offboard", "purge": True},
+}
+"""The options that lead to a state; the way back after failed tests is a test of its own."""
+
+
+def _options(name: str) -> Json:
+    return {
+        "admin_username": "admin@example.com", "rollback_on_failure": False, **OPTIONS.get(name, {})
+    }  # fmt: skip
+
 
 FAILURES = [
     (name, error)
     for name, state in TASKS.items()
     if name != "RecordFailure"
     for error in [
-        *(e for rule in state["Catch"] for e in rule["ErrorEquals"] if e != "States.ALL"),
+        *(e for rule in state["Catch"] for e in rule["ErrorEquals"] if "States." not in e),
         UNFORESEEN,
     ]
 ]
@@ -37,8 +64,7 @@ def failed(stage: Stage) -> dict[tuple[str, str], Future[Told]]:
     """An execution for each failure, several of them at once."""
     return {
         (name, error): stage.later(
-            {**WAY_TO.get(name, {}), name: [failing(error, MESSAGE)]},
-            admin_username="admin@example.com",
+            {**WAY_TO.get(name, {}), name: [failing(error, MESSAGE)]}, **_options(name)
         )
         for name, error in FAILURES
     }
@@ -116,6 +142,11 @@ NOT_YET: dict[str, Json] = {
     "CheckStack": answering(done=False, action="wait"),
     "AwaitBuild": answering(done=False, fingerprint="f1", reused=False),
     "AwaitChangeSet": answering(done=False, has_changes=False, summary={}),
+    "ExportData": answering(done=False, position={"bucket": 1}),
+    "AwaitDrift": answering(done=False, drift={"findings": []}),
+    "PatchFunction": answering(
+        done=False, build={"fingerprint": "p1"}, stack={"outputs": {}}, config={}, patch={}
+    ),
 }
 DEADLINES = {
     name: rule["Assign"]["failure"]
@@ -129,7 +160,7 @@ DEADLINES = {
 def impatient(stage: Stage) -> str:
     """The state machine with every deadline in the past."""
     text, count = json.dumps(definition()), 0
-    for minutes in (15, 30, 60, 120):
+    for minutes in (15, 30, 60, 120, 720):
         count += text.count(f"+ {minutes} * 60000")
         text = text.replace(f"+ {minutes} * 60000", "- 1")
     assert count == sum("waiting" in json.loads(line) for line in _assigns(STATES))
@@ -154,7 +185,8 @@ def test_a_wait_without_end_ends_at_its_deadline(stage: Stage, impatient: str, c
     failure = DEADLINES[choice]
     name = failure["state"]
     not_yet = NOT_YET.get(name, answering(done=False))
-    told = stage.run({**WAY_TO.get(name, {}), name: [not_yet]}, machine=impatient)
+    script = {**WAY_TO.get(name, {}), name: [not_yet]}
+    told = stage.run(script, machine=impatient, **_options(name))
     assert_failed_and_recorded(told, name, failure["error"], None)
     assert told.payloads("RecordFailure")[0]["failure"] == failure
 
