@@ -44,10 +44,9 @@ rs-deploy: tenant-given setup ## build, configure, deploy and test one tenant: E
 	  $(call flag,CREATE_BUCKETS,create-buckets) $(if $(ADMIN_USERNAME),--admin-username "$$ADMIN_USERNAME")
 
 .PHONY: sync-configs
-sync-configs: tenant-given setup ## merge the stack's outputs into the tenant's configuration: ENV= ORG=
-	@# A deployment does that, and nothing else where nothing else changed; never the first one.
-	@$(SYNDI) $(WHERE) url $(TENANT) > /dev/null
-	@$(SYNDI) $(WHERE) deploy $(TENANT)
+sync-configs: tenant-given setup ## apply overrides and outputs to the configuration, and read it back: ENV= ORG=
+	@# With the build that the tenant has; refused when it has none.
+	@$(SYNDI) $(WHERE) deploy $(TENANT) --mode deploy-only
 	@$(SYNDI) $(WHERE) config show $(TENANT)
 
 .PHONY: test-jwt-aws

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from cli import deploying, laptop, reading, scheduling, sources
+from cli import configuring, deploying, laptop, reading, scheduling, sources
 from cli.context import current
 
 app = typer.Typer(
@@ -35,7 +35,7 @@ app.command()(reading.tenants)
 app.command()(reading.url)
 app.command()(reading.check)
 app.add_typer(sources.app, name="source")
-app.add_typer(reading.config_app, name="config")
+app.add_typer(configuring.app, name="config")
 app.add_typer(scheduling.app, name="schedule")
 
 

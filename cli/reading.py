@@ -1,4 +1,4 @@
-"""The verbs that only read: history, show, tenants, url, config, check."""
+"""The verbs that only read: history, show, tenants, url, check."""
 
 import os
 from typing import Annotated, Any
@@ -28,8 +28,6 @@ from cli.output import (
 )
 from control_plane import aws
 from control_plane.models import Env
-
-config_app = typer.Typer(no_args_is_help=True, help="A tenant's configuration.")
 
 
 @command
@@ -88,21 +86,6 @@ def url(
         print_json({"url": endpoint, "endpoint": tenant["endpoint"]})
     else:
         print(endpoint)
-
-
-@config_app.command("show")
-@command
-def config_show(
-    env: EnvArgument,
-    org: OrgArgument,
-    application: ApplicationOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """The configuration that a tenant runs with."""
-    answer = current.api().call("GET", f"{tenant_path(env, org)}/config{query(application)}")
-    if not current.as_json:
-        out.print(f"s3://{answer['bucket']}/{answer['key']} version {answer['version_id']}")
-    print_json(answer if current.as_json else answer["content"])
 
 
 @command

@@ -18,8 +18,8 @@ from control_plane.events import reason
 from control_plane.models import JsonObject
 from control_plane.observability import logger
 
-BODY_LIMIT = 16 * 1024
-"""Bytes of a request's body: the largest valid one is far below."""
+BODY_LIMIT = 256 * 1024
+"""Bytes of a request's body: overrides may have 64 KiB, and in ASCII's JSON a character has six."""
 
 app = APIGatewayRestResolver(enable_validation=True)
 

@@ -1,11 +1,12 @@
 """A tenant's configuration: layers, later over earlier.
 
-base < environment < organization (files of the source) < stack outputs. Objects merge, arrays and
-scalars replace, `null` deletes a key.
+base < environment < organization (files of the source) < stored overrides < stack outputs. Objects
+merge, arrays and scalars replace, `null` deletes a key.
 """
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 from control_plane.errors import ConfigInvalid
 from control_plane.manifest import ConfigTable
@@ -28,6 +29,17 @@ def merge(base: JsonObject, override: JsonObject) -> JsonObject:
         else:
             merged[key] = value
     return merged
+
+
+class Layer(NamedTuple):
+    """One layer: what it is called (a file, or where else it comes from), and what it says."""
+
+    name: str
+    content: JsonObject
+
+
+STORED, OUTPUTS = "stored overrides", "stack outputs"
+"""The layers that are no files."""
 
 
 def layer_names(table: ConfigTable, tenant: Tenant) -> list[str]:
@@ -74,13 +86,10 @@ def _no_number(name: str) -> None:
     raise ValueError(f"{name} is no number of JSON")
 
 
-def effective(
-    table: ConfigTable,
-    tenant: Tenant,
-    read: Callable[[str], str | None],
-    outputs: Mapping[str, str],
-) -> JsonObject:
-    """The whole configuration of a tenant.
+def file_layers(
+    table: ConfigTable, tenant: Tenant, read: Callable[[str], str | None]
+) -> list[Layer]:
+    """The layers that the source holds, weakest first.
 
     `read` gives a file of the source, or None where the source has no such file. Raises
     ConfigInvalid when the first layer is missing or any layer is not a JSON object.
@@ -89,14 +98,38 @@ def effective(
     texts = {name: read(name) for name in names}
     if texts[names[0]] is None:
         raise ConfigInvalid(f"{names[0]} is missing from the source")
-    layers: Iterable[JsonObject] = (
-        *(parse_layer(name, text) for name, text in texts.items() if text is not None),
-        from_outputs(table, outputs),
-    )
-    merged: JsonObject = {}
+    return [
+        Layer(name, parse_layer(name, text)) for name, text in texts.items() if text is not None
+    ]
+
+
+def all_layers(
+    files: Iterable[Layer],
+    table: ConfigTable,
+    overrides: JsonObject,
+    outputs: Mapping[str, str],
+) -> list[Layer]:
+    """Every layer, weakest first: the files, the stored overrides, and what the stack says."""
+    return [*files, Layer(STORED, overrides), Layer(OUTPUTS, from_outputs(table, outputs))]
+
+
+def merged(layers: Iterable[Layer]) -> JsonObject:
+    """What the layers make together; each one over those before it."""
+    result: JsonObject = {}
     for layer in layers:
-        merged = merge(merged, layer)
-    return merged
+        result = merge(result, layer.content)
+    return result
+
+
+def effective(
+    table: ConfigTable,
+    tenant: Tenant,
+    read: Callable[[str], str | None],
+    overrides: JsonObject,
+    outputs: Mapping[str, str],
+) -> JsonObject:
+    """The whole configuration of a tenant. `read` as in `file_layers`; raises ConfigInvalid."""
+    return merged(all_layers(file_layers(table, tenant, read), table, overrides, outputs))
 
 
 def rendered(config: JsonObject) -> bytes:

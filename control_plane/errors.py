@@ -84,6 +84,10 @@ class ConfigInvalid(ControlPlaneError):
     """The tenant's configuration cannot be merged, or its bucket is somebody else's."""
 
 
+class LiveConfigUnreadable(ControlPlaneError):
+    """What lies in a tenant's bucket could not be read; nothing is said about what it is."""
+
+
 class AdminFailed(ControlPlaneError):
     """The administrator could not be created."""
 

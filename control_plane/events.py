@@ -1,6 +1,7 @@
 """Wire models: what the API and an execution are given. Unknown fields are refused."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -24,6 +25,7 @@ from control_plane.models import (
     Options,
     Org,
     Sha256,
+    Tenant,
 )
 
 EXPRESSION_PATTERN = r"^(rate|cron)\(.+\)$"
@@ -125,6 +127,38 @@ class ScheduleRequest(Target):
     expression: str = Field(pattern=EXPRESSION_PATTERN, max_length=256)
     timezone: str = Field(default="UTC", max_length=50)
     enabled: bool = True
+
+
+class ConfigRequest(Frozen):
+    """The body of `PUT …/config`: all of the overrides, and the version they were made from."""
+
+    application: Application | None = None
+    overrides: JsonObject
+    base_version: int = Field(ge=0)
+    comment: str = Field(default="", max_length=500)
+
+
+class LiveConfigQuestion(Frozen):
+    """What the API asks the config worker for; `source`: whose manifest says where it lies."""
+
+    tenant: Tenant
+    source: Sha256
+    bucket: str
+    key: str
+
+
+class LiveConfig(Frozen):
+    """A tenant's live configuration as it lies in its bucket; without `content` there is a
+    `problem`. `size` in bytes."""
+
+    bucket: str
+    key: str
+    version_id: str
+    size: int
+    last_modified: datetime
+    sha256: str | None = None
+    content: JsonObject | None = None
+    problem: str | None = None
 
 
 class SourceRequest(Frozen):

@@ -32,6 +32,7 @@ ApplicationQuery = Annotated[
 KeyHeader = Annotated[str | None, Header(max_length=200, description="one key, one start")]
 Digest = Annotated[str, Path(pattern=SHA256_PATTERN, description="the SHA-256 of the zip")]
 Limit = Annotated[int, Query(ge=1, le=100)]
+VersionLimit = Annotated[int, Query(ge=1, le=50)]  # of 64 KiB each, and an answer may have 6 MB
 
 
 @cache

@@ -2,11 +2,11 @@
 
 from aws_lambda_powertools.event_handler.api_gateway import Router
 
-from control_plane import pushes, schedules
+from control_plane import configuring, pushes, schedules
 from control_plane.errors import NotFound
-from control_plane.events import ScheduleRequest, SourceRequest
+from control_plane.events import ConfigRequest, ScheduleRequest, SourceRequest
 from control_plane.models import Env, JsonObject
-from control_plane.routes import ApplicationQuery, Digest, OrgPath, front
+from control_plane.routes import ApplicationQuery, Digest, OrgPath, VersionLimit, caller, front
 from control_plane.routes import tenant as tenant_named
 
 router = Router()  # type: ignore[no-untyped-call]  # Powertools does not type it
@@ -29,14 +29,25 @@ def gettenant_named(env: Env, org: OrgPath, application: ApplicationQuery = None
 
 
 @router.get("/envs/<env>/orgs/<org>/config", tags=["tenants"])
-def get_config(env: Env, org: OrgPath, application: ApplicationQuery = None) -> JsonObject:
-    """The configuration that the tenant runs with, and where it lies."""
-    tenant = tenant_named(env, org, application)
-    current = front().listing.current(tenant) or {}
-    if not current.get("config"):
-        raise NotFound(f"{tenant.stack_name} has no configuration: it was never deployed")
-    record = front().listing.get(tenant, current["last_good"]) or {}
-    return {**current["config"], "content": record.get("config_content", {})}
+def get_config(
+    env: Env, org: OrgPath, application: ApplicationQuery = None, explain: bool = False
+) -> JsonObject:
+    """The configuration that is live, and whether it is what was deployed."""
+    return configuring.show(front(), tenant_named(env, org, application), explained=explain)
+
+
+@router.put("/envs/<env>/orgs/<org>/config", tags=["tenants"])
+def put_config(env: Env, org: OrgPath, request: ConfigRequest) -> JsonObject:
+    """Store the tenant's overrides as a new version, for the next deployment."""
+    return configuring.put(front(), env, org, request, caller(router.current_event))
+
+
+@router.get("/envs/<env>/orgs/<org>/config/history", tags=["tenants"])
+def get_config_history(
+    env: Env, org: OrgPath, application: ApplicationQuery = None, limit: VersionLimit = 20
+) -> JsonObject:
+    """The versions of the tenant's stored overrides, newest first."""
+    return configuring.history(front(), tenant_named(env, org, application), limit)
 
 
 @router.get("/envs/<env>/orgs/<org>/schedule", tags=["schedules"])

@@ -1,4 +1,4 @@
-"""The tenant's configuration: merged from the source, uploaded, and later given the outputs."""
+"""The tenant's configuration: merged from its layers, uploaded, and later given the outputs."""
 
 import hashlib
 from collections.abc import Mapping
@@ -7,18 +7,23 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from control_plane import aws, config, naming
+from control_plane.config_rules import check_overrides
+from control_plane.errors import ConfigInvalid, InvalidRequest, NotFound
 from control_plane.listing import Listing
 from control_plane.manifest import ConfigTable
 from control_plane.models import Deployment, JsonObject
+from control_plane.overrides import Overrides, StoredOverrides
 from control_plane.progress import Progress
 from control_plane.settings import ConfigSettings, settings
 from control_plane.sources import SourceArchive
-from workers import config_bucket
+from workers import config_bucket, config_live
 from workers.step import Outcome, Step, run
 
 
 def handler(event: Mapping[str, Any], context: object) -> JsonObject:
-    """Lambda's entry."""
+    """Lambda's entry: a step of the state machine, or the API's wish to see what is live."""
+    if "read" in event:
+        return config_live.answer(event["read"])
     return run(event, STEPS, settings(ConfigSettings).table_name)
 
 
@@ -36,22 +41,49 @@ def upload_config(deployment: Deployment, event: JsonObject) -> Outcome:
         _bucket(deployment, table),
         brought=not _creates_buckets(deployment, current),
     )
-    return _upload(deployment, table, current.get("outputs", {}), created)
+    stored = _overrides(deployment, deployment.config_version)
+    return _upload(deployment, table, stored, current.get("outputs", {}), created)
 
 
 def sync_config(deployment: Deployment, event: JsonObject) -> Outcome:
-    """Merge the stack's outputs in, and upload again when that changed anything."""
+    """Merge the stack's outputs in, and upload again when that changed anything.
+
+    With the very overrides that UploadConfig used: newer ones belong to the next deployment.
+    """
     table = deployment.manifest.config
     if table is None:
         return Outcome({"config": {}}, "the application has no configuration")
-    return _upload(deployment, table, event["outputs"], created=False)
+    stored = _overrides(deployment, event["config"]["overrides_version"])
+    return _upload(deployment, table, stored, event["outputs"], created=False)
+
+
+def _overrides(deployment: Deployment, version: int | None) -> StoredOverrides:
+    """The stored overrides of a version; None: the newest."""
+    store = Overrides(settings(ConfigSettings).table_name)
+    if version is None:
+        return store.latest(deployment.tenant)
+    try:
+        return store.version(deployment.tenant, version)
+    except NotFound as error:
+        raise ConfigInvalid(str(error)) from error
 
 
 def _upload(
-    deployment: Deployment, table: ConfigTable, outputs: Mapping[str, str], created: bool
+    deployment: Deployment,
+    table: ConfigTable,
+    stored: StoredOverrides,
+    outputs: Mapping[str, str],
+    created: bool,
 ) -> Outcome:
     source = SourceArchive.fetch(settings(ConfigSettings).artifact_bucket, deployment.config_source)
-    content = config.effective(table, deployment.tenant, source.read, outputs)
+    files = config.file_layers(table, deployment.tenant, source.read)
+    try:
+        # Again: they were right for the source that was current when they were stored.
+        check_overrides(stored.content, config.merged(files), table)
+    except InvalidRequest as error:
+        told = f"stored overrides version {stored.version} do not fit this source: {error}"
+        raise ConfigInvalid(f"{told}; mend them with 'syndi config edit'") from error
+    content = config.merged(config.all_layers(files, table, stored.content, outputs))
     body = config.rendered(content)
     bucket = _bucket(deployment, table)
     version = None if created else _same(bucket, table.key, body)
@@ -70,10 +102,17 @@ def _upload(
         "key": table.key,
         "version_id": version,
         "sha256": hashlib.sha256(body).hexdigest(),
+        "overrides_version": stored.version,
+        "config_source": deployment.config_source,
     }
-    # Into the record, not the answer: an execution's history is for more eyes than the tenant's.
-    Progress(settings(ConfigSettings).table_name).add_facts(deployment, {"config_content": content})
+    # The content into the record, not the answer: an execution's history is for more eyes than the
+    # tenant's. The receipt too: a deployment that fails later has uploaded all the same.
+    Progress(settings(ConfigSettings).table_name).add_facts(
+        deployment, {"config": receipt, "config_content": content}
+    )
     note = f"version {version} {'uploaded' if changed else 'is unchanged'}"
+    if stored.version:
+        note += f", with overrides version {stored.version}"
     return Outcome({"config": receipt, "changed": changed}, note)
 
 
@@ -107,13 +146,8 @@ def _bucket(deployment: Deployment, table: ConfigTable) -> str:
     return naming.filled(table.bucket, deployment.tenant, account)
 
 
-def check_config(deployment: Deployment, event: JsonObject) -> Outcome:
-    """Whether the live configuration is the one that was deployed."""
-    return Outcome({"drift": {"findings": []}}, "not written yet")
-
-
 STEPS: dict[str, Step] = {
     "UploadConfig": upload_config,
     "SyncConfig": sync_config,
-    "CheckConfig": check_config,
+    "CheckConfig": config_live.check_config,
 }

@@ -109,7 +109,7 @@ def config_of(files: dict[str, Any], outputs: dict[str, str] | None = None) -> d
     texts = {
         name: text if isinstance(text, str) else json.dumps(text) for name, text in files.items()
     }
-    return effective(TABLE, ALPHA, texts.get, outputs or {})
+    return effective(TABLE, ALPHA, texts.get, {}, outputs or {})
 
 
 def test_the_organization_wins_over_the_environment_and_that_over_the_base() -> None:

@@ -33,6 +33,14 @@ def test_the_seeds_parameters_become_the_commands_options() -> None:
     )
 
 
+def test_syncing_configurations_applies_them_and_reads_back_what_is_live() -> None:
+    answer = make("sync-configs", "ENV=stage", "ORG=myorg", "LOCAL=1")
+    assert answer.stdout.splitlines() == [
+        "--local deploy stage myorg --mode deploy-only",
+        "--local config show stage myorg",
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "missing"), [(["ORG=myorg"], "ENV is missing"), (["ENV=stage"], "ORG is missing")]
 )

@@ -29,8 +29,10 @@ def upload(made: Deployment) -> dict[str, Any]:
     return worker.handler(build.event(made, "UploadConfig"), None)
 
 
-def sync(made: Deployment, **outputs: str) -> dict[str, Any]:
-    return worker.handler(build.event(made, "SyncConfig", outputs=outputs), None)
+def sync(made: Deployment, version: int = 0, **outputs: str) -> dict[str, Any]:
+    """`version`: of the overrides that UploadConfig used."""
+    known = {"config": {"overrides_version": version}}
+    return worker.handler(build.event(made, "SyncConfig", outputs=outputs, **known), None)
 
 
 def content() -> dict[str, Any]:

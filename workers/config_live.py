@@ -1,0 +1,102 @@
+"""The configuration that is live: read back for the API, and compared with what was deployed."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from control_plane import aws, config, naming
+from control_plane.config_decisions import config_findings, uploader
+from control_plane.errors import ConfigInvalid, InvalidRequest, ServiceBusy
+from control_plane.events import LiveConfig, LiveConfigQuestion
+from control_plane.listing import Listing
+from control_plane.models import Deployment, JsonObject
+from control_plane.overrides import Overrides
+from control_plane.settings import ConfigSettings, settings
+from control_plane.sources import SourceArchive
+from workers.step import Outcome
+
+_READ_LIMIT = 1024 * 1024
+"""Bytes of a document that is read: an answer of Lambda may have 6 MB (Lambda quotas)."""
+
+
+def answer(question: Mapping[str, Any]) -> JsonObject:
+    """What lies in a tenant's configuration bucket, or {"missing": True}.
+
+    Raises InvalidRequest for any place that is not where the application's manifest puts this
+    tenant's configuration: the function may read more buckets than the one it is asked about.
+    """
+    asked = LiveConfigQuestion.model_validate(question)
+    known = settings(ConfigSettings)
+    manifest = SourceArchive.fetch(known.artifact_bucket, asked.source).manifest()
+    place = manifest.config and (
+        naming.filled(manifest.config.bucket, asked.tenant, known.account_id),
+        manifest.config.key,
+    )
+    if manifest.name != asked.tenant.application or place != (asked.bucket, asked.key):
+        raise InvalidRequest.of(
+            "bucket", f"s3://{asked.bucket}/{asked.key} is not {asked.tenant.stack_name}'s"
+        )
+    try:
+        found = _read(asked.bucket, asked.key)
+    except ClientError as error:
+        if aws.is_busy(error):
+            raise ServiceBusy(f"AWS is busy: {error}") from error
+        raise
+    return {"missing": True} if found is None else found.model_dump(mode="json")
+
+
+def check_config(deployment: Deployment, event: JsonObject) -> Outcome:
+    """What of the live configuration is not as it was last deployed."""
+    if deployment.manifest.config is None:
+        return Outcome({"drift": {"findings": []}}, "the application has no configuration")
+    listing, tenant = Listing(settings(ConfigSettings).table_name), deployment.tenant
+    current = listing.current(tenant) or {}
+    deployed = current.get("config")
+    if not deployed:
+        note = f"{tenant.stack_name} has no deployed configuration to compare with"
+        return Outcome({"drift": {"findings": []}}, note)
+    record = listing.get(tenant, current["last_good"]) or {}
+    live = _read(deployed["bucket"], deployed["key"])
+    findings = config_findings(
+        tenant,
+        deployed,
+        record.get("config_content", {}),
+        live,
+        uploader(listing.deployments(tenant, limit=20), live),
+        Overrides(settings(ConfigSettings).table_name).latest(tenant).version,
+    )
+    note = "; ".join(item["detail"] for item in findings) or "as it was deployed"
+    return Outcome({"drift": {"findings": findings}}, note)
+
+
+def _read(bucket: str, key: str) -> LiveConfig | None:
+    """The document as it lies there, or None when there is none."""
+    try:
+        found = aws.s3().get_object(
+            Bucket=bucket, Key=key, ExpectedBucketOwner=settings(ConfigSettings).account_id
+        )
+    except ClientError as error:
+        if aws.error_code(error) not in ("NoSuchKey", "NoSuchBucket", "404"):
+            raise
+        return None
+    size = found["ContentLength"]
+    known: JsonObject = {
+        "bucket": bucket,
+        "key": key,
+        "version_id": found.get("VersionId", ""),
+        "size": size,
+        "last_modified": found["LastModified"],
+    }
+    if size > _READ_LIMIT:
+        problem = f"has {size} bytes: more than {_READ_LIMIT} are not read"
+        return LiveConfig(**known, problem=problem)
+    body = found["Body"].read()
+    known["sha256"] = hashlib.sha256(body).hexdigest()
+    try:
+        return LiveConfig(**known, content=config.parse_layer(key, body.decode()))
+    except ConfigInvalid as error:
+        return LiveConfig(**known, problem=str(error))
+    except UnicodeDecodeError:
+        return LiveConfig(**known, problem=f"{key} is no text")
