@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_codebuild import CodeBuildClient
     from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_scheduler import EventBridgeSchedulerClient
@@ -99,6 +100,12 @@ def cognito() -> "CognitoIdentityProviderClient":
 def dynamodb() -> "DynamoDBClient":
     """The table."""
     client: DynamoDBClient = _client("dynamodb")
+    return client
+
+
+def lambda_() -> "LambdaClient":
+    """Functions."""
+    client: LambdaClient = _client("lambda")
     return client
 
 

@@ -10,6 +10,7 @@ SERVICES = {
     "codebuild": "codebuild",
     "cognito": "cognito-idp",
     "dynamodb": "dynamodb",
+    "lambda_": "lambda",
     "logs": "logs",
     "s3": "s3",
     "scheduler": "scheduler",
