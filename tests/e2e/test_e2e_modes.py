@@ -54,7 +54,6 @@ def listed(syndi: Syndi) -> dict[str, Any]:
 
 def patch(syndi: Syndi, source: Path) -> dict[str, Any]:
     """A patch that answers differently, deployed; gives its record."""
-    replace(source / "rawscribe" / "routes" / "health.py", '"degraded"\n', '"not so well"\n')
     replace(
         source / "rawscribe" / "routes" / "health.py",
         '"environment": config',
@@ -152,7 +151,7 @@ def test_deploy_only_brings_the_last_build_with_the_configuration_of_now(
     (changed / "config" / "test-patchy.json").write_text(
         json.dumps({"frontend": {"title": "Changed without a build"}})
     )
-    replace(changed / "rawscribe" / "routes" / "health.py", '"degraded"\n', '"not built"\n')
+    replace(changed / "rawscribe" / "routes" / "health.py", '"degraded",', '"not built",')
     sha256 = push(syndi, changed)
     record = syndi.deploy(*TENANT, "--mode", "deploy-only")
     assert "StartBuild" not in record["steps"]
