@@ -7,7 +7,7 @@ SYNDI := .venv/bin/syndi
 
 .PHONY: help
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-18s %s\n", $$1, $$2}'
 
 # == Try it =======================================================================================
 
@@ -38,10 +38,21 @@ tenant-given:
 	@test -n "$$ENV" || { echo "error: ENV is missing: ENV=dev, test, stage or prod" >&2; exit 2; }
 	@test -n "$$ORG" || { echo "error: ORG is missing: ORG=<organization>, such as ORG=myorg; it has no default, so that nothing is deployed for the wrong one" >&2; exit 2; }
 
+DEPLOY = $(SYNDI) $(WHERE) deploy $(TENANT) $(call flag,ENABLE_AUTH,enable-auth) \
+  $(call flag,CREATE_BUCKETS,create-buckets) $(if $(ADMIN_USERNAME),--admin-username "$$ADMIN_USERNAME")
+
 .PHONY: rs-deploy
 rs-deploy: tenant-given setup ## build, configure, deploy and test one tenant: ENV= ORG=
-	@$(SYNDI) $(WHERE) deploy $(TENANT) $(call flag,ENABLE_AUTH,enable-auth) \
-	  $(call flag,CREATE_BUCKETS,create-buckets) $(if $(ADMIN_USERNAME),--admin-username "$$ADMIN_USERNAME")
+	@$(DEPLOY)
+
+.PHONY: rs-deploy-only
+rs-deploy-only: tenant-given setup ## deploy the tenant's last build, with the configuration of now: ENV= ORG=
+	@$(DEPLOY) --mode deploy-only
+
+# What has no meaning for a patch is passed on all the same: it is refused by name, not dropped.
+.PHONY: rs-deploy-function
+rs-deploy-function: tenant-given setup ## only the function's code, past CloudFormation: ENV= ORG=
+	@$(DEPLOY) --mode function
 
 .PHONY: sync-configs
 sync-configs: tenant-given setup ## apply overrides and outputs to the configuration, and read it back: ENV= ORG=

@@ -17,7 +17,7 @@ def check_tenant(
     tests, endpoint = manifest["tests"], tenant["endpoint"].rstrip("/")
     try:
         health = get(endpoint + tests["health"])
-        expected = tenant["build"]["fingerprint"]
+        expected = tenant["running"]  # the build, or the patch over it
         reported = at(health.body, tests["fingerprint"])
         results = [
             _result("health", health.status == 200, f"answered {health.status}"),

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from cli import configuring, deploying, laptop, reading, scheduling, sources
+from cli import configuring, deploying, laptop, reading, rolling_back, scheduling, sources
 from cli.context import current
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.command()(laptop.down)
 app.command()(laptop.reset)
 app.command()(laptop.install)
 app.command()(deploying.deploy)
+app.command()(rolling_back.rollback)
 app.command()(reading.history)
 app.command()(reading.show)
 app.command()(reading.tenants)

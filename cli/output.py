@@ -41,13 +41,19 @@ def seconds_between(start: str | None, end: str | None) -> str:
     return f"{took:.1f} s"
 
 
+def steps_of(record: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """The steps that a deployment entered, in their order; those of the way back with an arrow."""
+    forth = list(record.get("steps", {}).items())
+    back = [(f"↩ {name}", step) for name, step in record.get("rollback_steps", {}).items()]
+    return sorted(forth + back, key=lambda item: item[1].get("started_at", ""))
+
+
 def steps_table(record: Mapping[str, Any]) -> Table:
-    """The steps that a deployment entered, in their order, with their times."""
+    """The steps that a deployment entered, with their times."""
     table = Table(box=None, pad_edge=False)
     for title in ("step", "status", "took", "what it found or did"):
         table.add_column(title, style="bold" if title == "step" else None)
-    steps = record.get("steps", {}).items()
-    for name, step in sorted(steps, key=lambda item: item[1].get("started_at", "")):
+    for name, step in steps_of(record):
         table.add_row(
             name,
             coloured(step["status"]),
@@ -68,12 +74,10 @@ def summary(record: Mapping[str, Any]) -> None:
         out.print(f"reason     {record['reason']}", markup=False)
     for kind, names in record.get("change_set", {}).get("summary", {}).items():
         out.print(f"{kind:<10} {', '.join(names)}")
-    if record.get("build"):
-        build = record["build"]
-        made = "reused" if build["reused"] else "built"
-        out.print(f"build      {build['fingerprint'][:12]} ({made}: {build['build_id']})")
-    for test in record.get("tests", []):
-        out.print(f"test       {coloured(test['status'])} {test['name']}: {test['detail']}")
+    _builds(record)
+    for kind, key in (("test", "tests"), ("test again", "rollback_tests")):
+        for test in record.get(key, []):
+            out.print(f"{kind:<10} {coloured(test['status'])} {test['name']}: {test['detail']}")
     if record.get("endpoint"):
         out.print(f"endpoint   {aws.reachable(record['endpoint'])}")
     for name, value in record.get("outputs", {}).items():
@@ -88,6 +92,28 @@ def summary(record: Mapping[str, Any]) -> None:
         )
         out.print(f"admin      {admin['username']} ({admin['group']}; {kept})")
     out.print(f"execution  {record['console_url']}")
+
+
+def _builds(record: Mapping[str, Any]) -> None:
+    """What was brought: a build, or a patch over one; and what was put back."""
+    patch = record.get("patch")
+    if patch:
+        over = patch["over"][:12]
+        out.print(f"patch      {patch['fingerprint'][:12]} (code only, over build {over})")
+    elif record.get("build"):
+        build = record["build"]
+        made = "reused" if build["reused"] else "built"
+        out.print(f"build      {build['fingerprint'][:12]} ({made}: {build['build_id']})")
+    if record.get("rollback_build"):
+        out.print(f"back to    {record['rollback_build']['fingerprint'][:12]}")
+
+
+def running(tenant: Mapping[str, Any]) -> str:
+    """What a tenant runs: its build, or the patch over it."""
+    build = tenant.get("build", {})
+    if build.get("patched"):
+        return f"{build['patched'][:12]} (patch over {build['fingerprint'][:12]})"
+    return str(build.get("fingerprint", "")[:12])
 
 
 def deployments_table(records: list[dict[str, Any]]) -> Table:
@@ -119,7 +145,7 @@ def tenants_table(tenants: list[dict[str, Any]]) -> Table:
             tenant["last_deployment"],
             coloured(tenant["last_status"]),
             tenant.get("deployed_at", "never")[:19],
-            tenant.get("build", {}).get("fingerprint", "")[:12],
+            running(tenant),
             aws.reachable(tenant.get("endpoint", "")),
         )
     return table

@@ -9,7 +9,7 @@ from rich.live import Live
 from cli.connection import Api
 from cli.context import current, query, tenant_path
 from cli.failure import Failed
-from cli.output import err, out, print_json, steps_table, summary
+from cli.output import err, out, print_json, steps_of, steps_table, summary
 from control_plane.models import DeploymentStatus, Env
 
 _POLL_SECONDS = 1.0
@@ -86,8 +86,7 @@ def show_command(deployment_id: str) -> str:
 
 def _print_news(record: dict[str, Any], seen: set[tuple[str, str]]) -> None:
     """A line for each step that ended since the last look, for a log file."""
-    steps = sorted(record["steps"].items(), key=lambda item: item[1].get("started_at", ""))
-    for name, step in steps:
+    for name, step in steps_of(record):
         if step["status"] != "RUNNING" and (name, step["status"]) not in seen:
             seen.add((name, step["status"]))
             err.print(f"{step['status']:<10} {name:<18} {step.get('note', '')}", markup=False)

@@ -150,11 +150,14 @@ class History:
         execution_arn: str,
         status: DeploymentStatus,
         facts: JsonObject,
+        current: JsonObject | None = None,
+        forget: Sequence[str] = (),
     ) -> JsonObject:
         """Record an end without success and release the lock if it is this execution's.
 
-        The last good state stays untouched in CURRENT. A deployment whose request was refused
-        before it had a record gets one. Harmless when repeated: the first end stays.
+        The last good state stays untouched in CURRENT, but for what a way back did to the tenant:
+        `current`, without what is in `forget`. A deployment whose request was refused before it had
+        a record gets one. Harmless when repeated: the first end stays.
         """
         end = {**writes.identity(tenant), "id": deployment_id, "execution_arn": execution_arn}
         end |= {**facts, "status": status, "finished_at": self._now()}
@@ -163,6 +166,7 @@ class History:
             "last_deployment": deployment_id,
             "last_status": status,
             "last_reason": facts.get("reason"),
+            **(current or {}),
         }
         before = self._listing.get(tenant, deployment_id) or {}
         running = [
@@ -172,7 +176,7 @@ class History:
         ]
         changes = [
             writes.end_of_record(self._table, tenant, deployment_id, end, failed_steps=running),
-            writes.current_state(self._table, tenant, last),
+            writes.current_state(self._table, tenant, last, forget),
         ]
         lock = self._locks.holder(tenant)
         if lock and lock["execution_arn"] == execution_arn:

@@ -42,6 +42,22 @@ class Listing:
         )
         return [items.from_item(item) for item in answer["Items"]]
 
+    def newest_first(self, tenant: Tenant) -> Iterator[JsonObject]:
+        """All of the tenant's deployments, newest first, read as far as they are asked for."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="PK = :pk AND begins_with(SK, :sk)",
+            ExpressionAttributeValues={
+                ":pk": {"S": items.tenant_key(tenant)},
+                ":sk": {"S": items.DEPLOYMENT},
+            },
+            ScanIndexForward=False,
+            ConsistentRead=True,
+            PaginationConfig={"PageSize": 20},
+        )
+        for page in pages:
+            yield from (items.from_item(item) for item in page["Items"])
+
     def find(self, deployment_id: str) -> JsonObject | None:
         """One deployment by its id alone, or None."""
         answer = self._client.query(

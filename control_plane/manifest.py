@@ -145,6 +145,12 @@ class Manifest(_Table):
     tests: TestsTable
 
     @model_validator(mode="after")
+    def _stamp_is_in_the_package(self) -> "Manifest":
+        if self.package and not self.build.stamp.startswith(f"{self.package.code}/"):
+            raise ValueError("build.stamp must lie below package.code: a patch writes it anew")
+        return self
+
+    @model_validator(mode="after")
     def _authentication_has_a_pool(self) -> "Manifest":
         if self.tests.protected and not self.admin:
             raise ValueError("tests.protected needs [admin]: the pool that signs its users in")

@@ -222,6 +222,12 @@ class Deployment(Frozen):
     admin_secret_arn: str | None = None
     started_at: datetime
 
+    @property
+    def operation(self) -> str:
+        """What its work on the stack is called: the token of its events, part of its change set's
+        name. The way back is an operation of its own, so that nobody takes one for the other."""
+        return f"{self.id}-back" if self.rolling_back else self.id
+
 
 class Build(Frozen):
     """What CodeBuild made of a source for a tenant.

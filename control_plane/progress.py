@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from control_plane import aws, items, table, writes
+from control_plane.models import STEPS as ALL_STEPS
 from control_plane.models import (
     Deployment,
     DeploymentStatus,
@@ -113,6 +114,19 @@ class Progress:
             # Condition: the record exists and has not ended.
             ConditionExpression=f"#status IN ({', '.join(writes.OPEN)})",
             **update,
+        )
+
+    def open_way_back(self, deployment: Deployment) -> None:
+        """Give the record the steps of the way back, all PENDING; those that are there stay."""
+        pending = {name: {"status": StepStatus.PENDING, "attempts": 0} for name in ALL_STEPS}
+        self._client.update_item(
+            TableName=self._table,
+            Key=_key(deployment),
+            UpdateExpression=f"SET {ROLLBACK_STEPS} = if_not_exists({ROLLBACK_STEPS}, :pending)",
+            # Condition: the record exists and has not ended.
+            ConditionExpression=f"#status IN ({', '.join(writes.OPEN)})",
+            ExpressionAttributeNames={"#status": "status"},
+            ExpressionAttributeValues=items.to_item({":pending": pending}) | writes.OPEN,
         )
 
     def _now(self) -> str:

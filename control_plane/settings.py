@@ -56,8 +56,6 @@ class CodeSettings(_Settings):
     """workers/code.py"""
 
     artifact_bucket: str
-    tenant_runtime: str
-    tenant_architecture: str
 
 
 class OffboardSettings(_Settings):

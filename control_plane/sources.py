@@ -21,7 +21,8 @@ from control_plane.naming import source_key
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_FILE_LIMIT = 1024 * 1024  # bytes of one file that is read out of a source
+_FILE_LIMIT = 1024 * 1024  # bytes of one text that is read out of a source
+_CODE_LIMIT = 64 * 1024 * 1024  # bytes of all files that are held in memory to be compared
 
 
 class SourceArchive:
@@ -58,6 +59,25 @@ class SourceArchive:
             return self._zip.read(info).decode()
         except (UnicodeDecodeError, zipfile.BadZipFile, zlib.error) as error:
             raise InvalidRequest.of("source", f"{path} cannot be read: {error}") from error
+
+    def contents(self) -> dict[str, tuple[bytes, bool]]:
+        """Every file by its path: its bytes, and whether it can be executed.
+
+        Raises InvalidRequest when they are too large together.
+        """
+        infos = [info for info in self._zip.infolist() if not info.is_dir()]
+        if sum(info.file_size for info in infos) > _CODE_LIMIT:
+            limit = _CODE_LIMIT // 1024 // 1024
+            raise InvalidRequest.of(
+                "source", f"is larger than {limit} MB unpacked, too large for a patch"
+            )
+        try:
+            return {
+                info.filename: (self._zip.read(info), bool(info.external_attr >> 16 & 0o100))
+                for info in infos
+            }
+        except (zipfile.BadZipFile, zlib.error) as error:
+            raise InvalidRequest.of("source", f"cannot be read: {error}") from error
 
     def manifest(self) -> Manifest:
         """The application that this source is. Raises InvalidRequest."""

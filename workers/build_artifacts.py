@@ -45,6 +45,15 @@ def adopt(bucket: str, fingerprint: str, owner: str, stack_name: str) -> str:
     return key
 
 
+def missing(bucket: str, template_key: str, stack_name: str) -> list[str]:
+    """What is gone of a build, by key: its packaged template, or artifacts that it refers to."""
+    if not exists(bucket, template_key):
+        return [template_key]
+    body = aws.s3().get_object(Bucket=bucket, Key=template_key)["Body"].read().decode()
+    keys = [f"{stack_name}/{name}" for name in artifact_names(body, bucket, stack_name)]
+    return [key for key in keys if not exists(bucket, key)]
+
+
 def artifact_names(template: str, bucket: str, owner: str) -> list[str]:
     """The artifacts that a packaged template refers to, without their prefix."""
     return sorted({found[1] for found in _reference(bucket, owner).findall(template)})

@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, naming
+from control_plane import aws, comebacks, naming
 from control_plane.history import History
 from control_plane.listing import Listing
 from control_plane.models import (
@@ -22,7 +22,7 @@ from control_plane.settings import RecordSettings, settings
 
 _GOOD = (
     "build", "change_set", "stack", "config", "tests", "source", "outputs", "admin", "endpoint",
-    "running", "patch", "last_good", "deployed_at", "drift",
+    "running", "patch", "last_good", "deployed_at", "drift", "config_source",
 )  # fmt: skip
 """What a tenant's current state says of its last good deployment."""
 
@@ -36,6 +36,7 @@ def record_success(deployment: Deployment, event: Mapping[str, Any]) -> JsonObje
     receipt = {name: event[name] for name in ("build", "change_set", "stack", "config", "tests")}
     receipt |= {
         "source": deployment.source,
+        "config_source": deployment.config_source,
         "outputs": stack["outputs"],
         "admin": event.get("admin") or None,
         "endpoint": stack["outputs"].get(deployment.manifest.tests.endpoint),
@@ -45,8 +46,12 @@ def record_success(deployment: Deployment, event: Mapping[str, Any]) -> JsonObje
     current = {**receipt, **_last(deployment), "last_good": deployment.id, "deployed_at": _now()}
     forget = ["last_reason", "drift"]
     if receipt["patch"]:
-        for name in ("build", "change_set", "stack", "config", "admin"):  # the stack's own are kept
+        receipt["config_source"] = None  # a patch brings no configuration
+        # The stack's own are kept; only that there is a patch over them is said beside the build.
+        for name in ("build", "change_set", "stack", "config", "config_source", "admin"):
             del current[name]
+        stack_build = (Listing(_settings().table_name).current(deployment.tenant) or {})["build"]
+        current["build"] = {**stack_build, "patched": receipt["running"]}
     else:
         forget.append("patch")
     return _succeed(deployment, receipt, current, forget)
@@ -105,15 +110,17 @@ def record_failure(
     """Record why an execution failed and release its lock.
 
     `failure` is {state, error, cause}; the cause is Lambda's JSON or a plain text. `rollback` is
-    {outcome: none, impossible, running or done, failure}: what became of the way back after the
-    tests had failed. Answers the record's id and the one-line reason, for the Fail state.
+    {outcome: none, impossible, running or done, failure, why, restored}: what became of the way
+    back after the tests had failed, why there was none, what it left. Answers the record's id and
+    the one-line reason, for the Fail state.
     """
     reason = one_line(failure)
     status = _STATUS.get(failure["error"], DeploymentStatus.FAILED)
     first = failure
+    restored: JsonObject = {}
     match rollback["outcome"]:
         case "impossible":
-            reason += "; there is no previous good build to roll back to"
+            reason += f"; {rollback['why']}"
         case "running":
             first = rollback["failure"]
             reason = f"{one_line(first)}; and rolling back failed in {reason}"
@@ -121,8 +128,11 @@ def record_failure(
         case "done":
             reason += "; the previous good build was put back and works"
             status = DeploymentStatus.ROLLED_BACK
+            restored = comebacks.restored(rollback["restored"])
     facts = {"reason": reason, "failed_step": first["state"], "error": first["error"]}
-    deployment_id = _end(execution["Input"], execution["Id"], execution["StartTime"], status, facts)
+    deployment_id = _end(
+        execution["Input"], execution["Id"], execution["StartTime"], status, facts, restored
+    )
     return {"id": deployment_id or "", "reason": reason, "error": first["error"]}
 
 
@@ -168,8 +178,12 @@ def _end(
     execution_started: str,
     status: DeploymentStatus,
     facts: JsonObject,
+    restored: JsonObject | None = None,
 ) -> str | None:
-    """End the record that an execution belongs to; None when its input names no tenant."""
+    """End the record that an execution belongs to; None when its input names no tenant.
+
+    `restored` is what a way back made of the tenant: its function has the stack's code again.
+    """
     known = _settings()
     raw = raw if isinstance(raw, Mapping) else {}  # by hand, an input may be any JSON
     try:
@@ -188,7 +202,10 @@ def _end(
     history = History(known.table_name)
     before = Listing(known.table_name).get(tenant, deployment_id) or {}
     facts["created_at"] = before.get("created_at", facts["created_at"])
-    record = history.fail(tenant, deployment_id, execution_arn, status, facts)
+    forget = ["patch"] if restored else []
+    record = history.fail(
+        tenant, deployment_id, execution_arn, status, facts, restored or None, forget
+    )
     _forget_given_password(tenant, deployment_id)
     if not DeploymentStatus(before.get("status", "QUEUED")).is_final:
         count_end(tenant.application, str(record["status"]))

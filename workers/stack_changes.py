@@ -46,7 +46,7 @@ def create_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
         )
         answer = aws.cloudformation().create_change_set(
             StackName=tenant.stack_name,
-            ChangeSetName=f"syndi-{deployment.id}",
+            ChangeSetName=f"syndi-{deployment.operation}",
             ChangeSetType="CREATE" if creating else "UPDATE",
             TemplateURL=url,
             Parameters=_parameters(parameters),
@@ -58,7 +58,7 @@ def create_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
     except ClientError as error:
         code = aws.error_code(error)
         if code == "AlreadyExistsException":
-            described = reading.change_set(tenant.stack_name, f"syndi-{deployment.id}")
+            described = reading.change_set(tenant.stack_name, f"syndi-{deployment.operation}")
             change_set_id, stack_id = described["ChangeSetId"], described["StackId"]
         elif code == "ValidationError":
             raise ChangeSetFailed(f"the template was refused: {_message(error)}") from error
@@ -102,13 +102,13 @@ def execute_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
         aws.cloudformation().execute_change_set(
             StackName=event["stack_id"],
             ChangeSetName=event["change_set_id"],
-            ClientRequestToken=deployment.id,
+            ClientRequestToken=deployment.operation,
             DisableRollback=False,
         )
     except ClientError as error:
         if aws.error_code(error) not in ("InvalidChangeSetStatus", "ChangeSetNotFound"):
             raise
-        if not reading.operation_events(event["stack_id"], deployment.id):
+        if not reading.operation_events(event["stack_id"], deployment.operation):
             raise StackFailed(f"the change set could not be executed: {_message(error)}") from error
         # Already executed, by an earlier attempt of this step.
     return Outcome()
@@ -122,7 +122,7 @@ def await_stack(deployment: Deployment, event: JsonObject) -> Outcome:
     """
     stack_id = event["stack_id"]
     if event["has_changes"]:
-        events = reading.operation_events(stack_id, deployment.id)
+        events = reading.operation_events(stack_id, deployment.operation)
         status = decisions.settled_status(events)
         if status is None:
             return Outcome(done=False)

@@ -65,9 +65,16 @@ def test_a_template_that_cloudformation_refuses_names_the_place(syndi: Syndi, br
 
 def test_a_tenant_that_does_not_work_is_not_called_deployed(syndi: Syndi, broken: Path) -> None:
     replace(broken / "almanac" / "handler.py", 'stamp["fingerprint"]', '"hard-coded"')
-    record = deploy_broken(syndi, broken, "lighthouse")
-    assert record["failed_step"] == "RunTests"
+    syndi.ok("--local", "source", "push", str(broken), "--env", "dev")
+    result = syndi.attempt("dev", "lighthouse", "--application", "almanac")
+    assert result.exit_code == 1
+    record = result.json
+    assert (record["status"], record["failed_step"]) == ("ROLLED_BACK", "RunTests")
     assert "hard-coded" in record["reason"]
+    good = tenant(syndi, "lighthouse")
+    assert good["last_status"] == "ROLLED_BACK"
+    assert good["build"]["fingerprint"] == record["rollback_build"]["fingerprint"]
+    assert syndi.ok("--local", "check", "dev", "lighthouse", "--application", "almanac")
 
 
 def test_a_resource_that_cannot_be_created_is_named_and_the_next_deployment_starts_over(

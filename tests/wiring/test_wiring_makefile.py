@@ -42,9 +42,24 @@ def test_syncing_configurations_applies_them_and_reads_back_what_is_live() -> No
 
 
 @pytest.mark.parametrize(
+    ("target", "mode"), [("rs-deploy-only", "deploy-only"), ("rs-deploy-function", "function")]
+)
+def test_the_other_modes_take_the_same_parameters(target: str, mode: str) -> None:
+    answer = make(target, "ENV=stage", "ORG=myorg", "ENABLE_AUTH=true", "LOCAL=1")
+    told = answer.stdout.strip()
+    assert told.endswith(f"--local deploy stage myorg --enable-auth --mode {mode}")
+
+
+@pytest.mark.parametrize(
     ("arguments", "missing"), [(["ORG=myorg"], "ENV is missing"), (["ENV=stage"], "ORG is missing")]
 )
-@pytest.mark.parametrize("target", ["rs-deploy", "sync-configs", "test-jwt-aws", "check-rs"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "rs-deploy", "rs-deploy-only", "rs-deploy-function", "sync-configs", "test-jwt-aws",
+        "check-rs",
+    ],
+)  # fmt: skip
 def test_a_tenant_that_is_not_named_is_refused(
     target: str, arguments: list[str], missing: str
 ) -> None:

@@ -48,6 +48,24 @@ def test_a_deployment_is_started_and_its_page_told(source: str) -> None:
     assert reply.body["steps"] == {}
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", PATH, {"mode": "full"}),
+        ("POST", PATH, {"mode": "deploy-only"}),
+        ("POST", "/envs/stage/orgs/alpha/rollback", {}),
+        ("POST", "/envs/stage/orgs/alpha/drift", {}),
+        ("DELETE", "/envs/stage/orgs/alpha", {"confirm": "notes-stage-alpha"}),
+    ],
+)
+def test_what_the_door_admits_the_first_step_admits(method: str, path: str, body: Any) -> None:
+    reply = call(method, path, body)
+    assert reply.status == 202, reply.body
+    (arn,) = executions()
+    execution = {"Id": arn, "StartTime": "2026-11-22T12:00:00Z", "Input": input_of(arn)}
+    record.handler({"step": "PrepareDeployment", "execution": execution}, None)
+
+
 def test_no_body_is_an_empty_request() -> None:
     assert call("POST", PATH).status == 202
 

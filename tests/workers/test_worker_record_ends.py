@@ -75,6 +75,73 @@ def test_a_failure_of_no_tenant_keeps_its_reason(world: None, given: Any) -> Non
     assert build.everything() == []
 
 
+BUILD = {"fingerprint": "a" * 64, "source": "5" * 64}
+
+
+def end_of_way_back(given: Any, rollback: dict[str, Any]) -> dict[str, Any]:
+    failure = {"state": "RunTests", "error": "TestsFailed", "cause": "health: answers 500"}
+    event = {"execution": execution(given), "failure": failure, "rollback": rollback}
+    return record.handler({"step": "RecordFailure", **event}, None)
+
+
+def good_tenant(**more: Any) -> None:
+    """The tenant has a last good deployment, with a patch over its build."""
+    made = build.opened(build.deployment(number=1))
+    build.take_lock(made)
+    current = {
+        "build": {**BUILD, "patched": "9" * 64},
+        "running": "9" * 64,
+        "patch": {"fingerprint": "9" * 64},
+        "last_good": made.id,
+        "endpoint": "https://before",
+    }
+    History(TABLE).succeed(ALPHA, made.id, made.execution_arn, {}, {**current, **more})
+
+
+def test_a_way_back_that_worked_is_told_and_the_tenant_is_what_it_was(source: str) -> None:
+    good_tenant()
+    made = prepare(BARE)
+    build.take_lock(made)
+    back = made.model_copy(update={"rolling_back": True})
+    restored = {
+        "deployment": back.model_dump(mode="json", by_alias=True, exclude_none=True),
+        "build": BUILD,
+        "stack": {"outputs": {"Url": "https://again"}, "parameters": {}},
+        "config": {"version_id": "v9"},
+    }
+    answer = end_of_way_back(BARE, {"outcome": "done", "failure": {}, "restored": restored})
+    told = "RunTests: health: answers 500; the previous good build was put back and works"
+    assert answer == {"id": made.id, "reason": told, "error": "TestsFailed"}
+    assert build.record(made)["status"] == "ROLLED_BACK"
+    now = build.current()
+    assert (now["last_status"], now["last_reason"]) == ("ROLLED_BACK", told)
+    assert (now["build"], now["running"]) == (BUILD, BUILD["fingerprint"])
+    assert "patch" not in now, "the function has the stack's code again"
+    assert (now["endpoint"], now["config"]) == ("https://again", {"version_id": "v9"})
+    assert now["last_good"] != made.id
+    assert build.holder() is None
+
+
+def test_a_way_back_that_is_none_says_why(source: str) -> None:
+    good_tenant()
+    prepare(BARE)
+    answer = end_of_way_back(BARE, {"outcome": "impossible", "failure": {}, "why": "it is gone"})
+    assert answer["reason"] == "RunTests: health: answers 500; it is gone"
+    now = build.current()
+    assert (now["last_status"], now["endpoint"]) == ("FAILED", "https://before")
+    assert "patch" in now
+
+
+def test_a_way_back_that_failed_names_both_reasons(source: str) -> None:
+    made = prepare(BARE)
+    first = {"state": "RunTests", "error": "TestsFailed", "cause": "sign-in: answered 500"}
+    answer = end_of_way_back(BARE, {"outcome": "running", "failure": first, "why": ""})
+    assert answer["reason"] == (
+        "RunTests: sign-in: answered 500; and rolling back failed in RunTests: health: answers 500"
+    )
+    assert build.record(made)["status"] == "FAILED"
+
+
 # The end that nobody was there for ----------------------------------------------------------------
 
 
@@ -147,6 +214,28 @@ def test_success_records_its_proof_and_where_the_tenant_answers(source: str) -> 
     assert (found["source"], found["endpoint"]) == (source, "https://x")
     assert build.current()["last_good"] == made.id
     assert build.holder() is None
+
+
+def test_a_patch_leaves_the_stacks_build_and_marks_the_tenant(source: str) -> None:
+    good_tenant(config={"version_id": "v1"}, config_source="c" * 64)
+    made = prepare(BARE)
+    build.take_lock(made)
+    proof = {
+        "build": {"fingerprint": "7" * 64},
+        "change_set": {},
+        "stack": {"outputs": {"Url": "https://x"}},
+        "config": {"version_id": "v1"},
+        "tests": [],
+        "patch": {"fingerprint": "7" * 64},
+    }
+    record.handler(build.event(made, "RecordSuccess", **proof), None)
+    now = build.current()
+    assert now["build"] == {**BUILD, "patched": "7" * 64}
+    assert (now["running"], now["patch"]) == ("7" * 64, {"fingerprint": "7" * 64})
+    assert (now["last_good"], now["source"]) == (made.id, source)
+    assert now["config_source"] == "c" * 64, "a patch brings no configuration"
+    (listed,) = Listing(TABLE).tenants()
+    assert listed["build"]["patched"] == "7" * 64
 
 
 def test_success_of_an_execution_that_lost_its_tenant_is_an_error(source: str) -> None:

@@ -51,7 +51,7 @@ ALL_GOES_WELL: dict[str, dict[str, Any]] = {
     "CreateAdmin": {"done": True, "admin": {"username": "admin@example.com"}},
     "RunTests": {"done": True, "tests": [{"name": "health", "status": "PASSED"}]},
     "RollBack": {
-        "done": True, "available": True, "deployment": {}, "build": {
+        "done": True, "available": True, "why": "", "deployment": {}, "build": {
             "fingerprint": "f0", "source": "s0", "build_id": "b0", "template_key": "t0",
             "reused": True,
         },

@@ -1,0 +1,242 @@
+"""The build that is there already: the last one, one to go back to, and the way back by itself."""
+
+from typing import Any
+
+import pytest
+import worker_builders as build
+from codebuild_answers import put
+from worker_builders import ALPHA, ARTIFACTS, TABLE
+
+from control_plane import aws
+from control_plane.errors import NoSuchBuild
+from control_plane.history import History
+from control_plane.models import Deployment, DeploymentStatus, JsonObject
+from control_plane.progress import Progress
+from workers import build as worker
+
+NOW = {**build.FILES, "config/stage.json": '{"now": true}'}
+
+
+def built(source: str, name: str) -> JsonObject:
+    """A build with its artifacts."""
+    key = f"notes-stage-alpha/builds/{name * 64}/template.yaml"
+    put(key, f"Function: {{CodeUri: s3://{ARTIFACTS}/notes-stage-alpha/c0de}}\n")
+    put("notes-stage-alpha/c0de", "code")
+    return {
+        "fingerprint": name * 64,
+        "source": source,
+        "build_id": "syndi-build:1",
+        "template_key": key,
+        "reused": False,
+    }
+
+
+def deployed(number: int, source: str, name: str, **more: Any) -> Deployment:
+    """A deployment of a build that succeeded."""
+    made = build.opened(build.deployment(number=number, source=source))
+    build.take_lock(made)
+    facts = {
+        "build": built(source, name),
+        "running": name * 64,
+        "source": source,
+        "config_source": source,
+        "stack": {"parameters": {"EnableAuth": "true", "CreateBuckets": "true"}},
+        "config": {"sha256": f"config-{name}"},
+        **more,
+    }
+    current = {**facts, "last_good": made.id, "last_deployment": made.id}
+    History(TABLE).succeed(ALPHA, made.id, made.execution_arn, facts, current)
+    return made
+
+
+def failed(number: int, source: str, **facts: Any) -> Deployment:
+    """A deployment that failed after it had found `facts`."""
+    made = build.opened(build.deployment(number=number, source=source))
+    if facts:
+        Progress(TABLE).add_facts(made, facts)
+    status = DeploymentStatus.FAILED
+    History(TABLE).fail(ALPHA, made.id, made.execution_arn, status, {"reason": "why"})
+    return made
+
+
+def find(source: str, **options: Any) -> tuple[Deployment, JsonObject]:
+    """FindBuild of a new deployment: how the deployment goes on, and the build."""
+    made = build.opened(build.deployment(number=9, source=source, **options))
+    answer = worker.handler(build.event(made, "FindBuild"), None)
+    assert build.record(made)["build"] == answer["build"]
+    return Deployment.model_validate(answer["deployment"]), answer["build"]
+
+
+@pytest.fixture
+def source(world: None) -> str:
+    """What the tenant was built from; the environment has a newer one."""
+    return build.push_source()
+
+
+@pytest.fixture
+def newer(source: str) -> str:
+    return build.push_source(NOW)
+
+
+# deploy-only --------------------------------------------------------------------------------------
+
+
+def test_deploy_only_takes_the_running_build_and_the_configuration_of_now(
+    source: str, newer: str
+) -> None:
+    deployed(1, source, "a")
+    patched = {**built(source, "b"), "patched": "9" * 64}
+    deployed(2, source, "b", build=patched)
+    failed(3, newer, build=built(newer, "c"))
+    found, chosen = find(newer, mode="deploy-only")
+    assert chosen == {**built(source, "b"), "reused": True}
+    assert (found.source, found.config_source) == (source, newer)
+    assert found.config_version is None
+    assert found.rolling_back is False
+
+
+def test_deploy_only_of_a_tenant_that_never_worked_takes_its_newest_build(
+    source: str, newer: str
+) -> None:
+    failed(1, source, build=built(source, "a"))
+    failed(2, newer, build=built(newer, "b"))
+    failed(3, newer)
+    _, chosen = find(newer, mode="deploy-only")
+    assert chosen["fingerprint"] == "b" * 64
+
+
+def test_deploy_only_of_a_tenant_without_a_build_is_refused(newer: str) -> None:
+    failed(1, newer)
+    with pytest.raises(NoSuchBuild, match="was never built: deploy it in full first"):
+        find(newer, mode="deploy-only")
+
+
+@pytest.mark.parametrize("lost", ["template.yaml", "c0de"])
+def test_a_build_that_is_not_complete_is_not_deployed(source: str, newer: str, lost: str) -> None:
+    deployed(1, source, "a")
+    for item in aws.s3().list_objects_v2(Bucket=ARTIFACTS)["Contents"]:
+        if item["Key"].endswith(lost):
+            aws.s3().delete_object(Bucket=ARTIFACTS, Key=item["Key"])
+    with pytest.raises(NoSuchBuild, match=f"{lost} is gone"):
+        find(newer, mode="deploy-only")
+
+
+def test_a_build_below_another_tenants_prefix_is_not_deployed(source: str, newer: str) -> None:
+    foreign = {**built(source, "a"), "template_key": "notes-stage-alphabet/builds/x/template.yaml"}
+    deployed(1, source, "a", build=foreign)
+    with pytest.raises(NoSuchBuild, match="not notes-stage-alpha's own"):
+        find(newer, mode="deploy-only")
+
+
+# rollback -----------------------------------------------------------------------------------------
+
+
+def test_a_rollback_takes_the_build_before_and_its_configuration(source: str, newer: str) -> None:
+    deployed(1, source, "a", config={"sha256": "c1", "overrides_version": 4})
+    deployed(2, newer, "b")
+    found, chosen = find(newer, mode="rollback")
+    assert chosen["fingerprint"] == "a" * 64
+    assert (found.source, found.config_source, found.config_version) == (source, source, 4)
+
+
+def test_a_rollback_to_a_named_deployment(source: str, newer: str) -> None:
+    ids = [deployed(n, source, name).id for n, name in ((1, "a"), (2, "b"), (3, "c"))]
+    found, chosen = find(newer, mode="rollback", to=ids[0])
+    assert chosen["fingerprint"] == "a" * 64
+    assert found.config_version == 0
+
+
+def test_a_rollback_to_what_was_not_good_says_what_it_was(source: str, newer: str) -> None:
+    deployed(1, source, "a")
+    bad = failed(2, newer, build=built(newer, "b"))
+    for to, why in ((bad.id, "ended FAILED"), ("20200101-000000-000abcde", "has no deployment")):
+        with pytest.raises(NoSuchBuild, match=why):
+            find(newer, mode="rollback", to=to)
+    with pytest.raises(NoSuchBuild, match="no good deployment of another build"):
+        find(newer, mode="rollback")
+
+
+def test_a_rollback_of_nothing_is_refused(newer: str) -> None:
+    with pytest.raises(NoSuchBuild, match="has nothing deployed"):
+        find(newer, mode="rollback")
+
+
+# RollBack -----------------------------------------------------------------------------------------
+
+
+def at_its_tests(source: str, **more: Any) -> Deployment:
+    """A deployment that is about to fail its tests."""
+    facts = {name: more.pop(name) for name in ("build", "config_content") if name in more}
+    made = build.opened(build.deployment(number=9, source=source, **more))
+    Progress(TABLE).add_facts(made, facts)
+    return made
+
+
+def roll_back(made: Deployment) -> JsonObject:
+    return worker.handler(build.event(made, "RollBack"), None)
+
+
+def test_the_way_back_leads_to_the_last_good_state(source: str, newer: str) -> None:
+    good = deployed(1, source, "a", config={"sha256": "c1", "overrides_version": 4})
+    made = at_its_tests(newer, build=built(newer, "b"), enable_auth=False, admin_username="a@b.c")
+    answer = roll_back(made)
+    assert (answer["available"], answer["why"]) == (True, "")
+    assert answer["build"] == {**built(source, "a"), "reused": True}
+    back = Deployment.model_validate(answer["deployment"])
+    assert (back.id, back.execution_arn, back.rolling_back) == (made.id, made.execution_arn, True)
+    assert (back.source, back.config_source, back.config_version) == (source, source, 4)
+    assert back.options.enable_auth is True, "as it was, not as the failed deployment asked"
+    assert back.operation != made.operation
+    found = build.record(made)
+    assert {step["status"] for step in found["rollback_steps"].values()} == {"PENDING"}
+    assert found["rollback_build"]["fingerprint"] == "a" * 64
+    assert found["build"]["fingerprint"] == "b" * 64
+    assert good.id in found["steps"]["RollBack"]["note"]
+    # Once more, after a step of the way back: what happened stays.
+    Progress(TABLE).begin_step(back, "CreateChangeSet")
+    assert roll_back(made) == answer
+    assert build.record(made)["rollback_steps"]["CreateChangeSet"]["status"] == "RUNNING"
+
+
+def test_without_a_good_build_there_is_no_way_back(newer: str) -> None:
+    made = at_its_tests(newer, build=built(newer, "b"))
+    answer = roll_back(made)
+    assert answer["available"] is False
+    assert answer["why"] == "there is no previous good build to roll back to"
+    assert answer["deployment"]["id"] == made.id
+    assert "rollback_steps" not in build.record(made)
+
+
+def test_a_good_build_whose_artifacts_are_gone_cannot_be_put_back(source: str, newer: str) -> None:
+    deployed(1, source, "a")
+    aws.s3().delete_object(Bucket=ARTIFACTS, Key=built(source, "a")["template_key"])
+    answer = roll_back(at_its_tests(newer, build=built(newer, "b")))
+    assert answer["available"] is False
+    assert "is not complete any more" in answer["why"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "available"),
+    [
+        ({}, False),
+        ({"config_content": {"title": "other"}}, True),
+        ({"enable_auth": False}, True),
+        ({"enable_auth": True}, False),
+    ],
+)
+def test_going_back_to_the_same_makes_no_sense(
+    source: str, newer: str, facts: JsonObject, available: bool
+) -> None:
+    deployed(1, source, "a", config={})
+    answer = roll_back(at_its_tests(source, build=built(source, "a"), **facts))
+    assert answer["available"] is available
+    assert ("are the same" in answer["why"]) is not available
+
+
+def test_a_tenant_that_does_not_work_is_rolled_back_although_somebody_cancelled(
+    source: str, newer: str
+) -> None:
+    deployed(1, source, "a")
+    made = at_its_tests(newer, build=built(newer, "b"))
+    Progress(TABLE).add_facts(made, {"cancel": {"by": "somebody"}})
+    assert roll_back(made)["available"] is True

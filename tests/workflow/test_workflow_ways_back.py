@@ -1,0 +1,91 @@
+"""The modes without a build, and the way back after failed tests."""
+
+import pytest
+from rehearsal import Stage, answering, failing
+from verdicts import assert_succeeded, happy_with
+
+BEFORE = ["PrepareDeployment", "AcquireLock", "CheckStack"]
+CHANGES = [
+    "CreateChangeSet", "AwaitChangeSet", "UploadConfig", "ExecuteChangeSet", "AwaitStack",
+    "ReconcileFunction", "SyncConfig", "RunTests",
+]  # fmt: skip
+FORTH = [*BEFORE, "StartBuild", "AwaitBuild", *CHANGES]
+TRIED = {"state": "RunTests", "error": "TestsFailed"}
+
+
+@pytest.mark.parametrize("mode", ["deploy-only", "rollback"])
+def test_a_build_that_is_there_is_found_instead_of_made(stage: Stage, mode: str) -> None:
+    told = stage.run({}, mode=mode)
+    assert_succeeded(told, happy_with(StartBuild=[], AwaitBuild=["FindBuild"]))
+    assert told.payloads("CreateChangeSet")[0]["template_key"] == "t0"
+    assert told.payloads("RecordSuccess")[0]["build"]["fingerprint"] == "f0"
+
+
+def test_a_patch_goes_past_cloudformation_and_is_tested_and_recorded(stage: Stage) -> None:
+    waiting = answering(
+        done=False, build={"fingerprint": "p1"}, stack={}, config={}, patch={"fingerprint": "p1"}
+    )
+    told = stage.run({"PatchFunction": [waiting, {}]}, mode="function")
+    assert_succeeded(told, [*BEFORE, "PatchFunction", "PatchFunction", "RunTests", "RecordSuccess"])
+    (recorded,) = told.payloads("RecordSuccess")
+    assert recorded["patch"] == {"fingerprint": "p1"}
+    assert told.payloads("RunTests")[0]["fingerprint"] == "p1"
+
+
+def test_a_function_that_is_put_back_is_awaited(stage: Stage) -> None:
+    told = stage.run({"ReconcileFunction": [answering(done=False), {}]})
+    assert_succeeded(told, happy_with(ReconcileFunction=["ReconcileFunction"] * 2))
+
+
+@pytest.mark.parametrize("mode", ["full", "function"])
+def test_failed_tests_lead_back_and_the_record_gets_what_was_restored(
+    stage: Stage, mode: str
+) -> None:
+    told = stage.run({"RunTests": [failing("TestsFailed", "no"), {}]}, mode=mode)
+    forth = FORTH if mode == "full" else [*BEFORE, "PatchFunction", "RunTests"]
+    assert told.steps == [*forth, "RollBack", *CHANGES, "RecordFailure"]
+    assert (told.status, told.error) == ("FAILED", "TestsFailed")
+    (recorded,) = told.payloads("RecordFailure")
+    assert {**TRIED, "cause": recorded["failure"]["cause"]} == recorded["failure"]
+    rollback = recorded["rollback"]
+    assert rollback["outcome"] == "done"
+    restored = rollback["restored"]
+    assert restored["deployment"]["rolling_back"] is True
+    assert restored["build"]["fingerprint"] == "f0"
+    assert restored["stack"]["outputs"] == {"ApiUrl": "https://x"}
+    assert restored["config"] == {"version_id": "after"}
+    assert [p["fingerprint"] for p in told.payloads("RunTests")][-1] == "f0"
+
+
+def test_nothing_to_go_back_to_is_recorded_with_its_why(stage: Stage) -> None:
+    script = {
+        "RunTests": [failing("TestsFailed", "no")],
+        "RollBack": [
+            answering(done=True, available=False, why="it is gone", deployment={}, build={})
+        ],
+    }
+    told = stage.run(script)
+    assert told.steps == [*FORTH, "RollBack", "RecordFailure"]
+    rollback = told.payloads("RecordFailure")[0]["rollback"]
+    assert (rollback["outcome"], rollback["why"]) == ("impossible", "it is gone")
+
+
+@pytest.mark.parametrize("step", ["RollBack", "AwaitStack", "RunTests"])
+def test_a_way_back_that_fails_keeps_the_first_failure(stage: Stage, step: str) -> None:
+    bad = failing("StackFailed" if step == "AwaitStack" else "TestsFailed", "again")
+    replies = {"RunTests": [failing("TestsFailed", "no"), {}], "AwaitStack": [{}, {}]}
+    replies[step] = [bad] if step == "RollBack" else [replies[step][0], bad]
+    told = stage.run(replies)
+    assert told.status == "FAILED"
+    assert told.steps[-1] == "RecordFailure"
+    assert told.steps.count("RollBack") == 1
+    (recorded,) = told.payloads("RecordFailure")
+    assert recorded["failure"]["state"] == step
+    assert recorded["rollback"]["outcome"] == "running"
+    assert recorded["rollback"]["failure"]["state"] == "RunTests"
+
+
+def test_who_wants_no_way_back_gets_none(stage: Stage) -> None:
+    told = stage.run({"RunTests": [failing("TestsFailed", "no")]}, rollback_on_failure=False)
+    assert told.steps == [*FORTH, "RecordFailure"]
+    assert told.payloads("RecordFailure")[0]["rollback"]["outcome"] == "none"
