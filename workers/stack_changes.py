@@ -167,6 +167,8 @@ def _undo_update(deployment: Deployment, stack_id: str) -> None:
             StackName=stack_id, ClientRequestToken=_cancel_token(deployment)
         )
     except ClientError as error:
+        if aws.error_code(error) == "TokenAlreadyExistsException":
+            return  # asked for by an earlier look: what is being updated ends first
         if aws.error_code(error) != "ValidationError":
             raise
         stack = reading.describe(stack_id)
