@@ -38,6 +38,16 @@ def builds_slowly(copy: Path) -> None:
     manifest.write_text(text.replace("commands = [", 'commands = ["sleep 120", '))
 
 
+DRAWER = "almanac-drawer-of-the-tests"
+
+
+def has_a_drawer(copy: Path) -> None:
+    """A stack with a bucket, which may be there already."""
+    template = copy / "stack.yaml"
+    drawer = f"  Drawer: {{Type: AWS::S3::Bucket, Properties: {{BucketName: {DRAWER}}}}}\n\n"
+    template.write_text(template.read_text().replace("Outputs:\n", drawer + "Outputs:\n"))
+
+
 def updates_slowly(copy: Path) -> None:
     """A stack that waits for a signal, and has one more resource to make after it."""
     template = copy / "stack.yaml"
@@ -216,11 +226,12 @@ def test_what_a_stopped_execution_left_running_is_waited_for(
 def test_a_failed_deployment_is_tried_again_with_the_build_that_it_has(
     syndi: Syndi, sources: Callable[..., str]
 ) -> None:
-    logs, group = syndi.client("logs"), "/aws/lambda/almanac-test-godwit"
-    logs.create_log_group(logGroupName=group)
-    failed = syndi.fail("test", "godwit", *APPLICATION, "--source", sources())
+    s3 = syndi.client("s3")
+    s3.create_bucket(Bucket=DRAWER)
+    failed = syndi.fail("test", "godwit", *APPLICATION, "--source", sources(has_a_drawer))
     assert failed["failed_step"] == "AwaitStack"
-    logs.delete_log_group(logGroupName=group)
+    assert DRAWER in failed["reason"]
+    s3.delete_bucket(Bucket=DRAWER)
     sources(builds_slowly)  # what `test` would deploy by now is something else
     record: dict[str, Any] = syndi.ok("--local", "retry", failed["id"], "--json").json
     assert (record["status"], record["retry_of"]) == ("SUCCEEDED", failed["id"])
