@@ -4,7 +4,16 @@ from typing import Annotated
 
 import typer
 
-from cli import configuring, deploying, laptop, reading, rolling_back, scheduling, sources
+from cli import (
+    configuring,
+    deploying,
+    ending,
+    laptop,
+    reading,
+    rolling_back,
+    scheduling,
+    sources,
+)
 from cli.context import current
 
 app = typer.Typer(
@@ -30,6 +39,8 @@ app.command()(laptop.reset)
 app.command()(laptop.install)
 app.command()(deploying.deploy)
 app.command()(rolling_back.rollback)
+app.command()(ending.cancel)
+app.command()(ending.retry)
 app.command()(reading.history)
 app.command()(reading.show)
 app.command()(reading.tenants)

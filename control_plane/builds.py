@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 CLAIM_SECONDS = 120
 """How long a claim counts without a CodeBuild id: its step times out after half of that."""
 
+REMEMBERED = timedelta(days=2)
+"""How long it is known which build an execution was after: longer than any execution builds."""
+
 
 class BuildStatus(StrEnum):
     """Where a build is."""
@@ -25,6 +28,7 @@ class BuildStatus(StrEnum):
     RUNNING = "RUNNING"
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
+    STOPPED = "STOPPED"  # cut off: it says nothing of its source
 
 
 def fingerprint(
@@ -57,6 +61,20 @@ class Builds:
         """The build: status, stack_name (whose prefix holds it), build_id, reason; or None."""
         return table.read(self._client, self._table, f"BUILD#{fingerprint}", "BUILD")
 
+    def remember(self, fingerprint: str, execution_arn: str) -> None:
+        """Keep which build an execution is after, for the case that it dies without a word."""
+        expires = int((self._clock() + REMEMBERED).timestamp())
+        self._client.put_item(  # no condition: an execution builds one thing, and says so again
+            TableName=self._table,
+            Item=items.key(f"BUILD#{execution_arn}", "EXECUTION")
+            | items.to_item({"fingerprint": fingerprint, "expires_at": expires}),
+        )
+
+    def of_execution(self, execution_arn: str) -> str | None:
+        """The fingerprint of the build that an execution is after, or None."""
+        found = table.read(self._client, self._table, f"BUILD#{execution_arn}", "EXECUTION")
+        return str(found["fingerprint"]) if found else None
+
     def claim(self, fingerprint: str, stack_name: str, claimed_by: str) -> bool:
         """Claim the right to build; False when another execution builds this already.
 
@@ -73,12 +91,14 @@ class Builds:
         return self._write(
             fingerprint,
             values,
-            # Condition: nobody built this, or it failed, or its artifacts were lost, or the claim
-            # is my own, or it is so old that whoever made it died before the build started.
-            "attribute_not_exists(SK) OR #status IN (:failed, :succeeded) OR (#status = :claimed "
-            "AND (claimed_by = :me OR claimed_at < :stale))",
+            # Condition: nobody built this, or it failed or was stopped, or its artifacts were lost,
+            # or the claim is my own, or it is so old that whoever made it died before the build
+            # started.
+            "attribute_not_exists(SK) OR #status IN (:failed, :stopped, :succeeded) OR "
+            "(#status = :claimed AND (claimed_by = :me OR claimed_at < :stale))",
             {
                 ":failed": BuildStatus.FAILED,
+                ":stopped": BuildStatus.STOPPED,
                 ":succeeded": BuildStatus.SUCCEEDED,
                 ":claimed": BuildStatus.CLAIMED,
                 ":me": claimed_by,
@@ -111,6 +131,7 @@ class Builds:
             "status": status,
             "stack_name": build["stack_name"],
             "build_id": build["build_id"],
+            "claimed_by": build.get("claimed_by"),
             "reason": reason,
         }
         # Condition: it is this build, and nobody recorded its end.

@@ -116,6 +116,37 @@ class History:
             )
         return str(remembered["id"])
 
+    def ask_for_end(self, tenant: Tenant, deployment_id: str, by: str | None) -> JsonObject | None:
+        """Note who wants a deployment to end; gives its record. Who asked first stays.
+
+        None when it has ended, or does what must not be cut off (`endings.refuse_cancel`).
+        """
+        asked = {"by": by or "somebody unknown", "at": self._now()}
+        try:
+            answer = self._client.update_item(
+                TableName=self._table,
+                Key=items.key(items.tenant_key(tenant), items.DEPLOYMENT + deployment_id),
+                UpdateExpression="SET #cancel = if_not_exists(#cancel, :cancel)",
+                # Condition: the record has not ended, is not on its way back, and has not begun to
+                # delete its stack.
+                ConditionExpression=(
+                    f"#status IN ({', '.join(writes.OPEN)})"
+                    " AND attribute_not_exists(rollback_steps)"
+                    " AND #steps.DeleteStack.attempts = :never"
+                ),
+                ExpressionAttributeNames={
+                    "#status": "status", "#cancel": "cancel", "#steps": "steps",
+                },
+                ExpressionAttributeValues=items.to_item({":cancel": asked, ":never": 0})
+                | writes.OPEN,
+                ReturnValues="ALL_NEW",
+            )  # fmt: skip
+        except ClientError as error:
+            if not table.condition_failed(error):
+                raise
+            return None
+        return items.from_item(answer["Attributes"])
+
     # Ending ------------------------------------------------------------------------------------
 
     def succeed(
@@ -176,8 +207,10 @@ class History:
         ]
         changes = [
             writes.end_of_record(self._table, tenant, deployment_id, end, failed_steps=running),
-            writes.current_state(self._table, tenant, last, forget),
         ]
+        known = self._listing.current(tenant) or {}
+        if known.get("last_good", "") < deployment_id:  # else the word of its end came too late
+            changes.append(writes.current_state(self._table, tenant, last, forget))
         lock = self._locks.holder(tenant)
         if lock and lock["execution_arn"] == execution_arn:
             changes.append(self._locks.release_write(tenant, execution_arn))

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from control_plane import aws, items, table
-from control_plane.models import DeploymentStatus, JsonObject, OnConflict, Tenant
+from control_plane.models import DeploymentStatus, JsonObject, OnConflict, StepStatus, Tenant
+from control_plane.turns import Rival
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -76,15 +77,31 @@ class Listing:
         tenant = Tenant(application=part["application"], env=part["env"], org=part["org"])
         return self.get(tenant, deployment_id)
 
-    def superseded_by(self, tenant: Tenant, deployment_id: str) -> str | None:
-        """A newer deployment of the tenant that asked to take the waiting ones' place, or None."""
-        for record in self.deployments(tenant, limit=50):
-            if record["id"] <= deployment_id:
-                break
-            asked = record.get("request", {}).get("on_conflict")
-            if asked == OnConflict.SUPERSEDE and not DeploymentStatus(record["status"]).is_final:
-                return str(record["id"])
-        return None
+    def rivals(self, tenant: Tenant, since: str) -> list[Rival]:
+        """The tenant's deployments from id `since` on that matter to one which waits, oldest first.
+
+        Those that are queued, and those that asked to take the place of the ones that wait.
+        """
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="PK = :pk AND SK BETWEEN :since AND :end",
+            FilterExpression="#status = :queued OR #request.on_conflict = :supersede",
+            ProjectionExpression=(
+                "id, execution_arn, #status, #request.on_conflict, #steps.AcquireLock.#status"
+            ),
+            ExpressionAttributeNames={
+                "#status": "status", "#request": "request", "#steps": "steps",
+            },
+            ExpressionAttributeValues={
+                ":pk": {"S": items.tenant_key(tenant)},
+                ":since": {"S": items.DEPLOYMENT + since},
+                ":end": {"S": items.DEPLOYMENT + "~"},
+                ":queued": {"S": DeploymentStatus.QUEUED},
+                ":supersede": {"S": OnConflict.SUPERSEDE},
+            },
+            ConsistentRead=True,
+        )  # fmt: skip
+        return [_rival(items.from_item(item)) for page in pages for item in page["Items"]]
 
     def tenants(self) -> Iterator[JsonObject]:
         """Every tenant that ever had a deployment end, by stack name."""
@@ -97,3 +114,15 @@ class Listing:
         for page in pages:
             for item in page["Items"]:
                 yield items.from_item(item)
+
+
+def _rival(record: JsonObject) -> Rival:
+    lock = record.get("steps", {}).get("AcquireLock", {})
+    return Rival(
+        id=record["id"],
+        execution_arn=record["execution_arn"],
+        queued=record["status"] == DeploymentStatus.QUEUED,
+        is_open=not DeploymentStatus(record["status"]).is_final,
+        supersedes=record.get("request", {}).get("on_conflict") == OnConflict.SUPERSEDE,
+        had_the_tenant=lock.get("status") == StepStatus.SUCCEEDED,
+    )

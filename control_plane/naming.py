@@ -41,6 +41,11 @@ def new_deployment_id(now: datetime) -> str:
     return _deployment_id(now, secrets.token_bytes(16))
 
 
+def earliest_id(at: datetime) -> str:
+    """What sorts before the id of every deployment from that second on."""
+    return f"{at.astimezone(UTC):%Y%m%d-%H%M%S}-"
+
+
 def execution_name(tenant: Tenant, deployment_id: str) -> str:
     """The execution of a deployment that the API starts: a second start is the same execution."""
     return f"{tenant.env}-{tenant.org}-{deployment_id}"

@@ -6,12 +6,13 @@ from typing import Any
 
 from control_plane import aws, naming
 from control_plane.builds import Builds, BuildStatus, fingerprint
-from control_plane.errors import BuildFailed
+from control_plane.errors import BuildFailed, Cancelled
 from control_plane.models import Build, Deployment, JsonObject
 from control_plane.progress import Progress
 from control_plane.settings import BuildSettings, settings
 from control_plane.sources import SourceArchive
-from workers import build_artifacts, build_choice, build_report
+from workers import build_artifacts, build_choice
+from workers.build_state import refreshed, stop_of_ended, stop_own
 from workers.step import Outcome, Step, run
 
 BUILDSPEC = Path(__file__).resolve().parent.parent / "buildspec.yml"
@@ -25,8 +26,9 @@ TOOL_VERSIONS = {"UV_VERSION": "0.13.9", "SAM_VERSION": "1.170.0"}
 
 
 def handler(event: Mapping[str, Any], context: object) -> JsonObject:
-    """Lambda's entry."""
-    return run(event, STEPS, settings(BuildSettings).table_name)
+    """Lambda's entry: a step of the state machine, or EventBridge's word that one ended."""
+    table = settings(BuildSettings).table_name
+    return run(event, STEPS, table) if "step" in event else stop_of_ended(event["detail"], table)
 
 
 def start_build(deployment: Deployment, event: JsonObject) -> Outcome:
@@ -41,7 +43,7 @@ def start_build(deployment: Deployment, event: JsonObject) -> Outcome:
         BUILDSPEC.read_text(),
     )
     builds = Builds(known.table_name)
-    build = _refreshed(builds, print_)
+    build = refreshed(builds, print_)
     if build and build["status"] == BuildStatus.SUCCEEDED:
         template = naming.build_prefix(build["stack_name"], print_) + "/template.yaml"
         if build_artifacts.exists(known.artifact_bucket, template):
@@ -51,6 +53,7 @@ def start_build(deployment: Deployment, event: JsonObject) -> Outcome:
         note = f"joined {build['build_id']}"
         return Outcome({"fingerprint": print_, "reused": not mine}, note)
     stack_name = deployment.tenant.stack_name
+    builds.remember(print_, deployment.execution_arn)
     if not builds.claim(print_, stack_name, deployment.execution_arn):
         return Outcome({"fingerprint": print_, "reused": True}, f"{print_[:12]} is being built")
     build_id = _start(deployment, print_, overrides_path)
@@ -61,17 +64,22 @@ def start_build(deployment: Deployment, event: JsonObject) -> Outcome:
 def await_build(deployment: Deployment, event: JsonObject) -> Outcome:
     """Whether the build is there, and then, its template below the tenant's own prefix.
 
-    Raises BuildFailed with the command that failed.
+    A deployment that was cancelled stops the build, if it is its own. Raises Cancelled, and
+    BuildFailed with the command that failed.
     """
     known = settings(BuildSettings)
     print_ = event["fingerprint"]
     builds = Builds(known.table_name)
-    build = _refreshed(builds, print_)
-    if build is None or build["status"] == BuildStatus.CLAIMED:
-        # Whoever claimed it has not started it. When that takes too long, this one does.
+    if event["cancelled"]:
+        stopped = stop_own(builds, print_, deployment.execution_arn)
+        raise Cancelled(f"its build {stopped} was stopped" if stopped else "no build was stopped")
+    build = refreshed(builds, print_)
+    if build is None or build["status"] == BuildStatus.CLAIMED or _was_anothers(build, deployment):
+        # Whoever claimed it has not started it, or it was stopped because whoever made it was
+        # cancelled. This one needs it all the same, and makes it when it is its turn to.
         outcome = start_build(deployment, event)
         return Outcome(outcome.result, outcome.note, done=False)
-    if build["status"] == BuildStatus.FAILED:
+    if build["status"] in (BuildStatus.FAILED, BuildStatus.STOPPED):
         raise BuildFailed(build["reason"])
     if build["status"] == BuildStatus.RUNNING:
         return Outcome({"fingerprint": print_, "reused": event["reused"]}, done=False)
@@ -89,25 +97,12 @@ def await_build(deployment: Deployment, event: JsonObject) -> Outcome:
     return Outcome(made.model_dump(mode="json"), f"{print_[:12]} by {build['build_id']}")
 
 
-def _refreshed(builds: Builds, print_: str) -> JsonObject | None:
-    """The build as it is now: one that ended since the last look has its end recorded.
-
-    Whoever looks records it, so that a build whose deployment died is not waited for, and a failed
-    one is not joined but made again.
-    """
-    build = builds.get(print_)
-    if build is None or build["status"] != BuildStatus.RUNNING:
-        return build
-    found = aws.codebuild().batch_get_builds(ids=[build["build_id"]])["builds"]
-    status, reason = BuildStatus.FAILED, f"CodeBuild does not know {build['build_id']} any more"
-    if found and found[0]["buildStatus"] == "IN_PROGRESS":
-        return build
-    if found and found[0]["buildStatus"] == "SUCCEEDED":
-        status, reason = BuildStatus.SUCCEEDED, ""
-    elif found:
-        reason = build_report.reason(found[0])
-    builds.finished(print_, build, status, reason)
-    return builds.get(print_)
+def _was_anothers(build: JsonObject, deployment: Deployment) -> bool:
+    """Whether a build that another deployment made, and this one waited for, was stopped."""
+    return bool(
+        build["status"] == BuildStatus.STOPPED
+        and build.get("claimed_by") != deployment.execution_arn
+    )
 
 
 def _overrides(deployment: Deployment) -> tuple[str, str]:

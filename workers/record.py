@@ -6,7 +6,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, naming
+from control_plane import aws, naming, turns
 from control_plane.admission import admit, parse_input, tenant_of
 from control_plane.errors import DeploymentInProgress, InvalidRequest, ServiceBusy, Superseded
 from control_plane.events import ExecutionInput, facts_of
@@ -103,15 +103,16 @@ def _options(request: ExecutionInput, known: RecordSettings) -> Options:
 
 
 def acquire_lock(deployment: Deployment, event: JsonObject) -> Outcome:
-    """Take the tenant, or say who has it.
+    """Take the tenant, or say who has it or goes first: the rules are `control_plane/turns.py`.
 
     Raises DeploymentInProgress or Superseded when this deployment shall not wait.
     """
     locks, listing = Locks(_settings().table_name), Listing(_settings().table_name)
     tenant, me = deployment.tenant, deployment.execution_arn
-    newer = listing.superseded_by(tenant, deployment.id)
-    if newer and (locks.holder(tenant) or {}).get("execution_arn") != me:
-        raise Superseded(f"deployment {newer} of {tenant.stack_name} took its place")
+    if (locks.holder(tenant) or {}).get("execution_arn") != me:
+        older = _going_first(deployment, listing)
+        if older:
+            return _wait_for(older, deployment)
     if locks.acquire(tenant, deployment.id, me, instead_of=me):
         return Outcome(note="the tenant is free")
     holder = locks.holder(tenant)
@@ -120,12 +121,29 @@ def acquire_lock(deployment: Deployment, event: JsonObject) -> Outcome:
     if not _is_running(holder["execution_arn"]):
         taken = locks.acquire(tenant, deployment.id, me, instead_of=holder["execution_arn"])
         return Outcome(note=f"taken over from {holder['deployment_id']}, which ended", done=taken)
+    return _wait_for(holder["deployment_id"], deployment)
+
+
+def _going_first(deployment: Deployment, listing: Listing) -> str | None:
+    """The deployment that gets the tenant before this one, or None. Raises Superseded."""
+    tenant, me = deployment.tenant, deployment.id
+    rivals = listing.rivals(tenant, naming.earliest_id(deployment.started_at - turns.LOOK_BACK))
+    for newer in turns.taking_its_place(me, rivals):
+        if newer.had_the_tenant or _is_running(newer.execution_arn):
+            raise Superseded(f"deployment {newer.id} of {tenant.stack_name} took its place")
+    supersedes = deployment.options.on_conflict == OnConflict.SUPERSEDE
+    waiting = turns.going_first(me, rivals, supersedes=supersedes)
+    return next((older.id for older in waiting if _is_running(older.execution_arn)), None)
+
+
+def _wait_for(other: str, deployment: Deployment) -> Outcome:
+    """Wait for another deployment. Raises DeploymentInProgress for one that was told not to."""
     if deployment.options.on_conflict == OnConflict.REJECT:
         raise DeploymentInProgress(
-            f"deployment {holder['deployment_id']} of {tenant.stack_name} is running: wait for it, "
-            "or start with on_conflict=wait"
+            f"deployment {other} of {deployment.tenant.stack_name} is running or goes first: wait "
+            "for it, or start with on_conflict=wait"
         )
-    return Outcome({"holder": holder["deployment_id"]}, done=False)
+    return Outcome({"holder": other}, done=False)
 
 
 WAITS: dict[str, Step] = {

@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, comebacks, naming
+from control_plane import aws, comebacks, endings, naming
 from control_plane.history import History
 from control_plane.listing import Listing
 from control_plane.models import (
@@ -115,6 +115,8 @@ def record_failure(
     the one-line reason, for the Fail state.
     """
     reason = one_line(failure)
+    if failure["error"] == "Cancelled":
+        reason = _cancelled(execution, failure)
     status = _STATUS.get(failure["error"], DeploymentStatus.FAILED)
     first = failure
     restored: JsonObject = {}
@@ -149,14 +151,19 @@ def finalize(detail: Mapping[str, Any]) -> JsonObject:
     started = datetime.fromtimestamp(detail["startDate"] / 1000, utc_now().tzinfo)
     told = detail.get("cause") or detail.get("error") or "it was stopped"
     reason = f"the execution ended {detail['status']}: {' '.join(str(told).split())}"
-    deployment_id = _end(
-        json.loads(detail.get("input") or "{}"),
-        detail["executionArn"],
-        started.isoformat(),
-        status,
-        {"reason": reason},
-    )
+    raw, arn = json.loads(detail.get("input") or "{}"), detail["executionArn"]
+    left = endings.left_behind(_record(raw, arn, started.isoformat()))
+    reason += f"; {left}" if left else ""
+    deployment_id = _end(raw, arn, started.isoformat(), status, {"reason": reason})
     return {"id": deployment_id or "", "status": status}
+
+
+def _cancelled(execution: Mapping[str, Any], failure: Mapping[str, str]) -> str:
+    """Who cancelled, where that was noticed, and what had been done by then."""
+    record = _record(execution["Input"], execution["Id"], execution["StartTime"])
+    by = record.get("cancel", {}).get("by", "somebody unknown")
+    left = endings.left_behind(record)
+    return f"cancelled by {by} at {one_line(failure)}" + (f"; {left}" if left else "")
 
 
 def one_line(failure: Mapping[str, str]) -> str:
@@ -184,24 +191,15 @@ def _end(
 
     `restored` is what a way back made of the tenant: its function has the stack's code again.
     """
-    known = _settings()
-    raw = raw if isinstance(raw, Mapping) else {}  # by hand, an input may be any JSON
-    try:
-        tenant = Tenant(
-            application=raw.get("application") or known.default_application,
-            env=raw.get("env"),
-            org=raw.get("org"),
-        )
-    except ValueError:
+    found = _deployment_of(raw, execution_arn, execution_started)
+    if found is None:
         # Not swallowed: the execution itself is red and carries the reason.
         logger().warning("execution without a tenant", execution_arn=execution_arn, **facts)
         return None
-    started = datetime.fromisoformat(execution_started)
-    deployment_id = naming.deployment_id_of(tenant, execution_arn, started)
-    facts = {"created_at": execution_started, **facts}
-    history = History(known.table_name)
-    before = Listing(known.table_name).get(tenant, deployment_id) or {}
-    facts["created_at"] = before.get("created_at", facts["created_at"])
+    tenant, deployment_id = found
+    history = History(_settings().table_name)
+    before = _record(raw, execution_arn, execution_started)
+    facts = {**facts, "created_at": before.get("created_at", execution_started)}
     forget = ["patch"] if restored else []
     record = history.fail(
         tenant, deployment_id, execution_arn, status, facts, restored or None, forget
@@ -210,6 +208,29 @@ def _end(
     if not DeploymentStatus(before.get("status", "QUEUED")).is_final:
         count_end(tenant.application, str(record["status"]))
     return deployment_id
+
+
+def _deployment_of(
+    raw: object, execution_arn: str, execution_started: str
+) -> tuple[Tenant, str] | None:
+    """The tenant and the deployment of an execution; None when its input names no tenant."""
+    raw = raw if isinstance(raw, Mapping) else {}  # by hand, an input may be any JSON
+    try:
+        tenant = Tenant(
+            application=raw.get("application") or _settings().default_application,
+            env=raw.get("env"),
+            org=raw.get("org"),
+        )
+    except ValueError:
+        return None
+    started = datetime.fromisoformat(execution_started)
+    return tenant, naming.deployment_id_of(tenant, execution_arn, started)
+
+
+def _record(raw: object, execution_arn: str, execution_started: str) -> JsonObject:
+    """The record of an execution as it is now; empty when there is none."""
+    found = _deployment_of(raw, execution_arn, execution_started)
+    return (Listing(_settings().table_name).get(*found) or {}) if found else {}
 
 
 def _forget_given_password(tenant: Tenant, deployment_id: str) -> None:

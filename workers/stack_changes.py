@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, decisions, naming
+from control_plane import aws, decisions, endings, naming
 from control_plane.decisions import StackAction
 from control_plane.errors import (
+    Cancelled,
     ChangeSetFailed,
     ReplacementRefused,
     StackFailed,
@@ -118,14 +119,21 @@ def await_stack(deployment: Deployment, event: JsonObject) -> Outcome:
     """Whether this deployment's operation is through, judged by its own events only.
 
     Without changes there was no operation: then the stack must be healthy as it is.
-    Raises StackFailed with the first failing resource.
+    A deployment that was cancelled has its update undone, and ends when the stack has settled.
+    Raises StackFailed with the first failing resource, and Cancelled.
     """
     stack_id = event["stack_id"]
+    if event["cancelled"] and not event["has_changes"]:
+        raise Cancelled("the stack had nothing to change")
     if event["has_changes"]:
-        events = reading.operation_events(stack_id, deployment.operation)
+        events = reading.operation_events(stack_id, deployment.operation, _cancel_token(deployment))
         status = decisions.settled_status(events)
         if status is None:
+            if event["cancelled"]:
+                _undo_update(deployment, stack_id)
             return Outcome(done=False)
+        if event["cancelled"]:
+            raise Cancelled(endings.of_operation(status))
         if status not in reading.SUCCEEDED:
             invalid = reading.validation_failures(stack_id)
             cause = "; ".join(invalid) or decisions.first_failure(events)
@@ -142,6 +150,31 @@ def await_stack(deployment: Deployment, event: JsonObject) -> Outcome:
         parameters=reading.parameters(stack),
     )
     return Outcome(state.model_dump(mode="json"), str(state.status))
+
+
+def _cancel_token(deployment: Deployment) -> str:
+    """The token of the cancellation, which the events of the update's rollback carry."""
+    return f"{deployment.id}-cancel"
+
+
+def _undo_update(deployment: Deployment, stack_id: str) -> None:
+    """Have CloudFormation undo an update that runs; a creation or a rollback is awaited."""
+    stack = reading.describe(stack_id)
+    if stack is None or stack["StackStatus"] != StackStatus.UPDATE_IN_PROGRESS:
+        return
+    try:
+        aws.cloudformation().cancel_update_stack(
+            StackName=stack_id, ClientRequestToken=_cancel_token(deployment)
+        )
+    except ClientError as error:
+        if aws.error_code(error) == "TokenAlreadyExistsException":
+            return  # asked for by an earlier look: what is being updated ends first
+        if aws.error_code(error) != "ValidationError":
+            raise
+        stack = reading.describe(stack_id)
+        if stack and stack["StackStatus"] == StackStatus.UPDATE_IN_PROGRESS:
+            raise StackFailed(f"the update could not be cancelled: {_message(error)}") from error
+        # It was over, or being undone already, in the moment between look and call.
 
 
 def discard_change_set(deployment: Deployment, event: JsonObject) -> Outcome:

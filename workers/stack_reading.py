@@ -87,12 +87,16 @@ def changes(stack: str, change_set_id: str) -> list[Change]:
     return found
 
 
-def operation_events(stack_id: str, token: str) -> list[StackEvent]:
-    """The events of the one operation that was started under `token`, oldest first."""
+def operation_events(stack_id: str, *tokens: str) -> list[StackEvent]:
+    """The events of the one operation that was started under `tokens`, oldest first.
+
+    More than one token: that of an update and that of its cancellation, whose rollback is part of
+    the same operation.
+    """
     events: list[StackEvent] = []
     pages = aws.cloudformation().get_paginator("describe_stack_events").paginate(StackName=stack_id)
     for page in pages:  # newest first
-        mine = [item for item in page["StackEvents"] if item.get("ClientRequestToken") == token]
+        mine = [item for item in page["StackEvents"] if item.get("ClientRequestToken") in tokens]
         events += [
             StackEvent(
                 logical_id=item.get("LogicalResourceId", ""),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from control_plane import aws
+from control_plane.endings import UNTOUCHED
 from control_plane.errors import RETRIED, Cancelled, ServiceBusy
 from control_plane.models import Deployment, JsonObject, StepStatus
 from control_plane.observability import logger
@@ -45,7 +46,7 @@ def run(event: Mapping[str, Any], steps: Mapping[str, Step], table: str) -> Json
     try:
         cancelled = progress.begin_step(deployment, name)
         if cancelled and name not in CLEANS_UP:
-            raise Cancelled(f"cancelled before {name}")
+            raise Cancelled(UNTOUCHED)
         outcome = steps[name](deployment, {**event, "cancelled": cancelled})
     except Exception as error:
         if aws.is_busy(error):

@@ -148,8 +148,9 @@ def test_only_the_api_function_has_routes() -> None:
         assert name == "ApiFunction" or not kinds & {"Api", "HttpApi"}
 
 
-def test_an_execution_that_is_cut_off_is_brought_to_its_end() -> None:
-    event = functions()["RecordFunction"]["Events"]["ExecutionEnded"]
+@pytest.mark.parametrize("function", ["RecordFunction", "BuildFunction"])
+def test_an_execution_that_is_cut_off_is_brought_to_its_end(function: str) -> None:
+    event = functions()[function]["Events"]["ExecutionEnded"]
     detail = event["Properties"]["Pattern"]["detail"]
     assert detail["stateMachineArn"] == [{"Ref": "DeploymentStateMachine"}]
     assert set(detail["status"]) == {"FAILED", "TIMED_OUT", "ABORTED"}

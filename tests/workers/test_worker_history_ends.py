@@ -189,19 +189,3 @@ def test_a_throttled_read_is_not_an_absence(script: scripted.Scripted) -> None:
     script.on(aws.dynamodb(), "GetItem", scripted.failure("ThrottlingException"))
     with pytest.raises(ClientError, match="ThrottlingException"):
         Listing(TABLE).current(ALPHA)
-
-
-@pytest.mark.parametrize(
-    ("newer", "ended", "superseded"),
-    [("supersede", False, True), ("wait", False, False), ("supersede", True, False)],
-)
-def test_only_a_newer_one_that_asked_for_it_and_goes_on_takes_the_place(
-    newer: str, ended: bool, superseded: bool
-) -> None:
-    waiting = build.opened(build.deployment(number=1))
-    latest = build.opened(build.deployment(number=2, on_conflict=newer))
-    if ended:
-        fail(latest)
-    found = Listing(TABLE).superseded_by(ALPHA, waiting.id)
-    assert found == (latest.id if superseded else None)
-    assert Listing(TABLE).superseded_by(ALPHA, latest.id) is None

@@ -1,0 +1,93 @@
+"""Ends in the middle: who may ask for one or for another try, and what one leaves. Pure rules."""
+
+from control_plane.models import DeploymentStatus, JsonObject, StackStatus, StepStatus
+
+UNTOUCHED = "before it began"
+"""The note of a step that a cancelled deployment did not begin any more."""
+
+
+def refuse_cancel(record: JsonObject) -> str | None:
+    """Why a deployment cannot be cancelled, or None."""
+    deployment_id, status = record["id"], DeploymentStatus(record["status"])
+    if status.is_final:
+        return f"{deployment_id} ended {status} already{_because(record)}"
+    if "rollback_steps" in record:
+        return f"{deployment_id} is rolling back: let it end"
+    if _attempts(record, "DeleteStack"):
+        return (
+            f"{deployment_id} is deleting its stack, which cannot be stopped half way: let it end"
+        )
+    return None
+
+
+def refuse_retry(record: JsonObject) -> str | None:
+    """Why a deployment cannot be tried again, or None."""
+    deployment_id, status = record["id"], DeploymentStatus(record["status"])
+    if not status.is_final:
+        return f"{deployment_id} is {status}: cancel it, or wait for its end"
+    if status == DeploymentStatus.SUCCEEDED:
+        return f"{deployment_id} SUCCEEDED: deploy again instead"
+    if "request" not in record:
+        return (
+            f"{deployment_id} was refused before its request was recorded{_because(record)}: "
+            "deploy with a request that is right"
+        )
+    return None
+
+
+def of_operation(status: StackStatus) -> str:
+    """What became of the stack of a deployment that was cancelled while its operation ran.
+
+    `status` is the settled one. An update is undone; a creation cannot be, and an update that was
+    through first has the new build.
+    """
+    if status in (StackStatus.CREATE_COMPLETE, StackStatus.UPDATE_COMPLETE):
+        return f"the stack is {status}: it has the new build, which was not tested"
+    if status == StackStatus.UPDATE_ROLLBACK_COMPLETE:
+        return f"the stack is {status}: it is what it was before"
+    return f"the stack is {status}"
+
+
+def left_behind(record: JsonObject) -> str:
+    """What a deployment that ended in the middle had done by then; empty when it changed nothing.
+
+    From the record as it was before its end.
+    """
+    if "rollback_steps" in record:
+        return "it was rolling back: the tenant may have either build"
+    left: list[str] = []
+    untested = (
+        "" if _status(record, "RunTests") == StepStatus.SUCCEEDED else ", which is not tested"
+    )
+    waiting = (None, StepStatus.PENDING, StepStatus.RUNNING)
+    if _status(record, "AwaitStack") == StepStatus.SUCCEEDED:
+        left.append(f"the stack has the new build{untested}")
+    elif _begun(record, "ExecuteChangeSet") and _status(record, "AwaitStack") in waiting:
+        left.append("the stack's operation goes on, and the next deployment waits for it")
+    if _begun(record, "PatchFunction"):
+        left.append(f"the function may have the new code{untested}")
+    if "config_content" in record and not left:
+        left.append("its configuration was uploaded and is live")
+    if _begun(record, "DeleteStack"):
+        left.append("the deletion of the stack goes on, unless it is through")
+    return "; ".join(left)
+
+
+def _because(record: JsonObject) -> str:
+    return f" ({record['reason']})" if record.get("reason") else ""
+
+
+def _status(record: JsonObject, step: str) -> str | None:
+    found: JsonObject = record.get("steps", {}).get(step, {})
+    return found.get("status")
+
+
+def _begun(record: JsonObject, step: str) -> bool:
+    """Whether a step did anything, as far as anybody knows."""
+    attempts = _attempts(record, step)
+    note = record.get("steps", {}).get(step, {}).get("note")
+    return attempts > 1 or (attempts == 1 and note != UNTOUCHED)
+
+
+def _attempts(record: JsonObject, step: str) -> int:
+    return int(record.get("steps", {}).get(step, {}).get("attempts", 0))

@@ -1,0 +1,54 @@
+"""Whose turn it is at a tenant: the rules of waiting, pure.
+
+Ids sort by time, so the order in which deployments were asked for needs no clock. Whether an
+execution still runs is a question to Step Functions: the caller asks it about the rivals named
+here, in their order, and stops at the first that runs. One that died is passed over.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+LOOK_BACK = timedelta(hours=2)
+"""How far back rivals are looked for. AcquireLock gives up after one hour (state machine), so
+whatever is older does not wait any more."""
+
+
+@dataclass(frozen=True)
+class Rival:
+    """Another deployment of the same tenant, as its record tells.
+
+    `supersedes`: it asked to take the place of those that wait. `had_the_tenant`: it got its lock,
+    whether or not it has ended since.
+    """
+
+    id: str
+    execution_arn: str
+    queued: bool
+    is_open: bool
+    supersedes: bool
+    had_the_tenant: bool
+
+
+def taking_its_place(me: str, rivals: Sequence[Rival]) -> list[Rival]:
+    """The newer ones that take the place of `me` while it waits, newest first.
+
+    Also one that has come and gone since the last look: what is older must not be deployed after
+    it. One that ended before it got the tenant took nobody's place.
+    """
+    return [
+        rival
+        for rival in sorted(rivals, key=lambda rival: rival.id, reverse=True)
+        if rival.id > me and rival.supersedes and (rival.is_open or rival.had_the_tenant)
+    ]
+
+
+def going_first(me: str, rivals: Sequence[Rival], *, supersedes: bool) -> list[Rival]:
+    """Those that get the tenant before `me`, oldest first: first come, first served.
+
+    One that `supersedes` lets nobody go first: those that wait lose their place to it.
+    """
+    if supersedes:
+        return []
+    waiting = [rival for rival in rivals if rival.queued and rival.id < me]
+    return sorted(waiting, key=lambda rival: rival.id)

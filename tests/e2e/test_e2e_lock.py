@@ -1,0 +1,89 @@
+"""One deployment per stack at a time: fifty who want the same tenant in the same moment."""
+
+import itertools
+import json
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from syndi_command import Syndi, eventually
+
+from cli.connection import Api
+from cli.failure import Failed
+from control_plane import aws
+from control_plane.models import DeploymentStatus
+
+ORG = "harbour"
+MIX = ("supersede", "supersede", "reject", "supersede", "wait")
+STARTS = 50
+
+
+@pytest.fixture
+def api(syndi: Syndi, monkeypatch: pytest.MonkeyPatch) -> Api:
+    """The API as the operator calls it, from this process."""
+    key = json.loads((syndi.state / "operator.json").read_text())
+    for name, value in {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{syndi.variables['SYNDI_LOCAL_PORT']}",
+        "AWS_ACCESS_KEY_ID": key["access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": key["secret_access_key"],
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    return Api(syndi.outputs()["ApiUrl"], "us-east-1")
+
+
+def test_of_fifty_simultaneous_starts_none_overlap_and_each_says_what_became_of_it(
+    syndi: Syndi, almanac: dict[str, Any], api: Api
+) -> None:
+    states = syndi.client("stepfunctions", operator=True)
+    machine = syndi.outputs()["StateMachineArn"]
+
+    def start(number: int) -> str:
+        asked = {"application": "almanac", "on_conflict": MIX[number % len(MIX)]}
+        if number % 7:  # as somebody with the console does it
+            given = json.dumps({"env": "dev", "org": ORG, **asked})
+            return str(states.start_execution(stateMachineArn=machine, input=given)["executionArn"])
+        key = {"Idempotency-Key": f"fifty-{number}"}
+
+        def answered() -> str | None:
+            try:
+                made = api.call("POST", f"/envs/dev/orgs/{ORG}/deployments", asked, key)
+            except Failed:  # no answer in time, from a busy machine: the same key, once more
+                return None
+            return str(made["execution_arn"])
+
+        return eventually(answered, 150, f"an answer to start {number}")
+
+    aws.forget_clients()
+    with ThreadPoolExecutor(STARTS) as at_once:
+        started = set(at_once.map(start, range(STARTS)))
+    assert len(started) == STARTS
+
+    def all_ended() -> list[dict[str, Any]] | None:
+        path = f"/envs/dev/orgs/{ORG}/deployments?application=almanac&limit=100"
+        found = api.call("GET", path)["deployments"]
+        ended = [item for item in found if DeploymentStatus(item["status"]).is_final]
+        return ended if len(ended) == STARTS else None
+
+    records = eventually(all_ended, 180, "the end of all fifty")
+    assert {item["execution_arn"] for item in records} == started
+    deployed = [item for item in records if "CheckStack" in item["steps"]]
+    spans = sorted((i["steps"]["CheckStack"]["started_at"], i["finished_at"]) for i in deployed)
+    for (_, end), (begin, _) in itertools.pairwise(spans):
+        assert begin >= end, f"two at once: {spans}"
+    for item in records:
+        match item["status"]:
+            case "SUCCEEDED":
+                assert item in deployed
+            case "SUPERSEDED":
+                assert "took its place" in item["reason"]
+            case status:
+                assert (status, item["error"]) == ("FAILED", "DeploymentInProgress")
+                assert item["request"]["on_conflict"] == "reject"
+    ended = Counter(item["status"] for item in records)
+    assert ended["SUCCEEDED"] >= 1, ended
+    assert ended["SUPERSEDED"] >= STARTS / 4, ended
+    assert ended["FAILED"] >= 1, ended
+    assert syndi.lock("dev", ORG, "almanac") is None
+    assert syndi.stack(f"almanac-dev-{ORG}")["status"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
