@@ -72,8 +72,7 @@ def summary(record: Mapping[str, Any]) -> None:
     )
     if record.get("reason"):
         out.print(f"reason     {record['reason']}", markup=False)
-    for kind, names in record.get("change_set", {}).get("summary", {}).items():
-        out.print(f"{kind:<10} {', '.join(names)}")
+    _changes(record)
     _builds(record)
     for kind, key in (("test", "tests"), ("test again", "rollback_tests")):
         for test in record.get(key, []):
@@ -114,6 +113,30 @@ def running(tenant: Mapping[str, Any]) -> str:
     if build.get("patched"):
         return f"{build['patched'][:12]} (patch over {build['fingerprint'][:12]})"
     return str(build.get("fingerprint", "")[:12])
+
+
+_MARKS = {
+    "added": "[green]+ added[/green]",
+    "imported": "[cyan]> imported[/cyan]",
+    "modified": "[yellow]~ modified[/yellow]",
+    "replaced": "[bold red]! replaced[/bold red]",
+    "maybe_replaced": "[bold red]! maybe replaced[/bold red]",
+    "removed": "[bold red]- removed[/bold red]",
+}
+
+
+def _changes(record: Mapping[str, Any]) -> None:
+    """What the change set does to which resource; what may lose data stands out."""
+    found = record.get("change_set")
+    if not found:
+        return
+    if record.get("request", {}).get("dry_run"):
+        out.print("dry run    nothing was changed; a deployment would do this:")
+    if not found["summary"]:
+        out.print("changes    none")
+    for kind, items in found["summary"].items():
+        for item in items:
+            out.print(f"{_MARKS[kind]} {item['id']} ({item['type']})")
 
 
 def deployments_table(records: list[dict[str, Any]]) -> Table:
