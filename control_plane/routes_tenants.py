@@ -5,8 +5,8 @@ from aws_lambda_powertools.event_handler.api_gateway import Router
 from control_plane import pushes, schedules
 from control_plane.errors import NotFound
 from control_plane.events import ScheduleRequest, SourceRequest
-from control_plane.models import Env, JsonObject
-from control_plane.routes import ApplicationQuery, Digest, OrgPath, front
+from control_plane.models import Env, JsonObject, Mode, Tenant
+from control_plane.routes import ApplicationQuery, Digest, ModeQuery, OrgPath, front
 from control_plane.routes import tenant as tenant_named
 
 router = Router()  # type: ignore[no-untyped-call]  # Powertools does not type it
@@ -24,8 +24,14 @@ def gettenant_named(env: Env, org: OrgPath, application: ApplicationQuery = None
     tenant = tenant_named(env, org, application)
     current = front().listing.current(tenant) or {}
     if "last_good" not in current:
-        raise NotFound(f"{tenant.stack_name} was never deployed with success")
+        raise NotFound(_why_not(tenant, current, "was never deployed with success"))
     return current
+
+
+def _why_not(tenant: Tenant, current: JsonObject, otherwise: str) -> str:
+    """Why nothing of the tenant runs: it was offboarded, or `otherwise`."""
+    gone = current.get("offboarded_at")
+    return f"{tenant.stack_name} " + (f"was offboarded at {gone}" if gone else otherwise)
 
 
 @router.get("/envs/<env>/orgs/<org>/config", tags=["tenants"])
@@ -34,27 +40,31 @@ def get_config(env: Env, org: OrgPath, application: ApplicationQuery = None) -> 
     tenant = tenant_named(env, org, application)
     current = front().listing.current(tenant) or {}
     if not current.get("config"):
-        raise NotFound(f"{tenant.stack_name} has no configuration: it was never deployed")
+        raise NotFound(_why_not(tenant, current, "has no configuration: it was never deployed"))
     record = front().listing.get(tenant, current["last_good"]) or {}
     return {**current["config"], "content": record.get("config_content", {})}
 
 
 @router.get("/envs/<env>/orgs/<org>/schedule", tags=["schedules"])
-def get_schedule(env: Env, org: OrgPath, application: ApplicationQuery = None) -> JsonObject:
-    """The tenant's schedule."""
-    return schedules.show(front(), tenant_named(env, org, application))
+def get_schedule(
+    env: Env, org: OrgPath, application: ApplicationQuery = None, mode: ModeQuery = Mode.FULL
+) -> JsonObject:
+    """The tenant's schedule: of its deployments, or of its drift checks."""
+    return schedules.show(front(), tenant_named(env, org, application), mode)
 
 
 @router.put("/envs/<env>/orgs/<org>/schedule", tags=["schedules"])
 def put_schedule(env: Env, org: OrgPath, request: ScheduleRequest) -> JsonObject:
-    """Deploy the tenant by a schedule."""
+    """Deploy the tenant by a schedule, or look for drift."""
     return schedules.put(front(), env, org, request)
 
 
 @router.delete("/envs/<env>/orgs/<org>/schedule", tags=["schedules"])
-def delete_schedule(env: Env, org: OrgPath, application: ApplicationQuery = None) -> JsonObject:
-    """Stop deploying the tenant by a schedule."""
-    schedules.delete(front(), tenant_named(env, org, application))
+def delete_schedule(
+    env: Env, org: OrgPath, application: ApplicationQuery = None, mode: ModeQuery = Mode.FULL
+) -> JsonObject:
+    """Stop deploying the tenant by a schedule, or looking for drift."""
+    schedules.delete(front(), tenant_named(env, org, application), mode)
     return {"deleted": True}
 
 
