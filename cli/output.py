@@ -66,8 +66,7 @@ def summary(record: Mapping[str, Any]) -> None:
     )
     if record.get("reason"):
         out.print(f"reason     {record['reason']}", markup=False)
-    for kind, names in record.get("change_set", {}).get("summary", {}).items():
-        out.print(f"{kind:<10} {', '.join(names)}")
+    _changes(record)
     if record.get("build"):
         build = record["build"]
         made = "reused" if build["reused"] else "built"
@@ -88,6 +87,30 @@ def summary(record: Mapping[str, Any]) -> None:
         )
         out.print(f"admin      {admin['username']} ({admin['group']}; {kept})")
     out.print(f"execution  {record['console_url']}")
+
+
+_MARKS = {
+    "added": "[green]+ added[/green]",
+    "imported": "[cyan]> imported[/cyan]",
+    "modified": "[yellow]~ modified[/yellow]",
+    "replaced": "[bold red]! replaced[/bold red]",
+    "maybe_replaced": "[bold red]! maybe replaced[/bold red]",
+    "removed": "[bold red]- removed[/bold red]",
+}
+
+
+def _changes(record: Mapping[str, Any]) -> None:
+    """What the change set does to which resource; what may lose data stands out."""
+    found = record.get("change_set")
+    if not found:
+        return
+    if record.get("request", {}).get("dry_run"):
+        out.print("dry run    nothing was changed; a deployment would do this:")
+    if not found["summary"]:
+        out.print("changes    none")
+    for kind, items in found["summary"].items():
+        for item in items:
+            out.print(f"{_MARKS[kind]} {item['id']} ({item['type']})")
 
 
 def deployments_table(records: list[dict[str, Any]]) -> Table:
