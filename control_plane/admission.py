@@ -74,6 +74,11 @@ _ONLY_IN: dict[str, tuple[Mode, ...]] = {
 """Options that only some modes have; the others would ignore them, and nobody would notice."""
 
 
+def has_meaning(option: str, mode: Mode) -> bool:
+    """Whether a mode has an option that not all modes have."""
+    return mode in _ONLY_IN[option]
+
+
 def check_options(target: Target, manifest: Manifest) -> None:
     """Raise InvalidRequest for an option that the mode or the application does not have."""
     for option, modes in _ONLY_IN.items():

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from pydantic import SecretStr
 
 from control_plane import aws, naming, secrets
-from control_plane.admission import admit, check_prefix, tenant_of
+from control_plane.admission import admit, check_prefix, has_meaning, tenant_of
 from control_plane.errors import InvalidRequest
 from control_plane.events import ExecutionInput, Target, Trigger, facts_of
 from control_plane.history import History
@@ -60,7 +60,7 @@ def start(front: Front, env: Env, org: str, asked: Asked) -> JsonObject:
             "application": tenant.application,
             "env": env,
             "org": org,
-            "source": source,
+            "source": source if has_meaning("source", target.mode) else None,
             "trigger": Trigger.API,
             "requested_by": asked.by,
             "retry_of": asked.retry_of,
@@ -85,7 +85,9 @@ def _ensure_started(
     """Start the record's execution unless it runs already; a start that fails ends the record."""
     try:
         execution_input = given.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
-        execution_input |= {"source": record["source"], "trigger": Trigger.API}
+        execution_input |= {"trigger": Trigger.API}
+        if has_meaning("source", given.mode):  # resolved once, at the door
+            execution_input["source"] = record["source"]
         if password:
             execution_input["admin_secret_arn"] = _carry_password(
                 tenant, record["id"], str(given.admin_username), password.get_secret_value()
