@@ -130,7 +130,7 @@ def test_the_tenant_is_known_to_be_offboarded(syndi: Syndi, gone: Any) -> None:
 def test_a_purge_removes_what_is_the_tenants_and_nothing_else(
     syndi: Syndi, harbour: dict[str, Any], gone: Any
 ) -> None:
-    """The stack is gone already; the drafts' bucket lost its tag, and so nobody knows whose it is."""
+    """The stack is gone already; the drafts' bucket lost its tag, so nobody knows whose it is."""
     s3, cognito = syndi.client("s3"), syndi.client("cognito-idp")
     others = [name for name in bucket_names(syndi) if f"-stage-{ORG}-" not in name]
     pools = [pool["Id"] for pool in cognito.list_user_pools(MaxResults=60)["UserPools"]]
