@@ -125,6 +125,8 @@ def test_the_tenant_is_known_to_be_offboarded(syndi: Syndi, gone: Any) -> None:
     tenant = next(item for item in listed if item["stack_name"] == STACK)
     assert tenant["last_reason"] == "offboarded"
     assert "endpoint" not in tenant
+    shown = syndi.ok("--local", "tenants").stdout
+    assert any(STACK in line and "offboarded 20" in line for line in shown.splitlines())
 
 
 def test_a_purge_removes_what_is_the_tenants_and_nothing_else(

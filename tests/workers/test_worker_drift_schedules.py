@@ -1,4 +1,4 @@
-"""A tenant's second schedule: the one of its drift checks. And what an offboarded tenant is told."""
+"""A tenant's second schedule, of its drift checks; and what an offboarded tenant is told."""
 
 import json
 from typing import Any
