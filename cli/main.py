@@ -7,8 +7,10 @@ import typer
 from cli import (
     configuring,
     deploying,
+    drifting,
     ending,
     laptop,
+    offboarding,
     reading,
     rolling_back,
     scheduling,
@@ -41,6 +43,8 @@ app.command()(deploying.deploy)
 app.command()(rolling_back.rollback)
 app.command()(ending.cancel)
 app.command()(ending.retry)
+app.command()(offboarding.offboard)
+app.command()(drifting.drift)
 app.command()(reading.history)
 app.command()(reading.show)
 app.command()(reading.tenants)

@@ -142,11 +142,12 @@ def _changes(record: Mapping[str, Any]) -> None:
 def deployments_table(records: list[dict[str, Any]]) -> Table:
     """Deployments, a line each."""
     table = Table(box=None, pad_edge=False)
-    for title in ("id", "status", "trigger", "started", "took", "build", "reason"):
+    for title in ("id", "mode", "status", "trigger", "started", "took", "build", "reason"):
         table.add_column(title)
     for record in records:
         table.add_row(
             record["id"],
+            record.get("mode", ""),
             coloured(record["status"]),
             record.get("trigger", ""),
             record.get("created_at", "")[:19],
@@ -160,15 +161,31 @@ def deployments_table(records: list[dict[str, Any]]) -> Table:
 def tenants_table(tenants: list[dict[str, Any]]) -> Table:
     """Tenants, a line each: what runs, and how the last deployment ended."""
     table = Table(box=None, pad_edge=False)
-    for title in ("tenant", "last deployment", "status", "deployed", "build", "endpoint"):
+    for title in ("tenant", "last deployment", "status", "deployed", "build", "drift", "endpoint"):
         table.add_column(title)
     for tenant in tenants:
         table.add_row(
             tenant["stack_name"],
             tenant["last_deployment"],
             coloured(tenant["last_status"]),
-            tenant.get("deployed_at", "never")[:19],
+            _deployed(tenant),
             running(tenant),
+            _drift(tenant),
             aws.reachable(tenant.get("endpoint", "")),
         )
     return table
+
+
+def _deployed(tenant: Mapping[str, Any]) -> str:
+    """Since when a tenant runs, or that it does not any more."""
+    if tenant.get("offboarded_at"):
+        return f"offboarded {tenant['offboarded_at'][:19]}"
+    return str(tenant.get("deployed_at", "never")[:19])
+
+
+def _drift(tenant: Mapping[str, Any]) -> str:
+    """What the last drift check found since the tenant was deployed; empty when there was none."""
+    found = tenant.get("drift")
+    if not found:
+        return ""
+    return f"{len(found['findings'])} differ" if found["findings"] else "none"

@@ -1,4 +1,4 @@
-"""`syndi schedule`: a tenant deployed again and again."""
+"""`syndi schedule`: a tenant deployed, or looked at for drift, again and again."""
 
 from typing import Annotated, Any
 
@@ -16,8 +16,11 @@ from cli.context import (
 )
 from cli.failure import Refused
 from cli.output import out, print_json
+from control_plane.models import Env, Mode
 
 app = typer.Typer(no_args_is_help=True, help="Deploy a tenant by a schedule.")
+
+DriftOption = Annotated[bool, typer.Option("--drift", help="the schedule of its drift checks")]
 
 
 @app.command("set")
@@ -27,13 +30,16 @@ def set_schedule(
     org: OrgArgument,
     rate: Annotated[str | None, typer.Option(help="such as '1 hour'")] = None,
     cron: Annotated[str | None, typer.Option(help="such as '0 6 * * ? *' (UTC)")] = None,
+    drift: DriftOption = False,
     application: ApplicationOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Deploy the tenant by a rate or at the times of a cron expression."""
+    """Deploy the tenant, or with --drift look at it, by a rate or a cron expression."""
     if (rate is None) == (cron is None):
         raise Refused("give either --rate or --cron")
     body: dict[str, Any] = {"expression": f"rate({rate})" if rate else f"cron({cron})"}
+    if drift:
+        body["mode"] = Mode.DRIFT
     if application:
         body["application"] = application
     _print(current.api().call("PUT", f"{tenant_path(env, org)}/schedule", body))
@@ -44,11 +50,12 @@ def set_schedule(
 def show_schedule(
     env: EnvArgument,
     org: OrgArgument,
+    drift: DriftOption = False,
     application: ApplicationOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """The tenant's schedule."""
-    _print(current.api().call("GET", f"{tenant_path(env, org)}/schedule{query(application)}"))
+    _print(current.api().call("GET", _path(env, org, application, drift=drift)))
 
 
 @app.command("delete")
@@ -56,16 +63,23 @@ def show_schedule(
 def delete_schedule(
     env: EnvArgument,
     org: OrgArgument,
+    drift: DriftOption = False,
     application: ApplicationOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Stop deploying the tenant by a schedule."""
-    path = f"{tenant_path(env, org)}/schedule{query(application)}"
-    answer = current.api().call("DELETE", path)
+    """Stop deploying the tenant by a schedule, or with --drift looking at it."""
+    answer = current.api().call("DELETE", _path(env, org, application, drift=drift))
     if current.as_json:
         print_json(answer)
     else:
         out.print("deleted")
+
+
+def _path(env: Env, org: str, application: str | None, *, drift: bool) -> str:
+    asked = query(application)
+    if drift:
+        asked += f"{'&' if asked else '?'}mode={Mode.DRIFT}"
+    return f"{tenant_path(env, org)}/schedule{asked}"
 
 
 def _print(schedule: dict[str, Any]) -> None:

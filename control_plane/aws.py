@@ -139,6 +139,11 @@ def stepfunctions() -> "SFNClient":
     return client
 
 
+def tagging() -> Any:
+    """Resources by their tags, of whatever service. Untyped: there are no stubs for it here."""
+    return _client("resourcegroupstaggingapi")
+
+
 def forget_clients() -> None:
     """Make the next use of a client a new one: for tests that change the environment."""
     _client.cache_clear()

@@ -1,7 +1,7 @@
 """What the table answers when it is asked: one deployment, a tenant's, all tenants."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from control_plane import aws, items, table
 from control_plane.models import DeploymentStatus, JsonObject, OnConflict, StepStatus, Tenant
@@ -9,6 +9,13 @@ from control_plane.turns import Rival
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+
+
+_BATCH = 100
+"""Items that one BatchGetItem takes (DynamoDB API reference)."""
+
+_UNLISTED = ("drift", "offboarded_at")
+"""What a list of tenants tells beyond the attributes of its index."""
 
 
 class Listing:
@@ -112,8 +119,30 @@ class Listing:
             ExpressionAttributeValues={":listing": {"S": "TENANT"}},
         )
         for page in pages:
-            for item in page["Items"]:
-                yield items.from_item(item)
+            found = [(item["PK"]["S"], items.from_item(item)) for item in page["Items"]]
+            for start in range(0, len(found), _BATCH):
+                part = found[start : start + _BATCH]
+                unlisted = self._unlisted([key for key, _ in part])
+                yield from ({**tenant, **unlisted.get(key, {})} for key, tenant in part)
+
+    def _unlisted(self, partitions: list[str]) -> dict[str, JsonObject]:
+        """What the index does not hold of these tenants: DynamoDB cannot change an index that is
+        there, so what is told of a tenant since then is read from the table."""
+        names = {"#pk": "PK", **{f"#{name}": name for name in _UNLISTED}}
+        asked: Any = {
+            self._table: {
+                "Keys": [items.key(partition, items.CURRENT) for partition in partitions],
+                "ProjectionExpression": ", ".join(names),
+                "ExpressionAttributeNames": names,
+            }
+        }
+        found: dict[str, JsonObject] = {}
+        while asked:  # what is too much for one answer comes with the next
+            answer = self._client.batch_get_item(RequestItems=asked)
+            for item in answer["Responses"].get(self._table, []):
+                found[item["PK"]["S"]] = items.from_item(item)
+            asked = answer.get("UnprocessedKeys")
+        return found
 
 
 def _rival(record: JsonObject) -> Rival:

@@ -66,6 +66,11 @@ def deployment_id_of(tenant: Tenant, execution_arn: str, execution_started: date
     return _deployment_id(execution_started.replace(microsecond=0), execution_arn.encode())
 
 
+def schedule_name(tenant: Tenant, *, drift: bool) -> str:
+    """The schedule of a tenant's deployments, or the one of its drift checks."""
+    return tenant.stack_name + (DRIFT_SUFFIX if drift else "")
+
+
 def execution_arn(state_machine_arn: str, name: str) -> str:
     """The ARN that an execution of that name has or will have."""
     return f"{state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
@@ -141,11 +146,16 @@ def export_prefix(stack_name: str, deployment_id: str) -> str:
     return f"{stack_name}/exports/{deployment_id}"
 
 
+def secret_prefix(tenant: Tenant) -> str:
+    """What the names of all secrets of a tenant begin with, and no other tenant's."""
+    return f"syndi/{tenant.stack_name}/"
+
+
 def admin_secret(tenant: Tenant, username: str) -> str:
     """The secret that holds the password of one of a tenant's administrators."""
-    return f"syndi/{tenant.stack_name}/admin/{username}"
+    return f"{secret_prefix(tenant)}admin/{username}"
 
 
 def given_secret(tenant: Tenant, deployment_id: str) -> str:
     """The secret that carries a given password to its deployment, and goes with its end."""
-    return f"syndi/{tenant.stack_name}/given/{deployment_id}"
+    return f"{secret_prefix(tenant)}given/{deployment_id}"

@@ -17,6 +17,7 @@ from control_plane.models import (
     SHA256_PATTERN,
     Env,
     JsonObject,
+    Mode,
     Tenant,
 )
 from control_plane.naming import console_url
@@ -31,6 +32,7 @@ ApplicationQuery = Annotated[
 ]
 KeyHeader = Annotated[str | None, Header(max_length=200, description="one key, one start")]
 Digest = Annotated[str, Path(pattern=SHA256_PATTERN, description="the SHA-256 of the zip")]
+ModeQuery = Annotated[Mode, Query(description="drift: the schedule of its drift checks")]
 Limit = Annotated[int, Query(ge=1, le=100)]
 VersionLimit = Annotated[int, Query(ge=1, le=50)]  # of 64 KiB each, and an answer may have 6 MB
 

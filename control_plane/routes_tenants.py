@@ -5,8 +5,16 @@ from aws_lambda_powertools.event_handler.api_gateway import Router
 from control_plane import configuring, pushes, schedules
 from control_plane.errors import NotFound
 from control_plane.events import ConfigRequest, ScheduleRequest, SourceRequest
-from control_plane.models import Env, JsonObject
-from control_plane.routes import ApplicationQuery, Digest, OrgPath, VersionLimit, caller, front
+from control_plane.models import Env, JsonObject, Mode, Tenant
+from control_plane.routes import (
+    ApplicationQuery,
+    Digest,
+    ModeQuery,
+    OrgPath,
+    VersionLimit,
+    caller,
+    front,
+)
 from control_plane.routes import tenant as tenant_named
 
 router = Router()  # type: ignore[no-untyped-call]  # Powertools does not type it
@@ -19,13 +27,19 @@ def list_tenants() -> JsonObject:
 
 
 @router.get("/envs/<env>/orgs/<org>", tags=["tenants"])
-def gettenant_named(env: Env, org: OrgPath, application: ApplicationQuery = None) -> JsonObject:
+def get_tenant(env: Env, org: OrgPath, application: ApplicationQuery = None) -> JsonObject:
     """The tenant's last good state."""
     tenant = tenant_named(env, org, application)
     current = front().listing.current(tenant) or {}
     if "last_good" not in current:
-        raise NotFound(f"{tenant.stack_name} was never deployed with success")
+        raise NotFound(_why_not(tenant, current, "was never deployed with success"))
     return current
+
+
+def _why_not(tenant: Tenant, current: JsonObject, otherwise: str) -> str:
+    """Why nothing of the tenant runs: it was offboarded, or `otherwise`."""
+    gone = current.get("offboarded_at")
+    return f"{tenant.stack_name} " + (f"was offboarded at {gone}" if gone else otherwise)
 
 
 @router.get("/envs/<env>/orgs/<org>/config", tags=["tenants"])
@@ -51,21 +65,25 @@ def get_config_history(
 
 
 @router.get("/envs/<env>/orgs/<org>/schedule", tags=["schedules"])
-def get_schedule(env: Env, org: OrgPath, application: ApplicationQuery = None) -> JsonObject:
-    """The tenant's schedule."""
-    return schedules.show(front(), tenant_named(env, org, application))
+def get_schedule(
+    env: Env, org: OrgPath, application: ApplicationQuery = None, mode: ModeQuery = Mode.FULL
+) -> JsonObject:
+    """The tenant's schedule: of its deployments, or of its drift checks."""
+    return schedules.show(front(), tenant_named(env, org, application), mode)
 
 
 @router.put("/envs/<env>/orgs/<org>/schedule", tags=["schedules"])
 def put_schedule(env: Env, org: OrgPath, request: ScheduleRequest) -> JsonObject:
-    """Deploy the tenant by a schedule."""
+    """Deploy the tenant by a schedule, or look for drift."""
     return schedules.put(front(), env, org, request)
 
 
 @router.delete("/envs/<env>/orgs/<org>/schedule", tags=["schedules"])
-def delete_schedule(env: Env, org: OrgPath, application: ApplicationQuery = None) -> JsonObject:
-    """Stop deploying the tenant by a schedule."""
-    schedules.delete(front(), tenant_named(env, org, application))
+def delete_schedule(
+    env: Env, org: OrgPath, application: ApplicationQuery = None, mode: ModeQuery = Mode.FULL
+) -> JsonObject:
+    """Stop deploying the tenant by a schedule, or looking for drift."""
+    schedules.delete(front(), tenant_named(env, org, application), mode)
     return {"deleted": True}
 
 

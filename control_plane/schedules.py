@@ -1,15 +1,21 @@
-"""Schedules: a tenant deployed again and again by EventBridge Scheduler."""
+"""Schedules: a tenant deployed, or looked at for drift, again and again by EventBridge Scheduler.
+
+A tenant has up to two: one for its deployments, one for its drift checks.
+"""
 
 import json
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws
+from control_plane import aws, naming
 from control_plane.admission import admit, check_prefix, tenant_of
 from control_plane.deployments import Front
 from control_plane.errors import InvalidRequest, NotFound
 from control_plane.events import ScheduleRequest, Trigger
-from control_plane.models import Env, JsonObject, Tenant
+from control_plane.models import Env, JsonObject, Mode, Tenant
+
+SCHEDULED = (Mode.FULL, Mode.DEPLOY_ONLY, Mode.DRIFT)
+"""The modes that need nobody to look on: the others are asked for one by one."""
 
 
 def put(front: Front, env: Env, org: str, request: ScheduleRequest) -> JsonObject:
@@ -17,6 +23,8 @@ def put(front: Front, env: Env, org: str, request: ScheduleRequest) -> JsonObjec
 
     Raises InvalidRequest, also for an expression that EventBridge Scheduler does not take.
     """
+    if request.mode not in SCHEDULED:
+        raise InvalidRequest.of("mode", f"only {', '.join(SCHEDULED)} can be scheduled")
     tenant = tenant_of(env, org, request, front.settings.default_application)
     check_prefix(tenant.application, front.settings.application_prefixes)
     admit(tenant, request, front.sources, front.settings.account_id)
@@ -31,11 +39,11 @@ def put(front: Front, env: Env, org: str, request: ScheduleRequest) -> JsonObjec
         "trigger": Trigger.SCHEDULE,
     }
     client = aws.scheduler()
-    exists = _read(front, tenant) is not None
+    exists = _read(front, tenant, request.mode) is not None
     write = client.update_schedule if exists else client.create_schedule
     try:
         write(
-            Name=tenant.stack_name,
+            Name=_name(tenant, request.mode),
             GroupName=front.settings.schedule_group,
             ScheduleExpression=request.expression,
             ScheduleExpressionTimezone=request.timezone,
@@ -53,33 +61,42 @@ def put(front: Front, env: Env, org: str, request: ScheduleRequest) -> JsonObjec
         message = str(error.response["Error"].get("Message", ""))
         field = "timezone" if "zone" in message.lower() else "expression"
         raise InvalidRequest.of(field, message) from error
-    return show(front, tenant)
+    return show(front, tenant, request.mode)
 
 
-def show(front: Front, tenant: Tenant) -> JsonObject:
-    """A tenant's schedule. Raises NotFound when it has none."""
-    schedule = _read(front, tenant)
+def show(front: Front, tenant: Tenant, mode: Mode) -> JsonObject:
+    """A tenant's schedule of that mode. Raises NotFound when it has none."""
+    schedule = _read(front, tenant, mode)
     if schedule is None:
-        raise NotFound(f"{tenant.stack_name} has no schedule")
+        raise _none(tenant, mode)
     return schedule
 
 
-def delete(front: Front, tenant: Tenant) -> None:
-    """Remove a tenant's schedule. Raises NotFound when it has none."""
+def delete(front: Front, tenant: Tenant, mode: Mode) -> None:
+    """Remove a tenant's schedule of that mode. Raises NotFound when it has none."""
     try:
         aws.scheduler().delete_schedule(
-            Name=tenant.stack_name, GroupName=front.settings.schedule_group
+            Name=_name(tenant, mode), GroupName=front.settings.schedule_group
         )
     except ClientError as error:
         if aws.error_code(error) != "ResourceNotFoundException":
             raise
-        raise NotFound(f"{tenant.stack_name} has no schedule") from error
+        raise _none(tenant, mode) from error
 
 
-def _read(front: Front, tenant: Tenant) -> JsonObject | None:
+def _name(tenant: Tenant, mode: Mode) -> str:
+    return naming.schedule_name(tenant, drift=mode == Mode.DRIFT)
+
+
+def _none(tenant: Tenant, mode: Mode) -> NotFound:
+    kind = "schedule for drift checks" if mode == Mode.DRIFT else "schedule"
+    return NotFound(f"{tenant.stack_name} has no {kind}")
+
+
+def _read(front: Front, tenant: Tenant, mode: Mode) -> JsonObject | None:
     try:
         found = aws.scheduler().get_schedule(
-            Name=tenant.stack_name, GroupName=front.settings.schedule_group
+            Name=_name(tenant, mode), GroupName=front.settings.schedule_group
         )
     except ClientError as error:
         if aws.error_code(error) != "ResourceNotFoundException":

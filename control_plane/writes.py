@@ -63,7 +63,9 @@ def current_state(
     listed = {"listing": "TENANT", "listed_at": tenant.stack_name}
     update = items.assignments({**values, **listed})
     if forget:
-        update["UpdateExpression"] += " REMOVE " + ", ".join(forget)
+        # By placeholders: some of the names are words of DynamoDB's own, such as `source`.
+        update["UpdateExpression"] += " REMOVE " + ", ".join(f"#{name}" for name in forget)
+        update["ExpressionAttributeNames"] |= {f"#{name}": name for name in forget}
     return {
         "Update": {
             "TableName": table,

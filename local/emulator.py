@@ -67,6 +67,7 @@ def apply_patches(seconds: float, *, without: frozenset[str] = frozenset()) -> N
         "leading_keys": patches.leading_keys,
         "schedule_groups": patches.schedule_groups,
         "user_pool_tags": patches.user_pool_tags,
+        "bucket_tags": patches.bucket_tags,
         "conditions_in_change_sets": stack_patches.conditions_in_change_sets,
         "web_pages_are_not_root": web_pages.web_pages_are_not_root,
         "interrupted_stacks": stack_patches.interrupted_stacks,

@@ -96,6 +96,34 @@ def non_empty_buckets() -> None:
     handlers["delete"] = delete
 
 
+def bucket_tags() -> None:
+    """A bucket that a stack makes carries the stack's tags and its own, as on AWS.
+
+    Without this it has none, and nothing could say whose it is once its stack is gone.
+    """
+    s3 = emulator_module("services.s3")
+    provisioners = emulator_module("services.cloudformation.provisioners")
+    tagged, kind = provisioners._STACK_TAG_PROPERTY, "AWS::S3::Bucket"
+    if kind in tagged or not hasattr(s3, "_bucket_tags"):
+        raise UnexpectedEmulator("CloudFormation's buckets are tagged in another way")
+    handlers = provisioners._RESOURCE_HANDLERS[kind]
+    tagged[kind] = ("Tags", "list")
+    for verb, name in (("create", "_s3_create"), ("update", "_s3_update")):
+        if handlers.get(verb) is not getattr(provisioners, name):
+            raise UnexpectedEmulator(f"the S3 bucket's {verb} handler is not {name}")
+        handlers[verb] = _tagging(handlers[verb], s3)
+
+
+def _tagging(handle: Callable[..., Any], s3: Any) -> Callable[..., Any]:
+    def tag(*arguments: Any) -> Any:
+        bucket, attributes = handle(*arguments)
+        properties = arguments[-2]  # in both verbs the new ones, before the stack's name
+        s3._bucket_tags[bucket] = {i["Key"]: i["Value"] for i in properties.get("Tags", [])}
+        return bucket, attributes
+
+    return tag
+
+
 _KEPT = {"LogsConfig": "logsConfig", "Cache": "cache", "QueuedTimeoutInMinutes":
          "queuedTimeoutInMinutes"}  # fmt: skip
 

@@ -44,7 +44,7 @@ def record_success(deployment: Deployment, event: Mapping[str, Any]) -> JsonObje
         "running": event["build"]["fingerprint"],
     }
     current = {**receipt, **_last(deployment), "last_good": deployment.id, "deployed_at": _now()}
-    forget = ["last_reason", "drift"]
+    forget = ["last_reason", "drift", "offboarded_at", "leftovers"]
     if receipt["patch"]:
         receipt["config_source"] = None  # a patch brings no configuration
         # The stack's own are kept; only that there is a patch over them is said beside the build.
@@ -66,8 +66,13 @@ def record_dry_run(deployment: Deployment, event: Mapping[str, Any]) -> JsonObje
 def record_offboarding(deployment: Deployment, event: Mapping[str, Any]) -> JsonObject:
     """Record that the tenant is gone, and what is left of it."""
     receipt = {"leftovers": event["leftovers"], "exported": event["exported"] or None}
-    current = {**_last(deployment), "offboarded_at": _now(), "leftovers": event["leftovers"]}
-    return _succeed(deployment, receipt, current, [*_GOOD, "last_reason"])
+    current = {
+        **_last(deployment),
+        "last_reason": "offboarded",
+        "offboarded_at": _now(),
+        "leftovers": event["leftovers"],
+    }
+    return _succeed(deployment, receipt, current, _GOOD)
 
 
 def record_drift(deployment: Deployment, event: Mapping[str, Any]) -> JsonObject:

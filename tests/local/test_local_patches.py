@@ -314,6 +314,17 @@ def user_pools_are_told_apart_by_their_tags(aws: Aws) -> None:
         raise AssertionError(str(error)) from error
 
 
+def bucket_has_the_tags_of_its_stack(aws: Aws) -> None:
+    tags = [{"Key": "syndi:stack", "Value": "tagged"}]
+    aws.create_stack("tagged", template(B=bucket("of-a-stack")), Tags=tags)
+    aws.settled("tagged")
+    found = aws.resourcegroupstaggingapi.get_resources(
+        TagFilters=[{"Key": "syndi:stack", "Values": ["tagged"]}]
+    )["ResourceTagMappingList"]
+    assert [item["ResourceARN"] for item in found] == ["arn:aws:s3:::of-a-stack"]
+    assert tags[0] in aws.s3.get_bucket_tagging(Bucket="of-a-stack")["TagSet"]
+
+
 def change_set_lists_what_a_condition_removes(aws: Aws) -> None:
     conditional = {
         "Parameters": {"Keep": {"Type": "String", "Default": "true"}},
@@ -386,6 +397,7 @@ CHECKS = [
     leading_keys_are_evaluated,
     schedules_belong_to_their_group,
     user_pools_are_told_apart_by_their_tags,
+    bucket_has_the_tags_of_its_stack,
     change_set_lists_what_a_condition_removes,
     web_page_cannot_be_root,
 ]

@@ -16,11 +16,15 @@ SERVICES = {
     "scheduler": "scheduler",
     "secretsmanager": "secretsmanager",
     "stepfunctions": "states",
+    "tagging": "tag",
 }
 """The functions of control_plane/aws.py and the prefix of their actions."""
 
 OTHER_NAMES = {
+    ("s3", "delete_objects"): {"s3:DeleteObject", "s3:DeleteObjectVersion"},
     ("s3", "head_object"): {"s3:GetObject"},
+    ("s3", "list_object_versions"): {"s3:ListBucketVersions"},
+    ("s3", "list_objects_v2"): {"s3:ListBucket"},
     ("s3", "copy_object"): {"s3:GetObject", "s3:PutObject"},
     ("s3", "head_bucket"): {"s3:ListBucket"},
     ("s3", "put_bucket_encryption"): {"s3:PutEncryptionConfiguration"},

@@ -1,0 +1,56 @@
+"""`syndi drift`: what is not as it was deployed, and what a deployment would do about it."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from cli.context import (
+    ApplicationOption,
+    EnvArgument,
+    JsonOption,
+    OrgArgument,
+    command,
+    current,
+    tenant_path,
+)
+from cli.output import out
+from cli.watching import follow
+from control_plane.models import OnConflict
+
+
+@command
+def drift(
+    env: EnvArgument,
+    org: OrgArgument,
+    application: ApplicationOption = None,
+    on_conflict: Annotated[
+        OnConflict, typer.Option(help="what to do while a deployment has the tenant")
+    ] = OnConflict.WAIT,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="watch it to its end")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Look for what is not as it was deployed, and change nothing. Exit code 1: something is."""
+    body: dict[str, Any] = {"application": application} if application else {}
+    if on_conflict != OnConflict.WAIT:
+        body["on_conflict"] = on_conflict
+    api = current.api()
+    record = api.call("POST", f"{tenant_path(env, org)}/drift", body)
+    record = follow(api, env, org, record, application, wait=wait)
+    if not wait:
+        return
+    findings = record["drift"]["findings"]
+    if not current.as_json:
+        out.print(findings_table(findings) if findings else "everything is as it was deployed")
+    if findings:
+        raise typer.Exit(1)
+
+
+def findings_table(findings: list[dict[str, Any]]) -> Table:
+    """What differs, a line each."""
+    table = Table(box=None, pad_edge=False)
+    for title in ("kind", "what", "differs", "a deployment would"):
+        table.add_column(title)
+    for item in findings:
+        table.add_row(item["kind"], item["resource"], item["detail"], item["deployment_would"])
+    return table
