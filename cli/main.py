@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from cli import deploying, laptop, reading, scheduling, sources
+from cli import approving, deploying, laptop, reading, scheduling, sources
 from cli.context import current
 
 app = typer.Typer(
@@ -29,6 +29,8 @@ app.command()(laptop.down)
 app.command()(laptop.reset)
 app.command()(laptop.install)
 app.command()(deploying.deploy)
+app.command()(approving.approve)
+app.command()(approving.reject)
 app.command()(reading.history)
 app.command()(reading.show)
 app.command()(reading.tenants)

@@ -57,7 +57,7 @@ def steps_table(record: Mapping[str, Any]) -> Table:
     return table
 
 
-def summary(record: Mapping[str, Any]) -> None:
+def summary(record: Mapping[str, Any], *, local: bool = False) -> None:
     """A deployment's end: what happened, why, and where to look."""
     out.print(
         f"\n{coloured(record['status'])} [bold]{record['stack_name']}[/bold] "
@@ -66,8 +66,14 @@ def summary(record: Mapping[str, Any]) -> None:
     )
     if record.get("reason"):
         out.print(f"reason     {record['reason']}", markup=False)
-    for kind, names in record.get("change_set", {}).get("summary", {}).items():
-        out.print(f"{kind:<10} {', '.join(names)}")
+    if record.get("hint"):
+        out.print(f"hint       {record['hint']}", markup=False)
+    if record.get("build_log"):
+        out.print("the build's log ends with")
+        for line in record["build_log"]:
+            out.print(f"  | {line}", markup=False)
+    for line in [*changes(record), *asked(record, local=local)]:
+        out.print(line, markup=False)
     if record.get("build"):
         build = record["build"]
         made = "reused" if build["reused"] else "built"
@@ -88,6 +94,30 @@ def summary(record: Mapping[str, Any]) -> None:
         )
         out.print(f"admin      {admin['username']} ({admin['group']}; {kept})")
     out.print(f"execution  {record['console_url']}")
+
+
+def changes(record: Mapping[str, Any]) -> list[str]:
+    """What a deployment's change set does, a line for each kind of change."""
+    summary = record.get("change_set", {}).get("summary", {})
+    return [f"{kind:<10} {', '.join(names)}" for kind, names in summary.items()]
+
+
+def asked(record: Mapping[str, Any], *, local: bool) -> list[str]:
+    """Of a deployment that needs an approval: how to give it, or who decided, why and when."""
+    approval = record.get("approval")
+    if not approval:
+        return []
+    if "decision" in approval:
+        told = f"approval   {approval['decision'].lower()} by {approval['decided_by']}"
+        comment = approval.get("comment")
+        return [f"{told} at {approval['decided_at'][:19]}" + (f": {comment}" if comment else "")]
+    if record["status"] != "AWAITING_APPROVAL":
+        return []
+    syndi = "syndi --local" if local else "syndi"
+    return [
+        f"waiting for approval until {approval['expires_at'][:16]}: "
+        f"{syndi} approve {record['id']} / {syndi} reject {record['id']}"
+    ]
 
 
 def deployments_table(records: list[dict[str, Any]]) -> Table:

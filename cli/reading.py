@@ -61,7 +61,7 @@ def show(
         print_json(record)
     else:
         out.print(steps_table(record))
-        summary(record)
+        summary(record, local=current.local)
 
 
 @command

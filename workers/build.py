@@ -12,6 +12,7 @@ from control_plane.progress import Progress
 from control_plane.settings import BuildSettings, settings
 from control_plane.sources import SourceArchive
 from workers import build_artifacts, build_choice, build_report
+from workers.build_report import Report
 from workers.step import Outcome, Step, run
 
 BUILDSPEC = Path(__file__).resolve().parent.parent / "buildspec.yml"
@@ -72,6 +73,8 @@ def await_build(deployment: Deployment, event: JsonObject) -> Outcome:
         outcome = start_build(deployment, event)
         return Outcome(outcome.result, outcome.note, done=False)
     if build["status"] == BuildStatus.FAILED:
+        log = {"build_log": build.get("log_tail", [])}
+        Progress(known.table_name).add_facts(deployment, log)
         raise BuildFailed(build["reason"])
     if build["status"] == BuildStatus.RUNNING:
         return Outcome({"fingerprint": print_, "reused": event["reused"]}, done=False)
@@ -99,14 +102,15 @@ def _refreshed(builds: Builds, print_: str) -> JsonObject | None:
     if build is None or build["status"] != BuildStatus.RUNNING:
         return build
     found = aws.codebuild().batch_get_builds(ids=[build["build_id"]])["builds"]
-    status, reason = BuildStatus.FAILED, f"CodeBuild does not know {build['build_id']} any more"
+    status = BuildStatus.FAILED
+    report = Report(f"CodeBuild does not know {build['build_id']} any more", [])
     if found and found[0]["buildStatus"] == "IN_PROGRESS":
         return build
     if found and found[0]["buildStatus"] == "SUCCEEDED":
-        status, reason = BuildStatus.SUCCEEDED, ""
+        status, report = BuildStatus.SUCCEEDED, Report("", [])
     elif found:
-        reason = build_report.reason(found[0])
-    builds.finished(print_, build, status, reason)
+        report = build_report.report(found[0])
+    builds.finished(print_, build, status, report.reason, report.log_tail)
     return builds.get(print_)
 
 

@@ -8,16 +8,19 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from control_plane import aws, naming
+from control_plane.hints import addressed, hint
 from control_plane.history import History
 from control_plane.listing import Listing
 from control_plane.models import (
     Deployment,
     DeploymentStatus,
     JsonObject,
+    StepStatus,
     Tenant,
     utc_now,
 )
 from control_plane.observability import count_end, logger
+from control_plane.reasons import one_line, plain, shortened
 from control_plane.settings import RecordSettings, settings
 
 _GOOD = (
@@ -106,7 +109,7 @@ def record_failure(
 
     `failure` is {state, error, cause}; the cause is Lambda's JSON or a plain text. `rollback` is
     {outcome: none, impossible, running or done, failure}: what became of the way back after the
-    tests had failed. Answers the record's id and the one-line reason, for the Fail state.
+    tests had failed. Answers the record's id and, for the Fail state, the reason with its hint.
     """
     reason = one_line(failure)
     status = _STATUS.get(failure["error"], DeploymentStatus.FAILED)
@@ -121,9 +124,23 @@ def record_failure(
         case "done":
             reason += "; the previous good build was put back and works"
             status = DeploymentStatus.ROLLED_BACK
-    facts = {"reason": reason, "failed_step": first["state"], "error": first["error"]}
-    deployment_id = _end(execution["Input"], execution["Id"], execution["StartTime"], status, facts)
-    return {"id": deployment_id or "", "reason": reason, "error": first["error"]}
+    facts = {
+        "reason": reason,
+        "hint": hint(first["state"], first["error"], reason),
+        "failed_step": first["state"],
+        "error": first["error"],
+    }
+    ended = _end(execution["Input"], execution["Id"], execution["StartTime"], status, facts)
+    return {
+        "id": ended.get("id", ""),
+        "reason": _told(ended if "reason" in ended else facts),
+        "error": first["error"],
+    }
+
+
+def _told(facts: Mapping[str, Any]) -> str:
+    """A reason and its hint, as one line."""
+    return str(facts["reason"]) + (f". Hint: {facts['hint']}" if facts.get("hint") else "")
 
 
 def finalize(detail: Mapping[str, Any]) -> JsonObject:
@@ -137,29 +154,23 @@ def finalize(detail: Mapping[str, Any]) -> JsonObject:
         "TIMED_OUT": DeploymentStatus.TIMED_OUT,
     }.get(detail["status"], DeploymentStatus.FAILED)
     started = datetime.fromtimestamp(detail["startDate"] / 1000, utc_now().tzinfo)
-    told = detail.get("cause") or detail.get("error") or "it was stopped"
-    reason = f"the execution ended {detail['status']}: {' '.join(str(told).split())}"
-    deployment_id = _end(
+    error = detail.get("error")
+    told = plain(str(detail.get("cause") or error or "it was stopped"))
+    reason = shortened(f"the execution ended {detail['status']}: {told}")
+    stopped = status == DeploymentStatus.CANCELLED
+    facts = {
+        "reason": reason,
+        "hint": None if stopped else hint("", error or detail["status"], reason),
+        "error": error,
+    }
+    ended = _end(
         json.loads(detail.get("input") or "{}"),
         detail["executionArn"],
         started.isoformat(),
         status,
-        {"reason": reason},
+        facts,
     )
-    return {"id": deployment_id or "", "status": status}
-
-
-def one_line(failure: Mapping[str, str]) -> str:
-    """A failure as a line that says what went wrong and where."""
-    cause = failure["cause"]
-    try:
-        parsed = json.loads(cause)
-    except json.JSONDecodeError:
-        parsed = None
-    if isinstance(parsed, dict) and "errorMessage" in parsed:
-        cause = str(parsed["errorMessage"])
-    told = " ".join(cause.split())
-    return f"{failure['state']}: {told or failure['error']}"
+    return {"id": ended.get("id", ""), "status": status}
 
 
 def _end(
@@ -168,8 +179,8 @@ def _end(
     execution_started: str,
     status: DeploymentStatus,
     facts: JsonObject,
-) -> str | None:
-    """End the record that an execution belongs to; None when its input names no tenant."""
+) -> JsonObject:
+    """End the record that an execution belongs to, and answer it; empty when there is no tenant."""
     known = _settings()
     raw = raw if isinstance(raw, Mapping) else {}  # by hand, an input may be any JSON
     try:
@@ -181,18 +192,26 @@ def _end(
     except ValueError:
         # Not swallowed: the execution itself is red and carries the reason.
         logger().warning("execution without a tenant", execution_arn=execution_arn, **facts)
-        return None
+        return {}
     started = datetime.fromisoformat(execution_started)
     deployment_id = naming.deployment_id_of(tenant, execution_arn, started)
     facts = {"created_at": execution_started, **facts}
     history = History(known.table_name)
     before = Listing(known.table_name).get(tenant, deployment_id) or {}
     facts["created_at"] = before.get("created_at", facts["created_at"])
+    facts["hint"] = addressed(facts["hint"], tenant, deployment_id, known.default_application)
+    facts.setdefault("failed_step", _running_step(before))
     record = history.fail(tenant, deployment_id, execution_arn, status, facts)
     _forget_given_password(tenant, deployment_id)
     if not DeploymentStatus(before.get("status", "QUEUED")).is_final:
         count_end(tenant.application, str(record["status"]))
-    return deployment_id
+    return {**record, "id": deployment_id}
+
+
+def _running_step(record: Mapping[str, Any]) -> str | None:
+    """The step that nobody will end any more, or None."""
+    running = [n for n, s in record.get("steps", {}).items() if s["status"] == StepStatus.RUNNING]
+    return running[-1] if running else None
 
 
 def _forget_given_password(tenant: Tenant, deployment_id: str) -> None:
