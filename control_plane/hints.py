@@ -79,9 +79,10 @@ TABLE = (
     ),
     Row(
         "'syndi retry ID'; when it lasts too long again, see what its log stops at",
-        errors=("BuildFailed", "BuildTimedOut"),
-        reason=r"timed out|stopped|did not end|does not know",
+        errors=("BuildFailed",),
+        reason=r"was timed out|was stopped|does not know",
     ),
+    Row("see what its log in CodeBuild stops at; 'syndi retry ID'", errors=("BuildTimedOut",)),
     Row(
         "'syndi show ID' has the end of the build's log; mend the source, 'syndi source push' it, "
         "deploy again",
