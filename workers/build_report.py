@@ -31,9 +31,7 @@ class Report:
 
 def report(build: "BuildTypeDef") -> Report:
     """What is known of a build that did not succeed, from its phases and the end of its log."""
-    lines = _log(build)
-    # CodeBuild's own lines after the failure say only that the phases went on.
-    said = [line for line in lines if not line.startswith("[Container]")]
+    said = _log(build)
     tail = [line.removeprefix(MARKER)[:_WIDTH] for line in said[-TAIL:]]
     return Report(_reason(build, said), tail)
 
@@ -62,7 +60,11 @@ def _reason(build: "BuildTypeDef", said: list[str]) -> str:
 
 
 def _log(build: "BuildTypeDef") -> list[str]:
-    """The last lines of the build's log; none when it never got as far as to have one."""
+    """What the build's commands said last; none when it never got as far as to have a log.
+
+    CodeBuild's own messages are left out: they repeat the commands, over many lines, and say that
+    the phases went on.
+    """
     where = build.get("logs", {})
     group, stream = where.get("groupName"), where.get("streamName")
     if not group or not stream:
@@ -76,5 +78,6 @@ def _log(build: "BuildTypeDef") -> list[str]:
             raise
         # The log only explains a failure that is certain: not to have it must not hide that.
         return [f"(its log cannot be read: {aws.error_code(error)})"]
-    text = "\n".join(event.get("message", "").rstrip("\n") for event in events)
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    messages = [event.get("message", "") for event in events]
+    text = "\n".join(m.rstrip("\n") for m in messages if not m.startswith("[Container]"))
+    return [line.rstrip() for line in text.splitlines() if line.strip()]

@@ -74,10 +74,13 @@ def test_a_build_that_fails_otherwise_names_its_phase_and_its_last_words(
     assert "[Container]" not in told
 
 
+REPEATED = "[Container] Command did not exit successfully\nwhile read command; do\n  sh; done"
+
+
 def test_the_end_of_the_log_is_kept_for_every_deployment_that_joined_the_build(
     made: Deployment, codebuild: CodeBuild
 ) -> None:
-    logged = log(*[f"line {number}" for number in range(50)], "x" * 900, "[Container] Phase")
+    logged = log(*[f"line {number}" for number in range(50)], "x" * 900, REPEATED)
     started = start(made)
     joined = another(made.source)
     start(joined)
