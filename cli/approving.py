@@ -40,6 +40,6 @@ def _decide(verb: str, deployment_id: str, comment: str) -> None:
     verdict = str(approval["decision"]).lower()
     out.print(f"{verdict} deployment {record['id']} of {record['stack_name']}", markup=False)
     for line in changes(record):
-        out.print(line, markup=False)
+        out.print(line)
     out.print(f"asked by   {record.get('requested_by', 'nobody known')}", markup=False)
     out.print(f"{verdict:<10} by {approval['decided_by']}", markup=False)

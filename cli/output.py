@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from control_plane import aws
 
@@ -73,7 +74,7 @@ def summary(record: Mapping[str, Any], *, local: bool = False) -> None:
         for line in record["build_log"]:
             out.print(f"  | {line}", markup=False)
     for line in [*changes(record), *asked(record, local=local)]:
-        out.print(line, markup=False)
+        out.print(line)
     if record.get("build"):
         build = record["build"]
         made = "reused" if build["reused"] else "built"
@@ -96,27 +97,48 @@ def summary(record: Mapping[str, Any], *, local: bool = False) -> None:
     out.print(f"execution  {record['console_url']}")
 
 
-def changes(record: Mapping[str, Any]) -> list[str]:
-    """What a deployment's change set does, a line for each kind of change."""
-    summary = record.get("change_set", {}).get("summary", {})
-    return [f"{kind:<10} {', '.join(names)}" for kind, names in summary.items()]
+_MARKS = {
+    "added": "[green]+ added[/green]",
+    "imported": "[cyan]> imported[/cyan]",
+    "modified": "[yellow]~ modified[/yellow]",
+    "replaced": "[bold red]! replaced[/bold red]",
+    "maybe_replaced": "[bold red]! maybe replaced[/bold red]",
+    "removed": "[bold red]- removed[/bold red]",
+}
 
 
-def asked(record: Mapping[str, Any], *, local: bool) -> list[str]:
+def changes(record: Mapping[str, Any]) -> list[Text]:
+    """What the change set does to which resource, a line each; what may lose data stands out."""
+    found = record.get("change_set")
+    if not found:
+        return []
+    lines = [
+        Text.from_markup(f"{_MARKS[kind]} {item['id']} ({item['type']})")
+        for kind, items in found["summary"].items()
+        for item in items
+    ] or [Text("changes    none")]
+    if record.get("request", {}).get("dry_run"):
+        lines.insert(0, Text("dry run    nothing was changed; a deployment would do this:"))
+    return lines
+
+
+def asked(record: Mapping[str, Any], *, local: bool) -> list[Text]:
     """Of a deployment that needs an approval: how to give it, or who decided, why and when."""
     approval = record.get("approval")
     if not approval:
         return []
     if "decision" in approval:
         told = f"approval   {approval['decision'].lower()} by {approval['decided_by']}"
-        comment = approval.get("comment")
-        return [f"{told} at {approval['decided_at'][:19]}" + (f": {comment}" if comment else "")]
+        told += f" at {approval['decided_at'][:19]}"
+        return [Text(told + (f": {approval['comment']}" if approval["comment"] else ""))]
     if record["status"] != "AWAITING_APPROVAL":
         return []
     syndi = "syndi --local" if local else "syndi"
     return [
-        f"waiting for approval until {approval['expires_at'][:16]}: "
-        f"{syndi} approve {record['id']} / {syndi} reject {record['id']}"
+        Text(
+            f"waiting for approval until {approval['expires_at'][:16]}: "
+            f"{syndi} approve {record['id']} / {syndi} reject {record['id']}"
+        )
     ]
 
 

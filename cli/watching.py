@@ -6,6 +6,7 @@ from typing import Any
 import typer
 from rich.console import Group
 from rich.live import Live
+from rich.text import Text
 
 from cli.connection import Api
 from cli.context import current, query, tenant_path
@@ -85,7 +86,7 @@ def show_command(deployment_id: str) -> str:
     return f"syndi {'--local ' if current.local else ''}show {deployment_id}"
 
 
-def _question(record: dict[str, Any]) -> list[str]:
+def _question(record: dict[str, Any]) -> list[Text]:
     """What somebody is to approve and how, while a deployment waits for that."""
     if record["status"] != DeploymentStatus.AWAITING_APPROVAL or "approval" not in record:
         return []
@@ -102,4 +103,4 @@ def _print_news(record: dict[str, Any], seen: set[tuple[str, str]]) -> None:
     question = _question(record)
     if question and ("AwaitApproval", "asked") not in seen:
         seen.add(("AwaitApproval", "asked"))
-        err.print("\n".join(question), markup=False)
+        err.print(*question, sep="\n")

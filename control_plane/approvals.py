@@ -87,8 +87,11 @@ def _recorded(
     comment: str,
 ) -> JsonObject:
     """Write the decision and the end of the step that waits for it; gives the record."""
-    decided = {"decision": verdict, "decided_by": by or "unknown", "comment": comment}
-    decided |= {"decided_at": utc_now().isoformat(timespec="milliseconds")}
+    decided = {"decision": verdict, "decided_by": by or "unknown"}
+    decided |= {
+        "comment": " ".join(comment.split()),
+        "decided_at": utc_now().isoformat(timespec="milliseconds"),
+    }
     values = {
         **{f":{name}": value for name, value in decided.items()},
         ":token": record["approval"]["token"],
@@ -157,5 +160,4 @@ def _already_sent(
 def _decided(approval: JsonObject) -> str:
     """Who decided what and why, as a sentence."""
     told = f"{str(approval['decision']).lower()} by {approval['decided_by']}"
-    comment = " ".join(str(approval.get("comment") or "").split())
-    return f"{told}: {comment}" if comment else told
+    return f"{told}: {approval['comment']}" if approval["comment"] else told

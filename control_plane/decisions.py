@@ -1,26 +1,67 @@
-"""The rules of a deployment: facts in, a decision and its reason out. Pure: no I/O, no clock.
+"""What is done with a stack, and how an operation on it ended. Pure: no I/O, no clock.
 
-Workers look, ask here, and carry out what is decided; the reason goes into the history.
+Workers look, ask here, and carry out what is decided; the reason goes into the history. The rules
+of a change set are in `changes`.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
-from control_plane.models import StackStatus
+from control_plane.models import Mode, StackStatus, Tenant
+from control_plane.situations import Situation, situation
+
+
+@dataclass(frozen=True)
+class StackEvent:
+    """One event of a stack, of one operation; `token` is what that operation was started with."""
+
+    logical_id: str
+    resource_type: str
+    status: str
+    reason: str
+    is_stack: bool
+    token: str = ""
 
 
 class StackAction(StrEnum):
-    """What a deployment does with the stack that it finds."""
+    """What is done with the stack that is found: `ChooseByStack` in the state machine."""
 
     CREATE = "create"
     UPDATE = "update"
     DELETE_FIRST = "delete-first"
     CONTINUE_ROLLBACK = "continue-rollback"
+    DELETE = "delete"
+    INSPECT = "inspect"
     WAIT = "wait"
     REFUSE = "refuse"
+
+
+@dataclass(frozen=True)
+class StackRequest:
+    """What of a deployment decides about its stack.
+
+    `deployment_id`: its own operations carry tokens that begin with it. `rollback_continued`: it
+    has already continued an update's rollback once.
+    """
+
+    tenant: Tenant
+    mode: Mode = Mode.FULL
+    dry_run: bool = False
+    deployment_id: str = ""
+    rollback_continued: bool = False
+
+    def started(self, event: StackEvent | None) -> bool:
+        """Whether the event belongs to an operation of this deployment."""
+        own = self.deployment_id
+        return event is not None and own != "" and event.token.startswith(own)
+
+    def command(self, verb: str) -> str:
+        """The command that the operator types for this tenant."""
+        tenant = self.tenant
+        return f"'syndi {verb} {tenant.env} {tenant.org} --application {tenant.application}'"
 
 
 @dataclass(frozen=True)
@@ -31,185 +72,142 @@ class StackDecision:
     reason: str
 
 
-def decide_stack(status: StackStatus | None, *, rollback_continued: bool = False) -> StackDecision:
-    """What a deployment does with a stack in `status` (None: there is no stack).
+def decide_stack(
+    status: StackStatus | None, last_event: StackEvent | None, request: StackRequest
+) -> StackDecision:
+    """What is done with a stack in `status` (None: there is no stack) for a request.
 
-    `rollback_continued`: this deployment has already continued an update's rollback once.
-    The rule is table A of docs/lifecycle.md: only what holds nothing is deleted, only what is
-    settled is updated.
+    `last_event`: the stack's newest one, or None. The rule is table A of docs/lifecycle.md: only
+    what holds nothing is deleted, unless its removal was asked for; only what is settled is
+    changed.
     """
-    S, A = StackStatus, StackAction
-    match status:
-        case None:
+    found = situation(status)
+    if found == Situation.BUSY:
+        if request.started(last_event):
+            return StackDecision(
+                StackAction.WAIT, "an operation of this deployment itself is still running"
+            )
+        return StackDecision(StackAction.WAIT, "somebody else is changing the stack")
+    match request.mode:
+        case Mode.FULL | Mode.DEPLOY_ONLY | Mode.ROLLBACK:
+            decision = _changing_nothing(_to_deploy(found, request), request)
+        case Mode.FUNCTION:
+            decision = _to_patch(found, request)
+        case Mode.OFFBOARD:
+            return StackDecision(StackAction.DELETE, "its removal was asked for, by name")
+        case Mode.DRIFT:
+            decision = _to_inspect(found, request)
+        case _:
+            assert_never(request.mode)
+    stuck = found in (Situation.STUCK, Situation.BROKEN, Situation.HALF_DELETED)
+    if decision.action == StackAction.REFUSE and stuck and last_event and last_event.reason:
+        told = f"{last_event.logical_id}: {' '.join(last_event.reason.split())}"
+        return StackDecision(decision.action, f"{decision.reason} (its last event: {told})")
+    return decision
+
+
+def _to_deploy(found: Situation, request: StackRequest) -> StackDecision:
+    A = StackAction
+    match found:
+        case Situation.ABSENT:
             return StackDecision(A.CREATE, "there is no stack yet")
-        case S.DELETE_COMPLETE:
-            return StackDecision(A.CREATE, "the earlier stack was deleted")
-        case S.REVIEW_IN_PROGRESS:
+        case Situation.PLANNED:
             return StackDecision(A.CREATE, "an earlier change set was never executed")
-        case S.CREATE_COMPLETE | S.UPDATE_COMPLETE | S.IMPORT_COMPLETE:
+        case Situation.HEALTHY:
             return StackDecision(A.UPDATE, "the stack is healthy")
-        case S.UPDATE_ROLLBACK_COMPLETE | S.IMPORT_ROLLBACK_COMPLETE:
+        case Situation.UNDONE:
             return StackDecision(
                 A.UPDATE, "the last change failed and was undone; the stack is healthy and has data"
             )
-        case S.ROLLBACK_COMPLETE | S.CREATE_FAILED | S.ROLLBACK_FAILED:
+        case Situation.NEVER_CREATED:
             return StackDecision(
                 A.DELETE_FIRST, "the first creation failed, so nothing useful exists"
             )
-        case S.UPDATE_ROLLBACK_FAILED if rollback_continued:
+        case Situation.STUCK if request.rollback_continued:
             return StackDecision(
                 A.REFUSE,
-                "the rollback was continued and failed again: mend the resources named in the "
-                "stack's events, then deploy again",
+                "the rollback was continued and failed again: mend the resources that are named "
+                "here, then deploy again",
             )
-        case S.UPDATE_ROLLBACK_FAILED:
+        case Situation.STUCK:
             return StackDecision(A.CONTINUE_ROLLBACK, "an update's rollback is stuck half way")
-        case S.DELETE_FAILED:
+        case Situation.BROKEN:
+            return _broken()
+        case Situation.HALF_DELETED:
             return StackDecision(
                 A.REFUSE,
-                "a deletion stopped half way and may have left data: empty or keep what blocked "
-                "it, finish the deletion in CloudFormation, then deploy again",
+                "a deletion stopped half way and may have left data; nothing was touched: "
+                f"{request.command('offboard')} finishes the deletion and keeps what blocked it, "
+                "then deploy again",
             )
-        case S.UPDATE_FAILED:
-            return StackDecision(
-                A.REFUSE,
-                "an update failed with its rollback disabled: roll the stack back in "
-                "CloudFormation, then deploy again",
-            )
-        case S.IMPORT_ROLLBACK_FAILED:
-            return StackDecision(
-                A.REFUSE,
-                "an import's rollback failed: mend the stack in CloudFormation, then deploy again",
-            )
-        case (
-            S.CREATE_IN_PROGRESS
-            | S.ROLLBACK_IN_PROGRESS
-            | S.DELETE_IN_PROGRESS
-            | S.UPDATE_IN_PROGRESS
-            | S.UPDATE_COMPLETE_CLEANUP_IN_PROGRESS
-            | S.UPDATE_ROLLBACK_IN_PROGRESS
-            | S.UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS
-            | S.IMPORT_IN_PROGRESS
-            | S.IMPORT_ROLLBACK_IN_PROGRESS
-        ):
-            return StackDecision(A.WAIT, "somebody else is changing the stack")
+        case Situation.BUSY:
+            raise ValueError("a busy stack is waited for, whatever is asked of it")
         case _:
-            assert_never(status)
+            assert_never(found)
 
 
-_NO_CHANGES = re.compile(r"didn't contain changes|No updates are to be performed", re.IGNORECASE)
-
-
-def is_without_changes(status_reason: str) -> bool:
-    """Whether a change set that FAILED did so because there is nothing to change.
-
-    CloudFormation has no code for it, only these sentences. That is success, not failure.
-    """
-    return bool(_NO_CHANGES.search(status_reason))
-
-
-@dataclass(frozen=True)
-class Change:
-    """One line of a change set: Add, Modify, Remove, Import or Dynamic."""
-
-    action: str
-    logical_id: str
-    resource_type: str
-    replacement: str = "False"
-
-    @property
-    def takes_away(self) -> bool:
-        """Whether the resource as it is now may be gone afterwards.
-
-        `Conditional` replacement is not known before the execution: taken for the worse.
-        """
-        return self.action == "Remove" or self.replacement in ("True", "Conditional")
-
-
-def summarize(changes: Iterable[Change]) -> dict[str, list[str]]:
-    """The change set for the history: logical ids by what happens to them."""
-    summary: dict[str, list[str]] = {
-        "added": [], "modified": [], "replaced": [], "maybe_replaced": [], "removed": [],
-    }  # fmt: skip
-    for change in changes:
-        match change.action, change.replacement:
-            case "Add" | "Import", _:
-                kind = "added"
-            case "Remove", _:
-                kind = "removed"
-            case _, "True":
-                kind = "replaced"
-            case _, "Conditional":
-                kind = "maybe_replaced"
-            case _:
-                kind = "modified"
-        summary[kind].append(change.logical_id)
-    return {kind: sorted(ids) for kind, ids in summary.items() if ids}
-
-
-def refuse_changes(
-    changes: Iterable[Change],
-    *,
-    stateful_types: Sequence[str],
-    allow_replacement: Sequence[str],
-) -> str | None:
-    """Why a change set must not be executed, or None.
-
-    `stateful_types`: resource types that hold data, from the manifest. `allow_replacement`: the
-    logical ids whose loss the request permits.
-    """
-    lost = [
-        f"{change.logical_id} ({change.resource_type}) would be "
-        + ("removed" if change.action == "Remove" else "replaced")
-        for change in changes
-        if change.takes_away
-        and change.resource_type in stateful_types
-        and change.logical_id not in allow_replacement
-    ]
-    if lost:
-        return (
-            f"{', '.join(lost)}: its data would be lost; allow_replacement with its name permits it"
+def _changing_nothing(decision: StackDecision, request: StackRequest) -> StackDecision:
+    """A dry run touches nothing, so it needs a stack that can be compared as it is."""
+    if request.dry_run and decision.action in (
+        StackAction.DELETE_FIRST,
+        StackAction.CONTINUE_ROLLBACK,
+    ):
+        return StackDecision(
+            StackAction.REFUSE,
+            f"{decision.reason}: a deployment puts that right first, a dry run does not; deploy "
+            "without --dry-run",
         )
-    return None
+    return decision
 
 
-def stack_parameters(
-    declared: Iterable[str],
-    *,
-    computed: Mapping[str, str],
-    requested: Mapping[str, str],
-    first_deployment: Mapping[str, str],
-    previous: Iterable[str] | None,
-) -> list[dict[str, str | bool]]:
-    """The parameters of a change set, in CloudFormation's form.
-
-    `declared`: the template's parameters. `computed` (names, runtime) and `requested` win;
-    otherwise a parameter keeps its previous value. `previous`: the parameters of the stack, or
-    None when it is created: then `first_deployment` applies. The template's default is used for
-    what is left, as CloudFormation does by itself.
-    """
-    answer: list[dict[str, str | bool]] = []
-    kept = frozenset(previous or ())
-    for name in declared:
-        value = computed.get(name, requested.get(name))
-        if value is None and name not in kept and previous is None:
-            value = first_deployment.get(name)
-        if value is not None:
-            answer.append({"ParameterKey": name, "ParameterValue": value})
-        elif name in kept:
-            answer.append({"ParameterKey": name, "UsePreviousValue": True})
-    return answer
+def _to_patch(found: Situation, request: StackRequest) -> StackDecision:
+    """Function mode goes past CloudFormation, so the stack must be as a deployment left it."""
+    decision = _to_deploy(found, request)
+    if decision.action in (StackAction.UPDATE, StackAction.REFUSE):
+        return decision
+    return StackDecision(
+        StackAction.REFUSE,
+        f"{decision.reason}, and function mode needs a healthy stack: deploy it in full first, "
+        f"{request.command('deploy')}",
+    )
 
 
-@dataclass(frozen=True)
-class StackEvent:
-    """One event of a stack, of one operation."""
+def _to_inspect(found: Situation, request: StackRequest) -> StackDecision:
+    """Drift detection takes settled stacks that hold something (CloudFormation user guide)."""
+    A = StackAction
+    match found:
+        case Situation.HEALTHY | Situation.UNDONE | Situation.STUCK:
+            return StackDecision(A.INSPECT, "the stack holds what was deployed")
+        case Situation.ABSENT | Situation.PLANNED:
+            return StackDecision(
+                A.REFUSE, f"nothing is deployed to compare: first {request.command('deploy')}"
+            )
+        case Situation.NEVER_CREATED:
+            return StackDecision(
+                A.REFUSE,
+                "the first creation failed, so there is nothing to compare: "
+                f"{request.command('deploy')} starts over",
+            )
+        case Situation.BROKEN:
+            return _broken()
+        case Situation.HALF_DELETED:
+            return StackDecision(
+                A.REFUSE,
+                "a deletion stopped half way, so there is nothing to compare: "
+                f"{request.command('offboard')} finishes it",
+            )
+        case Situation.BUSY:
+            raise ValueError("a busy stack is waited for, whatever is asked of it")
+        case _:
+            assert_never(found)
 
-    logical_id: str
-    resource_type: str
-    status: str
-    reason: str
-    is_stack: bool
+
+def _broken() -> StackDecision:
+    return StackDecision(
+        StackAction.REFUSE,
+        "a change failed and was not undone, and the stack has live data: roll it back in "
+        "CloudFormation (RollbackStack), then deploy again",
+    )
 
 
 _SETTLED = ("_COMPLETE", "_FAILED")

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from control_plane.errors import InvalidRequest
 from control_plane.manifest import Manifest
-from control_plane.models import DEPLOYMENT_ID_PATTERN, Tenant
+from control_plane.models import DEPLOYMENT_ID_PATTERN, Deployment, Tenant
 
 BUCKET_NAME_LIMIT = 63
 """Characters in a bucket's name (S3 user guide, bucket naming rules)."""
@@ -114,6 +114,21 @@ def build_prefix(stack_name: str, fingerprint: str) -> str:
     did not change keeps its key, so CloudFormation sees no change.
     """
     return f"{stack_name}/builds/{fingerprint}"
+
+
+def operation_token(deployment: Deployment) -> str:
+    """What a deployment's operation on its stack is known by; its way back is one of its own."""
+    return f"{deployment.id}-back" if deployment.rolling_back else deployment.id
+
+
+def change_set_name(deployment: Deployment) -> str:
+    """The change set of that operation."""
+    return f"syndi-{operation_token(deployment)}"
+
+
+def resolved_key(template_key: str) -> str:
+    """Where the template lies as it was last deployed: beside the packaged one it was made of."""
+    return template_key.rsplit("/", 1)[0] + "/resolved.json"
 
 
 def patch_key(stack_name: str, fingerprint: str) -> str:

@@ -68,6 +68,15 @@ class Progress:
             {":status": status, ":note": note or ""},
         )
 
+    def note_step(self, deployment: Deployment, step: str, note: str) -> None:
+        """Say what a step that goes on is waiting for."""
+        self._step(
+            deployment,
+            step,
+            "SET #steps.#step.note = :note, #steps.#step.noted_at = :now",
+            {":note": note},
+        )
+
     def _step(
         self, deployment: Deployment, step: str, change: str, values: JsonObject
     ) -> JsonObject:

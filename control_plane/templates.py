@@ -3,6 +3,9 @@
 `!Sub x` and `Fn::Sub: x` are the same thing, and read as the same.
 """
 
+import json
+import re
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 import yaml
@@ -46,3 +49,64 @@ def parse(text: str) -> JsonObject:
     if not isinstance(value, dict):
         raise ValueError("is not a template: its top level is no object")
     return cast(JsonObject, value)
+
+
+_NAMES = {
+    "AWS::S3::Bucket": "BucketName",
+    "AWS::DynamoDB::Table": "TableName",
+    "AWS::DynamoDB::GlobalTable": "TableName",
+    "AWS::Logs::LogGroup": "LogGroupName",
+}
+"""Types whose custom name is also what they are imported by (template reference, primary
+identifiers), and the property that has it."""
+
+_RETAINED = ("Retain", "RetainExceptOnCreate")
+_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+
+
+def with_literal_names(
+    template: JsonObject, values: Mapping[str, str], types: Collection[str]
+) -> JsonObject:
+    """The template with the names of what holds data written out.
+
+    CloudFormation adopts a resource that exists (`ImportExistingResources`) only when its name is a
+    literal and its DeletionPolicy retains it (user guide, automatic import). `values`: parameters
+    and pseudo parameters that are known. `types`: the resource types that hold data. A name that
+    needs anything else stays as it is, and so does every other resource.
+    """
+    resources = {
+        name: _named(resource, values) if _is_adoptable(resource, types) else resource
+        for name, resource in template.get("Resources", {}).items()
+    }
+    return {**template, "Resources": resources}
+
+
+def _is_adoptable(resource: JsonObject, types: Collection[str]) -> bool:
+    kind = resource.get("Type")
+    return kind in types and kind in _NAMES and resource.get("DeletionPolicy") in _RETAINED
+
+
+def _named(resource: JsonObject, values: Mapping[str, str]) -> JsonObject:
+    properties, name = resource.get("Properties") or {}, _NAMES[resource["Type"]]
+    literal = _literal(properties.get(name), values)
+    if literal is None:
+        return resource
+    return {**resource, "Properties": {**properties, name: literal}}
+
+
+def _literal(value: Any, values: Mapping[str, str]) -> str | None:
+    """What a Ref or an Fn::Sub of known values comes to; None when it is anything else."""
+    match value:
+        case {"Ref": str(name), **rest} if not rest:
+            return values.get(name)
+        case {"Fn::Sub": str(pattern), **rest} if not rest:
+            if any(name not in values for name in _VARIABLE.findall(pattern)):
+                return None
+            return _VARIABLE.sub(lambda found: values[found[1]], pattern)
+        case _:
+            return None
+
+
+def dump(template: JsonObject) -> str:
+    """A template as text that CloudFormation takes: JSON, the same for the same template."""
+    return json.dumps(template, ensure_ascii=False, separators=(",", ":"))

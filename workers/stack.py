@@ -1,19 +1,22 @@
 """The tenant's stack: look, decide, delete; its changes are `stack_changes`."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, decisions
+from control_plane import aws
 from control_plane.decisions import StackAction
 from control_plane.errors import StackFailed, StackRefused
-from control_plane.models import Deployment, JsonObject, StackStatus
+from control_plane.models import Deployment, JsonObject, Mode, StackStatus
 from control_plane.settings import StackSettings, settings
 from workers import stack_changes as changes
-from workers import stack_drift
+from workers import stack_drift, stack_protection, stack_verdict
 from workers import stack_reading as reading
 from workers.step import Outcome, Step, run
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation.type_defs import DeleteStackInputTypeDef
 
 
 def handler(event: Mapping[str, Any], context: object) -> JsonObject:
@@ -25,20 +28,23 @@ def check_stack(deployment: Deployment, event: JsonObject) -> Outcome:
     """Decide what this deployment does with the stack as it is. Raises StackRefused."""
     name = deployment.tenant.stack_name
     stack = reading.describe(name)
-    status = StackStatus(stack["StackStatus"]) if stack else None
-    decision = decisions.decide_stack(
-        status, rollback_continued=bool(event.get("rollback_continued"))
+    status = stack["StackStatus"] if stack else None
+    decision = stack_verdict.decide(
+        deployment, stack, rollback_continued=bool(event.get("rollback_continued"))
     )
-    note = f"{status or 'no stack'}: {decision.action}, because {decision.reason}"
     if decision.action == StackAction.REFUSE:
-        blocked = reading.failed_resources(name)
+        blocked = reading.blockers(stack["StackId"]) if stack else []
         named = f" ({'; '.join(blocked)})" if blocked else ""
-        raise StackRefused(f"{name} is {status}: {decision.reason}{named}")
+        raise StackRefused(f"{name} {_is(status)}: {decision.reason}{named}")
     return Outcome(
         {"action": decision.action, "reason": decision.reason, "status": status or "NONE"},
-        note,
+        f"{status or 'no stack'}: {decision.action}, because {decision.reason}",
         done=decision.action != StackAction.WAIT,
     )
+
+
+def _is(status: str | None) -> str:
+    return f"is {status}" if status else "does not exist"
 
 
 def continue_rollback(deployment: Deployment, event: JsonObject) -> Outcome:
@@ -54,8 +60,13 @@ def continue_rollback(deployment: Deployment, event: JsonObject) -> Outcome:
         if aws.error_code(error) != "ValidationError":
             raise
         stack = reading.describe(name)
-        if stack is None or stack["StackStatus"] == StackStatus.UPDATE_ROLLBACK_FAILED:
-            raise StackFailed(f"the rollback could not be continued: {error}") from error
+        if stack is None:
+            raise StackFailed(f"{name} disappeared") from error
+        if stack["StackStatus"] == StackStatus.UPDATE_ROLLBACK_FAILED:
+            blocked = "; ".join(reading.blockers(stack["StackId"])) or "no resource is named"
+            raise StackFailed(
+                f"the rollback could not be continued: {error} ({blocked})"
+            ) from error
         # Already continued, by an earlier attempt of this step.
     return Outcome({"rollback_continued": True}, "continued")
 
@@ -68,7 +79,7 @@ def delete_failed_stack(deployment: Deployment, event: JsonObject) -> Outcome:
     stack_id, status = stack["StackId"], StackStatus(stack["StackStatus"])
     if status == StackStatus.DELETE_IN_PROGRESS:
         return Outcome({"stack_id": stack_id}, "being deleted already")
-    decision = decisions.decide_stack(status)
+    decision = stack_verdict.decide(deployment, stack)
     if decision.action != StackAction.DELETE_FIRST:
         raise StackRefused(
             f"{stack['StackName']} became {status} meanwhile: not deleted, {decision.reason}"
@@ -83,18 +94,57 @@ def delete_failed_stack(deployment: Deployment, event: JsonObject) -> Outcome:
 
 def await_deletion(deployment: Deployment, event: JsonObject) -> Outcome:
     """Whether the deletion is through. Raises StackFailed when it stopped half way."""
-    stack = reading.describe(event["stack_id"]) if event["stack_id"] else None
-    if stack is None or stack["StackStatus"] == StackStatus.DELETE_COMPLETE:
-        return Outcome(note="deleted")
-    if stack["StackStatus"] == StackStatus.DELETE_FAILED:
-        blocked = "; ".join(reading.failed_resources(event["stack_id"]))
-        raise StackFailed(f"the failed stack could not be deleted: {blocked}")
-    return Outcome(done=False)
+    return _deletion(event["stack_id"], "the failed stack could not be deleted")
 
 
 def delete_stack(deployment: Deployment, event: JsonObject) -> Outcome:
-    """Delete the stack because its removal was asked for, by name, in the record."""
-    raise StackRefused("not written yet")
+    """Delete the stack because its removal was asked for, by name, in the record.
+
+    What blocked an earlier deletion is kept, and no longer belongs to any stack. Decided again,
+    right here. Raises StackRefused.
+    """
+    name, options = deployment.tenant.stack_name, deployment.options
+    if options.mode != Mode.OFFBOARD or options.confirm != name:
+        raise StackRefused(f"{name} is not deleted: nobody asked for its removal by its name")
+    stack = reading.describe(name)
+    if stack is None:
+        return Outcome({"stack_id": ""}, "there is no stack")
+    stack_id, status = stack["StackId"], stack["StackStatus"]
+    if status == StackStatus.DELETE_IN_PROGRESS:
+        return Outcome({"stack_id": stack_id}, "being deleted already")
+    decision = stack_verdict.decide(deployment, stack)
+    if decision.action != StackAction.DELETE:
+        raise StackRefused(f"{name} became {status} meanwhile: not deleted, {decision.reason}")
+    kept = reading.failed_resources(stack_id) if status == StackStatus.DELETE_FAILED else {}
+    stack_protection.unprotect(stack)
+    asked: DeleteStackInputTypeDef = {
+        "StackName": stack_id,
+        "RoleARN": settings(StackSettings).cloudformation_role_arn,
+        "ClientRequestToken": f"{deployment.id}-delete",
+    }
+    if kept:  # CloudFormation takes it only for a stack that is DELETE_FAILED
+        asked["RetainResources"] = sorted(kept)
+    aws.cloudformation().delete_stack(**asked)
+    told = "; kept outside the stack: " * bool(kept)
+    told += "; ".join(f"{name} ({reason})" for name, reason in kept.items())
+    return Outcome({"stack_id": stack_id}, f"{status}: deleting {stack_id}{told}")
+
+
+def await_removal(deployment: Deployment, event: JsonObject) -> Outcome:
+    """Whether the stack is gone. Raises StackFailed when its deletion stopped half way."""
+    return _deletion(
+        event["stack_id"],
+        "the deletion stopped half way; offboard again to finish it and keep what blocked it",
+    )
+
+
+def _deletion(stack_id: str, failure: str) -> Outcome:
+    stack = reading.describe(stack_id) if stack_id else None
+    if stack is None or stack["StackStatus"] == StackStatus.DELETE_COMPLETE:
+        return Outcome(note="deleted")
+    if stack["StackStatus"] == StackStatus.DELETE_FAILED:
+        raise StackFailed(f"{failure}: {'; '.join(reading.blockers(stack_id))}")
+    return Outcome(done=False)
 
 
 STEPS: dict[str, Step] = {
@@ -108,7 +158,7 @@ STEPS: dict[str, Step] = {
     "AwaitStack": changes.await_stack,
     "DiscardChangeSet": changes.discard_change_set,
     "DeleteStack": delete_stack,
-    "AwaitRemoval": await_deletion,
+    "AwaitRemoval": await_removal,
     "DetectDrift": stack_drift.detect_drift,
     "AwaitDrift": stack_drift.await_drift,
 }

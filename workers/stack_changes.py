@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, decisions, naming
+from control_plane import aws, changes, decisions, naming
 from control_plane.decisions import StackAction
 from control_plane.errors import (
     ChangeSetFailed,
@@ -13,8 +13,12 @@ from control_plane.errors import (
     StackRefused,
 )
 from control_plane.models import Deployment, JsonObject, StackState, StackStatus
+from control_plane.progress import Progress
 from control_plane.settings import StackSettings, settings
+from control_plane.situations import Situation, situation
+from workers import stack_protection, stack_template, stack_verdict
 from workers import stack_reading as reading
+from workers import stack_withdrawal as withdrawal
 from workers.step import Outcome
 
 if TYPE_CHECKING:
@@ -25,40 +29,34 @@ def create_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
     """Ask CloudFormation what the build would change. Raises ChangeSetFailed, StackRefused."""
     known, tenant = settings(StackSettings), deployment.tenant
     stack = reading.describe(tenant.stack_name)
-    decision = decisions.decide_stack(StackStatus(stack["StackStatus"]) if stack else None)
+    decision = stack_verdict.decide(deployment, stack)
     if stack and decision.action not in (StackAction.CREATE, StackAction.UPDATE):
         raise StackRefused(f"{tenant.stack_name} became {stack['StackStatus']} during the build")
     creating = decision.action == StackAction.CREATE
-    url = reading.template_url(known.aws_region, known.artifact_bucket, event["template_key"])
+    proposal = stack_template.propose(
+        deployment,
+        event["template_key"],
+        previous=None if creating or not stack else reading.parameters(stack),
+    )
+    name = naming.change_set_name(deployment)
     try:
-        parameters = decisions.stack_parameters(
-            reading.declared_parameters(url),
-            computed={
-                "Environment": tenant.env,
-                "Organization": tenant.org,
-                "Runtime": known.tenant_runtime,
-                "Architecture": known.tenant_architecture,
-                "PermissionsBoundaryArn": known.permissions_boundary_arn,
-            },
-            requested=_requested(deployment),
-            first_deployment=deployment.manifest.stack.first_deployment,
-            previous=None if creating or not stack else reading.parameters(stack),
-        )
         answer = aws.cloudformation().create_change_set(
             StackName=tenant.stack_name,
-            ChangeSetName=f"syndi-{deployment.id}",
+            ChangeSetName=name,
             ChangeSetType="CREATE" if creating else "UPDATE",
-            TemplateURL=url,
-            Parameters=_parameters(parameters),
+            TemplateURL=proposal.url,
+            Parameters=_parameters(proposal.parameters),
             Capabilities=["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
             RoleARN=known.cloudformation_role_arn,
             Tags=[{"Key": naming.OWNER_TAG, "Value": tenant.stack_name}],
+            # What survived an earlier stack under its own name is adopted, with what is in it.
+            ImportExistingResources=True,
         )
         change_set_id, stack_id = answer["Id"], answer["StackId"]
     except ClientError as error:
         code = aws.error_code(error)
         if code == "AlreadyExistsException":
-            described = reading.change_set(tenant.stack_name, f"syndi-{deployment.id}")
+            described = reading.change_set(tenant.stack_name, name)
             change_set_id, stack_id = described["ChangeSetId"], described["StackId"]
         elif code == "ValidationError":
             raise ChangeSetFailed(f"the template was refused: {_message(error)}") from error
@@ -70,30 +68,42 @@ def create_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
 def await_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
     """Read the change set when it is there, and refuse it when it would lose data.
 
-    Raises ChangeSetFailed or ReplacementRefused. A change set without changes is a success.
+    A change set without changes is a success. What it says goes into the record before anybody is
+    asked or anything is done. A dry run ends here: its change set is removed, and the step goes on
+    until what was there only for it is gone. Raises ChangeSetFailed or ReplacementRefused.
     """
-    change_set_id = event["change_set_id"]
-    described = reading.change_set(event["stack_id"], change_set_id)
-    status, reason = described["Status"], described.get("StatusReason", "")
-    if status == "FAILED" and decisions.is_without_changes(reason):
-        _discard(event)
-        return Outcome({"has_changes": False, "summary": {}}, "nothing to change")
-    if status == "FAILED":
-        raise ChangeSetFailed(f"no change set could be made: {' '.join(reason.split())}")
-    if status != "CREATE_COMPLETE":
+    change_set_id, options = event["change_set_id"], deployment.options
+    try:
+        described = reading.change_set(event["stack_id"], change_set_id)
+    except ClientError as error:
+        if not reading.is_gone(error):
+            raise
+        return withdrawal.repeated(deployment, event)
+    status, reason = described["Status"], " ".join(described.get("StatusReason", "").split())
+    if status not in ("CREATE_COMPLETE", "FAILED"):
         return Outcome({"has_changes": False, "summary": {}}, done=False)
-    changes = reading.changes(event["stack_id"], change_set_id)
-    refusal = decisions.refuse_changes(
-        changes,
-        stateful_types=deployment.manifest.stack.stateful_types,
-        allow_replacement=deployment.options.allow_replacement,
-    )
+    if status == "FAILED" and not changes.is_without_changes(reason):
+        if options.dry_run:
+            withdrawal.withdraw(deployment, event)
+        raise ChangeSetFailed(f"no change set could be made: {reason}")
+    found = reading.changes(event["stack_id"], change_set_id) if status != "FAILED" else []
+    losses = changes.lost(found, deployment.manifest.stack.stateful_types)
+    summary = changes.summarize(found)
+    told = changes.in_words(summary) + changes.needless(losses, options.allow_replacement)
+    result = {"has_changes": status != "FAILED", "summary": summary}
+    refusal = changes.refuse_changes(losses, options.allow_replacement)
+    facts = {"id": change_set_id, "stack_id": event["stack_id"], **result}
+    facts |= {"refused": refusal} if refusal else {}
+    Progress(settings(StackSettings).table_name).add_facts(deployment, {"change_set": facts})
     if refusal:
-        _discard(event)
+        withdrawal.withdraw(deployment, event)
         raise ReplacementRefused(refusal)
-    summary = decisions.summarize(changes)
-    told = ", ".join(f"{len(ids)} {kind}" for kind, ids in summary.items())
-    return Outcome({"has_changes": True, "summary": summary}, told)
+    if options.dry_run:
+        gone = withdrawal.withdraw(deployment, event)
+        return Outcome(result, f"{told}; a dry run, nothing was changed", done=gone)
+    if not result["has_changes"]:
+        withdrawal.discard(event)
+    return Outcome(result, told)
 
 
 def execute_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
@@ -102,13 +112,13 @@ def execute_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
         aws.cloudformation().execute_change_set(
             StackName=event["stack_id"],
             ChangeSetName=event["change_set_id"],
-            ClientRequestToken=deployment.id,
+            ClientRequestToken=naming.operation_token(deployment),
             DisableRollback=False,
         )
     except ClientError as error:
         if aws.error_code(error) not in ("InvalidChangeSetStatus", "ChangeSetNotFound"):
             raise
-        if not reading.operation_events(event["stack_id"], deployment.id):
+        if not reading.operation_events(event["stack_id"], naming.operation_token(deployment)):
             raise StackFailed(f"the change set could not be executed: {_message(error)}") from error
         # Already executed, by an earlier attempt of this step.
     return Outcome()
@@ -122,7 +132,7 @@ def await_stack(deployment: Deployment, event: JsonObject) -> Outcome:
     """
     stack_id = event["stack_id"]
     if event["has_changes"]:
-        events = reading.operation_events(stack_id, deployment.id)
+        events = reading.operation_events(stack_id, naming.operation_token(deployment))
         status = decisions.settled_status(events)
         if status is None:
             return Outcome(done=False)
@@ -133,8 +143,10 @@ def await_stack(deployment: Deployment, event: JsonObject) -> Outcome:
     stack = reading.describe(stack_id)
     if stack is None:
         raise StackFailed(f"{deployment.tenant.stack_name} disappeared")
-    if decisions.decide_stack(StackStatus(stack["StackStatus"])).action != StackAction.UPDATE:
+    healthy = (Situation.HEALTHY, Situation.UNDONE)
+    if situation(StackStatus(stack["StackStatus"])) not in healthy:
         raise StackFailed(f"{deployment.tenant.stack_name} became {stack['StackStatus']}")
+    stack_protection.protect(deployment, stack)
     state = StackState(
         stack_id=stack_id,
         status=StackStatus(stack["StackStatus"]),
@@ -147,24 +159,8 @@ def await_stack(deployment: Deployment, event: JsonObject) -> Outcome:
 def discard_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
     """Remove the change set of a deployment that will not execute it; harmless without one."""
     if event["change_set_id"]:
-        _discard(event)
+        withdrawal.discard(event)
     return Outcome(note="removed" if event["change_set_id"] else "there is none")
-
-
-def _discard(event: JsonObject) -> None:
-    """Delete a change set that will not be executed, so that nobody else executes it."""
-    aws.cloudformation().delete_change_set(
-        StackName=event["stack_id"], ChangeSetName=event["change_set_id"]
-    )
-
-
-def _requested(deployment: Deployment) -> dict[str, str]:
-    """The request's options as template parameters; what was not asked for is not there."""
-    asked = {
-        parameter: getattr(deployment.options, option)
-        for option, parameter in deployment.manifest.stack.parameters.items()
-    }
-    return {name: str(value).lower() for name, value in asked.items() if value is not None}
 
 
 def _parameters(parameters: list[dict[str, str | bool]]) -> "list[ParameterTypeDef]":

@@ -5,11 +5,16 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from control_plane import aws
-from control_plane.decisions import Change, StackEvent
+from control_plane.changes import Change
+from control_plane.decisions import StackEvent
 from control_plane.models import StackStatus
 
 if TYPE_CHECKING:
-    from mypy_boto3_cloudformation.type_defs import DescribeChangeSetOutputTypeDef, StackTypeDef
+    from mypy_boto3_cloudformation.type_defs import (
+        DescribeChangeSetOutputTypeDef,
+        StackEventTypeDef,
+        StackTypeDef,
+    )
 
 SUCCEEDED = (
     StackStatus.CREATE_COMPLETE,
@@ -40,14 +45,40 @@ def parameters(stack: "StackTypeDef") -> dict[str, str]:
     }
 
 
-def failed_resources(name_or_id: str) -> list[str]:
-    """The resources that a failed operation left behind, each with its reason."""
+def failed_resources(name_or_id: str) -> dict[str, str]:
+    """The resources that a failed operation left behind, by logical id, each with its reason."""
     found = aws.cloudformation().describe_stack_resources(StackName=name_or_id)["StackResources"]
-    return [
-        f"{item['LogicalResourceId']}: {' '.join(item.get('ResourceStatusReason', '').split())}"
+    return {
+        item["LogicalResourceId"]: " ".join(item.get("ResourceStatusReason", "").split())
         for item in found
         if item["ResourceStatus"].endswith("_FAILED")
-    ]
+    }
+
+
+def blockers(stack_id: str) -> list[str]:
+    """What a stack that is stuck is stuck on, each resource with its reason.
+
+    A rollback's failures are told by its events; the resources themselves may not show them.
+    """
+    told = failed_resources(stack_id)
+    for event in _newest_events(stack_id):
+        if event.is_stack and event.status.endswith("_IN_PROGRESS"):
+            break  # older events belong to an earlier operation
+        if event.status.endswith("_FAILED") and not event.is_stack:
+            told.setdefault(event.logical_id, " ".join(event.reason.split()))
+    return [f"{name}: {reason}" for name, reason in told.items()]
+
+
+def last_event(stack_id: str) -> StackEvent | None:
+    """The stack's newest event; None when it has none."""
+    events = _newest_events(stack_id)
+    return events[0] if events else None
+
+
+def _newest_events(stack_id: str) -> list[StackEvent]:
+    """The newest page of a stack's events, newest first."""
+    page = aws.cloudformation().describe_stack_events(StackName=stack_id)
+    return [_event(item, stack_id) for item in page["StackEvents"]]
 
 
 def template_url(region: str, bucket: str, key: str) -> str:
@@ -55,15 +86,16 @@ def template_url(region: str, bucket: str, key: str) -> str:
     return f"https://s3.{region}.amazonaws.com/{bucket}/{key}"
 
 
-def declared_parameters(url: str) -> list[str]:
-    """The parameters that a template declares."""
-    summary = aws.cloudformation().get_template_summary(TemplateURL=url)
-    return [item["ParameterKey"] for item in summary.get("Parameters", [])]
-
-
 def change_set(stack: str, name_or_id: str) -> "DescribeChangeSetOutputTypeDef":
     """A change set's status and reason."""
     return aws.cloudformation().describe_change_set(StackName=stack, ChangeSetName=name_or_id)
+
+
+def is_gone(error: ClientError) -> bool:
+    """Whether a call found no change set, or not even its stack; no other error says that."""
+    message = str(error.response["Error"].get("Message", ""))
+    code = aws.error_code(error)
+    return code == "ChangeSetNotFound" or (code == "ValidationError" and "not exist" in message)
 
 
 def changes(stack: str, change_set_id: str) -> list[Change]:
@@ -87,25 +119,32 @@ def changes(stack: str, change_set_id: str) -> list[Change]:
     return found
 
 
+def has_change_sets(stack_name: str) -> bool:
+    """Whether any change set of the stack is there."""
+    return bool(aws.cloudformation().list_change_sets(StackName=stack_name)["Summaries"])
+
+
 def operation_events(stack_id: str, token: str) -> list[StackEvent]:
     """The events of the one operation that was started under `token`, oldest first."""
     events: list[StackEvent] = []
     pages = aws.cloudformation().get_paginator("describe_stack_events").paginate(StackName=stack_id)
     for page in pages:  # newest first
         mine = [item for item in page["StackEvents"] if item.get("ClientRequestToken") == token]
-        events += [
-            StackEvent(
-                logical_id=item.get("LogicalResourceId", ""),
-                resource_type=item.get("ResourceType", ""),
-                status=item.get("ResourceStatus", ""),
-                reason=item.get("ResourceStatusReason", ""),
-                is_stack=item.get("PhysicalResourceId") == stack_id,
-            )
-            for item in mine
-        ]
+        events += [_event(item, stack_id) for item in mine]
         if events and len(mine) < len(page["StackEvents"]):
             break  # the rest belongs to earlier operations
     return events[::-1]
+
+
+def _event(item: "StackEventTypeDef", stack_id: str) -> StackEvent:
+    return StackEvent(
+        logical_id=item.get("LogicalResourceId", ""),
+        resource_type=item.get("ResourceType", ""),
+        status=item.get("ResourceStatus", ""),
+        reason=item.get("ResourceStatusReason", ""),
+        is_stack=item.get("PhysicalResourceId") == stack_id,
+        token=item.get("ClientRequestToken", ""),
+    )
 
 
 def validation_failures(stack_id: str) -> list[str]:

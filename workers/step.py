@@ -59,4 +59,6 @@ def run(event: Mapping[str, Any], steps: Mapping[str, Step], table: str) -> Json
     if outcome.done:
         log.info("step succeeded", note=outcome.note)
         progress.end_step(deployment, name, StepStatus.SUCCEEDED, outcome.note)
+    elif outcome.note:
+        progress.note_step(deployment, name, outcome.note)
     return {**outcome.result, "done": outcome.done}

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from syndi_command import Syndi, eventually
 
 ALMANAC = Path(__file__).parent.parent / "applications" / "almanac"
@@ -92,8 +93,11 @@ def test_nothing_is_changed_before_somebody_approves(
     assert record["approval"].keys() == {"requested_at", "expires_at"}, "the token stays inside"
     assert "UploadConfig" not in record["steps"]
     assert syndi.stack(f"almanac-dev-{ORG}") == before
+    (added,) = record["change_set"]["summary"]["added"]
+    assert added["type"] == "AWS::SQS::Queue", "what is to be approved is there to be looked at"
     told = syndi.ok("--local", "show", record["id"]).stdout
     assert f"syndi --local approve {record['id']}" in told
+    assert f"+ added {added['id']} (AWS::SQS::Queue)" in told
 
     approved = syndi.ok("--local", "approve", record["id"], "--comment", "looks\n good", "--json")
     assert approved.json["approval"]["decided_by"] == operator(syndi)
@@ -123,6 +127,7 @@ def test_a_rejected_deployment_changes_nothing_and_says_who_and_why(
     record = waiting(syndi, ORG, "--source", changed)
     assert change_sets(syndi, f"almanac-dev-{ORG}"), "there was something to look at"
     told = syndi.ok("--local", "reject", record["id"], "--comment", "not on a Friday").stdout
+    assert "(AWS::SQS::Queue)" in told, "what was decided about"
     assert f"rejected   by {operator(syndi)}" in told
     record = ended(syndi, record["id"])
     assert record["status"] == "FAILED"
@@ -140,6 +145,16 @@ def test_a_rejected_deployment_changes_nothing_and_says_who_and_why(
     assert change_sets(syndi, f"almanac-dev-{ORG}") == []
     assert syndi.lock("dev", ORG, "almanac") is None
     assert syndi.run("--local", "approve", record["id"]).exit_code == 2
+
+
+def test_a_rejected_first_deployment_leaves_no_stack(syndi: Syndi, almanac: dict[str, Any]) -> None:
+    record = waiting(syndi, "jetty")
+    assert record["change_set"]["summary"]["added"]
+    syndi.ok("--local", "reject", record["id"])
+    assert ended(syndi, record["id"])["status"] == "FAILED"
+    cloudformation = syndi.client("cloudformation")
+    with pytest.raises(ClientError, match="does not exist"):
+        cloudformation.describe_stacks(StackName="almanac-dev-jetty")
 
 
 def test_the_token_is_in_no_answer_and_no_log(syndi: Syndi, harbour: dict[str, Any]) -> None:
@@ -172,7 +187,7 @@ def test_what_waits_for_nothing_or_does_not_exist_is_refused(
     assert (nobody.exit_code, nobody.json["error"]["code"]) == (2, "NotFound")
 
 
-def test_where_every_deployment_needs_an_approval_it_waits_without_being_told(
+def test_what_is_no_environment_cannot_need_approvals_and_none_does_by_default(
     syndi: Syndi,
 ) -> None:
     wrong = syndi.run("--local", "up", "--approval-in", "prod,moon")

@@ -1,5 +1,6 @@
 """What breaks: each fails red, says why in one line, frees the tenant, and changes nothing good."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,20 +95,26 @@ def test_a_resource_that_cannot_be_created_is_named_and_the_next_deployment_star
     assert "delete-first" in record["steps"]["CheckStack"]["note"]
 
 
-def test_gamma_fails_on_a_bucket_that_exists_and_then_is_deployed(
+def test_gamma_fails_on_a_bucket_of_another_stack_and_then_is_deployed(
     syndi: Syndi, alpha: dict[str, Any]
 ) -> None:
-    s3, bucket = syndi.client("s3"), "rawscribe-forms-stage-gamma-000000000000"
-    s3.create_bucket(Bucket=bucket)
+    cloudformation, bucket = (
+        syndi.client("cloudformation"), "rawscribe-forms-stage-gamma-000000000000",
+    )  # fmt: skip
+    owner = {"Box": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": bucket}}}
+    cloudformation.create_stack(StackName="theirs", TemplateBody=json.dumps({"Resources": owner}))
+    eventually(lambda: syndi.stack("theirs")["status"] == "CREATE_COMPLETE", 30, "their stack")
     failed = syndi.fail("stage", "gamma")
-    assert failed["failed_step"] == "AwaitStack"
-    assert "FormsBucket" in failed["reason"]
+    assert failed["failed_step"] == "AwaitChangeSet"
     assert bucket in failed["reason"]
-    assert syndi.stack("rawscribe-stage-gamma")["status"] == "ROLLBACK_COMPLETE"
-    s3.delete_bucket(Bucket=bucket)
+    assert "stack/theirs/" in failed["reason"]
+    cloudformation.delete_stack(StackName="theirs")
+    s3 = syndi.client("s3")
+    eventually(
+        lambda: bucket not in [item["Name"] for item in s3.list_buckets()["Buckets"]], 30, "gone"
+    )
     record = syndi.deploy("stage", "gamma")
-    assert record["steps"]["DeleteFailedStack"]["status"] == "SUCCEEDED"
-    assert record["steps"]["AwaitDeletion"]["note"] == "deleted"
+    assert "create" in record["steps"]["CheckStack"]["note"]
     assert syndi.stack("rawscribe-stage-gamma")["status"] == "CREATE_COMPLETE"
     assert [item["status"] for item in syndi.history("stage", "gamma")] == ["SUCCEEDED", "FAILED"]
 

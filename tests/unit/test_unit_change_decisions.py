@@ -1,14 +1,16 @@
-"""What a change set may do, and what an operation's events say."""
+"""What a change set does, what it may not do, and the parameters that it is made with."""
 
 import pytest
 
-from control_plane.decisions import (
+from control_plane.changes import (
     Change,
-    StackEvent,
-    first_failure,
+    in_words,
     is_without_changes,
+    known_values,
+    lost,
+    needless,
     refuse_changes,
-    settled_status,
+    stack_parameters,
     summarize,
 )
 
@@ -32,38 +34,49 @@ def test_what_holds_data_is_neither_removed_nor_replaced(
     kind: str, action: str, replacement: str, told: str
 ) -> None:
     changes = [change("Modify", "AWS::Lambda::Function"), change(action, kind, replacement, "Pool")]
-    refusal = refuse_changes(changes, stateful_types=STATEFUL, allow_replacement=())
+    losses = lost(changes, STATEFUL)
+    refusal = refuse_changes(losses, ("Else",))
     assert refusal is not None
     assert f"Pool ({kind}) would be {told}" in refusal
     assert "allow_replacement" in refusal
-    assert refuse_changes(changes, stateful_types=STATEFUL, allow_replacement=("Pool",)) is None
+    assert "--allow-replacement Pool" in refusal
+    assert refuse_changes(losses, ("Else", "Pool")) is None
 
 
 @pytest.mark.parametrize(
     "harmless",
     [
         change("Add", "AWS::S3::Bucket"),
+        change("Import", "AWS::S3::Bucket"),
         change("Modify", "AWS::S3::Bucket", "False"),
         change("Remove", "AWS::Lambda::Function"),
         change("Modify", "AWS::Lambda::Permission", "True"),
     ],
 )
 def test_what_loses_no_data_is_let_through(harmless: Change) -> None:
-    assert refuse_changes([harmless], stateful_types=STATEFUL, allow_replacement=()) is None
+    assert lost([harmless], STATEFUL) == []
+    assert refuse_changes([], ()) is None
 
 
 def test_a_refusal_names_every_resource_that_would_lose_data() -> None:
-    refusal = refuse_changes(
-        [
-            change("Remove", "AWS::S3::Bucket", name="Forms"),
-            change("Modify", "AWS::Cognito::UserPool", "True", name="Users"),
-        ],
-        stateful_types=STATEFUL,
-        allow_replacement=(),
-    )
+    changes = [
+        change("Remove", "AWS::S3::Bucket", name="Forms"),
+        change("Modify", "AWS::Cognito::UserPool", "True", name="Users"),
+    ]
+    refusal = refuse_changes(lost(changes, STATEFUL), ())
     assert refusal is not None
     assert "Forms" in refusal
     assert "Users" in refusal
+    allowed_one = refuse_changes(lost(changes, STATEFUL), ("Users",))
+    assert allowed_one is not None
+    assert "Users" not in allowed_one
+
+
+def test_a_name_that_permits_nothing_is_told_and_refuses_nothing() -> None:
+    losses = lost([change("Remove", "AWS::S3::Bucket", name="Forms")], STATEFUL)
+    assert needless(losses, ("Forms",)) == ""
+    assert "allow_replacement names Typo" in needless(losses, ("Forms", "Typo"))
+    assert "Forms" not in needless(losses, ("Forms", "Typo"))
 
 
 def test_a_summary_sorts_resources_by_what_happens_to_them() -> None:
@@ -79,17 +92,21 @@ def test_a_summary_sorts_resources_by_what_happens_to_them() -> None:
             change("Import", kind, name="Adopted"),
         ]
     ) == {
-        "added": ["Adopted", "Alpha", "Zeta"],
-        "modified": ["Changed"],
-        "replaced": ["Replaced"],
-        "maybe_replaced": ["Perhaps"],
-        "removed": ["Removed"],
+        "added": [{"id": "Alpha", "type": kind}, {"id": "Zeta", "type": kind}],
+        "imported": [{"id": "Adopted", "type": kind}],
+        "modified": [{"id": "Changed", "type": kind}],
+        "replaced": [{"id": "Replaced", "type": kind}],
+        "maybe_replaced": [{"id": "Perhaps", "type": kind}],
+        "removed": [{"id": "Removed", "type": kind}],
     }
 
 
 def test_a_summary_names_no_kind_that_did_not_happen() -> None:
     assert summarize([]) == {}
-    assert summarize([change("Remove", "AWS::S3::Bucket", name="Gone")]) == {"removed": ["Gone"]}
+    assert in_words({}) == "nothing to change"
+    summary = summarize([change("Modify", "AWS::S3::Bucket", "Conditional", name="Gone")])
+    assert list(summary) == ["maybe_replaced"]
+    assert in_words(summary) == "1 maybe replaced"
 
 
 @pytest.mark.parametrize(
@@ -113,81 +130,86 @@ def test_only_cloudformations_own_sentences_mean_that_nothing_changes(
     assert is_without_changes(reason) is without
 
 
-# Events -------------------------------------------------------------------------------------------
+# Parameters ---------------------------------------------------------------------------------------
+
+DECLARED = ("Environment", "EnableAuth", "CreateBuckets", "LogLevel")
+FIRST = {"EnableAuth": "true", "CreateBuckets": "true"}
 
 
-def event(status: str, name: str = "Function", reason: str = "") -> StackEvent:
-    return StackEvent(name, "AWS::Lambda::Function", status, reason, is_stack=False)
-
-
-def stack(status: str, reason: str = "") -> StackEvent:
-    return StackEvent("stage", "AWS::CloudFormation::Stack", status, reason, is_stack=True)
-
-
-@pytest.mark.parametrize(
-    ("events", "status"),
-    [
-        ([], None),
-        ([event("CREATE_COMPLETE")], None),
-        ([stack("UPDATE_IN_PROGRESS"), event("UPDATE_COMPLETE")], None),
-        ([stack("UPDATE_IN_PROGRESS"), stack("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")], None),
-        ([stack("UPDATE_IN_PROGRESS"), stack("UPDATE_COMPLETE")], "UPDATE_COMPLETE"),
-        ([stack("CREATE_IN_PROGRESS"), stack("ROLLBACK_IN_PROGRESS")], None),
-        ([stack("ROLLBACK_IN_PROGRESS"), stack("ROLLBACK_COMPLETE")], "ROLLBACK_COMPLETE"),
-        ([stack("UPDATE_IN_PROGRESS"), stack("UPDATE_FAILED")], "UPDATE_FAILED"),
-        (
-            [stack("UPDATE_FAILED"), stack("UPDATE_ROLLBACK_IN_PROGRESS")],
-            None,  # the failure is not the end: it is being undone
-        ),
-        (
-            [stack("UPDATE_ROLLBACK_IN_PROGRESS"), stack("UPDATE_ROLLBACK_FAILED")],
-            "UPDATE_ROLLBACK_FAILED",
-        ),
-    ],
-)
-def test_an_operation_has_settled_when_its_stacks_own_last_event_says_so(
-    events: list[StackEvent], status: str | None
-) -> None:
-    assert settled_status(events) == status
-
-
-def test_a_resource_that_is_complete_does_not_settle_the_operation() -> None:
-    assert settled_status([stack("CREATE_IN_PROGRESS"), event("CREATE_COMPLETE")]) is None
-    assert settled_status([event("CREATE_FAILED", reason="no")]) is None
-
-
-def test_the_first_resource_that_failed_is_the_reason() -> None:
-    told = first_failure(
-        [
-            stack("CREATE_IN_PROGRESS"),
-            event("CREATE_FAILED", "Bucket", "it already\n  exists"),
-            event("CREATE_FAILED", "Later", "also wrong"),
-            stack("CREATE_FAILED", "The following resource(s) failed to create: [Bucket, Later]"),
-        ]
+def parameters(
+    requested: dict[str, str] | None = None, previous: dict[str, str] | None = None
+) -> dict[str, str]:
+    """name -> value, `<previous>` where CloudFormation keeps it."""
+    answer = stack_parameters(
+        DECLARED,
+        computed={"Environment": "stage", "NotDeclared": "x"},
+        requested=requested or {},
+        first_deployment=FIRST,
+        previous=previous,
     )
-    assert told == "Bucket (AWS::Lambda::Function): it already exists"
+    found = {}
+    for item in answer:
+        assert ("ParameterValue" in item) != (item.get("UsePreviousValue") is True)
+        found[str(item["ParameterKey"])] = str(item.get("ParameterValue", "<previous>"))
+    return found
 
 
-@pytest.mark.parametrize("noise", ["Resource creation cancelled", "Resource update cancelled"])
-def test_a_cancelled_resource_is_not_the_reason(noise: str) -> None:
-    told = first_failure(
-        [
-            event("CREATE_FAILED", "Cancelled", noise),
-            event("CREATE_FAILED", "Culprit", "not authorized"),
-        ]
-    )
-    assert told == "Culprit (AWS::Lambda::Function): not authorized"
+STACK = {"Environment": "stage", "EnableAuth": "true", "CreateBuckets": "true", "LogLevel": "INFO"}
 
 
-def test_the_stacks_own_failure_is_told_when_no_resource_failed() -> None:
-    told = first_failure([stack("UPDATE_ROLLBACK_IN_PROGRESS"), stack("UPDATE_FAILED", "why")])
-    assert told == "stage (AWS::CloudFormation::Stack): why"
+def test_create_buckets_left_out_keeps_its_previous_value() -> None:
+    assert parameters({}, {**STACK, "CreateBuckets": "false"})["CreateBuckets"] == "<previous>"
 
 
-def test_cancelled_resources_are_told_when_nothing_else_failed() -> None:
-    told = first_failure([event("UPDATE_FAILED", "Only", "Resource update cancelled")])
-    assert told == "Only (AWS::Lambda::Function): Resource update cancelled"
+def test_enable_auth_left_out_keeps_its_previous_value() -> None:
+    assert parameters({"CreateBuckets": "true"}, STACK)["EnableAuth"] == "<previous>"
 
 
-def test_no_failure_is_no_reason() -> None:
-    assert first_failure([stack("UPDATE_COMPLETE"), event("UPDATE_COMPLETE")]) is None
+def test_an_explicit_false_is_passed_on_a_first_and_on_a_later_deployment() -> None:
+    asked = {"EnableAuth": "false"}
+    assert parameters(asked, None)["EnableAuth"] == "false"
+    assert parameters(asked, STACK)["EnableAuth"] == "false"
+
+
+def test_a_first_deployment_takes_the_manifests_values_and_the_templates_defaults() -> None:
+    assert parameters({}, None) == {
+        "Environment": "stage",
+        "EnableAuth": "true",
+        "CreateBuckets": "true",
+    }
+
+
+def test_a_first_deployments_values_never_reach_a_stack_that_is_there() -> None:
+    # The stack is older than the parameter: the template's default, not the first deployment's.
+    assert parameters({}, {"Environment": "stage"}) == {"Environment": "stage"}
+
+
+def test_computed_values_win_over_the_request_and_the_previous_value() -> None:
+    assert parameters({"Environment": "prod"}, STACK)["Environment"] == "stage"
+
+
+def test_what_the_template_does_not_declare_is_not_sent() -> None:
+    assert "NotDeclared" not in parameters({"Else": "1"}, {**STACK, "Gone": "1"})
+    assert set(parameters({"Else": "1"}, {**STACK, "Gone": "1"})) == set(DECLARED)
+
+
+def values(template: dict[str, dict[str, str]], previous: dict[str, str]) -> dict[str, str]:
+    given = stack_parameters(
+        template, computed={"Environment": "stage"}, requested={}, first_deployment={},
+        previous=previous or None,
+    )  # fmt: skip
+    return known_values(given, declared=template, previous=previous)
+
+
+def test_the_values_of_parameters_are_known_but_for_secrets_and_what_lies_elsewhere() -> None:
+    template = {
+        "Environment": {"Type": "String"},
+        "LogLevel": {"Type": "String", "Default": "INFO"},
+        "Size": {"Type": "Number", "Default": "1"},
+        "Password": {"Type": "String", "NoEcho": "true", "Default": "x"},
+        "Image": {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/image"},
+        "Open": {"Type": "String"},
+    }
+    assert values(template, {}) == {"Environment": "stage", "LogLevel": "INFO", "Size": "1"}
+    before = {"LogLevel": "DEBUG", "Password": "****", "Image": "/other"}
+    assert values(template, before) == {"Environment": "stage", "LogLevel": "DEBUG", "Size": "1"}

@@ -1,145 +1,144 @@
-"""Table A of the field notes, written out a second time, and the parameters of a change set."""
+"""Table A of docs/lifecycle.md, written out a second time, for each thing that may be asked."""
 
 import pytest
 
-from control_plane.decisions import StackAction, decide_stack, stack_parameters
-from control_plane.models import StackStatus
+from control_plane.decisions import (
+    StackAction,
+    StackDecision,
+    StackEvent,
+    StackRequest,
+    decide_stack,
+)
+from control_plane.models import Env, Mode, StackStatus, Tenant
 
+DEPLOY, FUNCTION, OFFBOARD, DRIFT = "deploy", "function", "offboard", "drift"
+CREATE, UPDATE, WAIT, REFUSE = "create", "update", "wait", "refuse"
+
+# status: what is done by (a deployment, function mode, offboarding, a look for drift)
 TABLE_A = {
-    None: "create",
-    "REVIEW_IN_PROGRESS": "create",
-    "DELETE_COMPLETE": "create",
-    "CREATE_COMPLETE": "update",
-    "UPDATE_COMPLETE": "update",
-    "IMPORT_COMPLETE": "update",
-    "UPDATE_ROLLBACK_COMPLETE": "update",
-    "IMPORT_ROLLBACK_COMPLETE": "update",
-    "ROLLBACK_COMPLETE": "delete-first",
-    "CREATE_FAILED": "delete-first",
-    "ROLLBACK_FAILED": "delete-first",
-    "DELETE_FAILED": "refuse",
-    "UPDATE_FAILED": "refuse",
-    "IMPORT_ROLLBACK_FAILED": "refuse",
-    "UPDATE_ROLLBACK_FAILED": "continue-rollback",
-    "CREATE_IN_PROGRESS": "wait",
-    "ROLLBACK_IN_PROGRESS": "wait",
-    "DELETE_IN_PROGRESS": "wait",
-    "UPDATE_IN_PROGRESS": "wait",
-    "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS": "wait",
-    "UPDATE_ROLLBACK_IN_PROGRESS": "wait",
-    "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS": "wait",
-    "IMPORT_IN_PROGRESS": "wait",
-    "IMPORT_ROLLBACK_IN_PROGRESS": "wait",
+    None: (CREATE, REFUSE, "delete", REFUSE),
+    "REVIEW_IN_PROGRESS": (CREATE, REFUSE, "delete", REFUSE),
+    "DELETE_COMPLETE": (CREATE, REFUSE, "delete", REFUSE),
+    "CREATE_COMPLETE": (UPDATE, UPDATE, "delete", "inspect"),
+    "UPDATE_COMPLETE": (UPDATE, UPDATE, "delete", "inspect"),
+    "IMPORT_COMPLETE": (UPDATE, UPDATE, "delete", "inspect"),
+    "UPDATE_ROLLBACK_COMPLETE": (UPDATE, UPDATE, "delete", "inspect"),
+    "IMPORT_ROLLBACK_COMPLETE": (UPDATE, UPDATE, "delete", "inspect"),
+    "ROLLBACK_COMPLETE": ("delete-first", REFUSE, "delete", REFUSE),
+    "CREATE_FAILED": ("delete-first", REFUSE, "delete", REFUSE),
+    "ROLLBACK_FAILED": ("delete-first", REFUSE, "delete", REFUSE),
+    "DELETE_FAILED": (REFUSE, REFUSE, "delete", REFUSE),
+    "UPDATE_FAILED": (REFUSE, REFUSE, "delete", REFUSE),
+    "IMPORT_ROLLBACK_FAILED": (REFUSE, REFUSE, "delete", REFUSE),
+    "UPDATE_ROLLBACK_FAILED": ("continue-rollback", REFUSE, "delete", "inspect"),
+    "CREATE_IN_PROGRESS": (WAIT, WAIT, WAIT, WAIT),
+    "ROLLBACK_IN_PROGRESS": (WAIT, WAIT, WAIT, WAIT),
+    "DELETE_IN_PROGRESS": (WAIT, WAIT, WAIT, WAIT),
+    "UPDATE_IN_PROGRESS": (WAIT, WAIT, WAIT, WAIT),
+    "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS": (WAIT, WAIT, WAIT, WAIT),
+    "UPDATE_ROLLBACK_IN_PROGRESS": (WAIT, WAIT, WAIT, WAIT),
+    "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS": (WAIT, WAIT, WAIT, WAIT),
+    "IMPORT_IN_PROGRESS": (WAIT, WAIT, WAIT, WAIT),
+    "IMPORT_ROLLBACK_IN_PROGRESS": (WAIT, WAIT, WAIT, WAIT),
 }
+COLUMNS = {
+    Mode.FULL: 0, Mode.DEPLOY_ONLY: 0, Mode.ROLLBACK: 0, Mode.FUNCTION: 1, Mode.OFFBOARD: 2,
+    Mode.DRIFT: 3,
+}  # fmt: skip
+TENANT = Tenant(application="notes", env=Env.STAGE, org="alpha")
+ID = "20261122-120000-000aaaaa"
 
 
-def status_of(name: str | None) -> StackStatus | None:
-    return None if name is None else StackStatus(name)
+def decide(
+    status: str | None,
+    mode: Mode = Mode.FULL,
+    event: StackEvent | None = None,
+    dry_run: bool = False,
+    continued: bool = False,
+) -> StackDecision:
+    return decide_stack(
+        StackStatus(status) if status else None,
+        event,
+        StackRequest(TENANT, mode, dry_run, ID, rollback_continued=continued),
+    )
 
 
-def test_the_table_has_every_status_that_cloudformation_knows() -> None:
+def event(token: str = "", reason: str = "") -> StackEvent:
+    return StackEvent("Forms", "AWS::S3::Bucket", "X", reason, is_stack=False, token=token)
+
+
+def test_the_table_has_every_status_that_cloudformation_knows_and_every_mode() -> None:
     assert set(TABLE_A) - {None} == {status.value for status in StackStatus}
     assert len(StackStatus) == 23
+    assert set(COLUMNS) == set(Mode)
 
 
-@pytest.mark.parametrize(("status", "action"), TABLE_A.items())
-def test_each_status_leads_to_the_action_of_table_a(status: str | None, action: str) -> None:
-    assert decide_stack(status_of(status)).action == action
-
-
+@pytest.mark.parametrize("mode", Mode)
 @pytest.mark.parametrize("status", TABLE_A)
-def test_each_decision_says_why(status: str | None) -> None:
-    assert len(decide_stack(status_of(status)).reason.split()) >= 4
+def test_each_status_leads_to_the_action_of_table_a(status: str | None, mode: Mode) -> None:
+    decision = decide(status, mode)
+    assert decision.action == TABLE_A[status][COLUMNS[mode]]
+    assert len(decision.reason.split()) >= 4
 
 
+@pytest.mark.parametrize("mode", [mode for mode in Mode if mode != Mode.OFFBOARD])
 @pytest.mark.parametrize("continued", [False, True])
-def test_only_stacks_whose_first_creation_failed_are_ever_deleted(continued: bool) -> None:
+def test_only_stacks_whose_first_creation_failed_are_deleted_unless_removal_was_asked_for(
+    mode: Mode, continued: bool
+) -> None:
     deleted = {
         status
         for status in (None, *StackStatus)
-        if decide_stack(status, rollback_continued=continued).action == StackAction.DELETE_FIRST
+        if decide(status, mode, continued=continued).action
+        in (StackAction.DELETE_FIRST, StackAction.DELETE)
     }
-    assert deleted == {"ROLLBACK_COMPLETE", "CREATE_FAILED", "ROLLBACK_FAILED"}
+    assert deleted <= {"ROLLBACK_COMPLETE", "CREATE_FAILED", "ROLLBACK_FAILED"}
 
 
 def test_a_failed_update_that_was_undone_is_a_live_tenant() -> None:
-    decision = decide_stack(StackStatus.UPDATE_ROLLBACK_COMPLETE)
-    assert decision.action == "update"
-    assert "has data" in decision.reason
+    assert "has data" in decide("UPDATE_ROLLBACK_COMPLETE").reason
 
 
 def test_a_rollback_is_continued_once_and_then_refused() -> None:
-    stuck = StackStatus.UPDATE_ROLLBACK_FAILED
-    assert decide_stack(stuck, rollback_continued=False).action == "continue-rollback"
-    refused = decide_stack(stuck, rollback_continued=True)
+    refused = decide("UPDATE_ROLLBACK_FAILED", continued=True, event=event(reason="no such role"))
     assert refused.action == "refuse"
     assert "deploy again" in refused.reason
+    assert "Forms: no such role" in refused.reason
 
 
 @pytest.mark.parametrize("status", [status for status in TABLE_A if status])
 def test_a_continued_rollback_changes_no_other_decision(status: str) -> None:
     if status != "UPDATE_ROLLBACK_FAILED":
-        assert decide_stack(StackStatus(status), rollback_continued=True).action == TABLE_A[status]
+        assert decide(status, continued=True).action == TABLE_A[status][0]
 
 
-# Parameters ---------------------------------------------------------------------------------------
-
-DECLARED = ("Environment", "EnableAuth", "CreateBuckets", "LogLevel")
-FIRST = {"EnableAuth": "true", "CreateBuckets": "true"}
-
-
-def parameters(
-    requested: dict[str, str] | None = None, previous: dict[str, str] | None = None
-) -> dict[str, str]:
-    """name -> value, `<previous>` where CloudFormation keeps it."""
-    answer = stack_parameters(
-        DECLARED,
-        computed={"Environment": "stage", "NotDeclared": "x"},
-        requested=requested or {},
-        first_deployment=FIRST,
-        previous=previous,
-    )
-    found = {}
-    for item in answer:
-        assert ("ParameterValue" in item) != (item.get("UsePreviousValue") is True)
-        found[str(item["ParameterKey"])] = str(item.get("ParameterValue", "<previous>"))
-    return found
+def test_a_half_deleted_stack_names_the_command_that_finishes_the_deletion() -> None:
+    refused = decide("DELETE_FAILED", event=event(reason="The bucket\n is not empty"))
+    assert "'syndi offboard stage alpha --application notes'" in refused.reason
+    assert "Forms: The bucket is not empty" in refused.reason
 
 
-STACK = {"Environment": "stage", "EnableAuth": "true", "CreateBuckets": "true", "LogLevel": "INFO"}
+@pytest.mark.parametrize("status", [None, "ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_FAILED"])
+def test_function_mode_says_what_has_to_come_first(status: str | None) -> None:
+    assert "deploy it in full first" in decide(status, Mode.FUNCTION).reason
 
 
-def test_create_buckets_left_out_keeps_its_previous_value() -> None:
-    assert parameters({}, {**STACK, "CreateBuckets": "false"})["CreateBuckets"] == "<previous>"
+@pytest.mark.parametrize("status", TABLE_A)
+def test_a_dry_run_never_touches_a_stack(status: str | None) -> None:
+    decision = decide(status, dry_run=True)
+    if TABLE_A[status][0] in ("delete-first", "continue-rollback"):
+        assert decision.action == "refuse"
+        assert "deploy without --dry-run" in decision.reason
+    else:
+        assert decision.action == TABLE_A[status][0]
 
 
-def test_enable_auth_left_out_keeps_its_previous_value() -> None:
-    assert parameters({"CreateBuckets": "true"}, STACK)["EnableAuth"] == "<previous>"
-
-
-def test_an_explicit_false_is_passed_on_a_first_and_on_a_later_deployment() -> None:
-    asked = {"EnableAuth": "false"}
-    assert parameters(asked, None)["EnableAuth"] == "false"
-    assert parameters(asked, STACK)["EnableAuth"] == "false"
-
-
-def test_a_first_deployment_takes_the_manifests_values_and_the_templates_defaults() -> None:
-    assert parameters({}, None) == {
-        "Environment": "stage",
-        "EnableAuth": "true",
-        "CreateBuckets": "true",
-    }
-
-
-def test_a_first_deployments_values_never_reach_a_stack_that_is_there() -> None:
-    # The stack is older than the parameter: the template's default, not the first deployment's.
-    assert parameters({}, {"Environment": "stage"}) == {"Environment": "stage"}
-
-
-def test_computed_values_win_over_the_request_and_the_previous_value() -> None:
-    assert parameters({"Environment": "prod"}, STACK)["Environment"] == "stage"
-
-
-def test_what_the_template_does_not_declare_is_not_sent() -> None:
-    assert "NotDeclared" not in parameters({"Else": "1"}, {**STACK, "Gone": "1"})
-    assert set(parameters({"Else": "1"}, {**STACK, "Gone": "1"})) == set(DECLARED)
+@pytest.mark.parametrize(
+    ("token", "own"),
+    [(ID, True), (f"{ID}-rollback", True), (f"{ID}-delete", True), ("another", False), ("", False)],
+)
+def test_an_operation_of_this_deployment_is_told_from_somebody_elses(token: str, own: bool) -> None:
+    decision = decide("UPDATE_ROLLBACK_IN_PROGRESS", event=event(token))
+    assert decision.action == "wait"
+    assert ("this deployment" in decision.reason) is own
+    assert ("somebody else" in decision.reason) is not own

@@ -48,6 +48,16 @@ def event(
     return {**found, "ClientRequestToken": token} if token else found
 
 
+def resource(name: str, status: str, reason: str = "") -> dict[str, Any]:
+    """One resource of DescribeStackResources' answer."""
+    return {
+        "LogicalResourceId": name,
+        "ResourceType": "AWS::S3::Bucket",
+        "ResourceStatus": status,
+        "ResourceStatusReason": reason,
+    }
+
+
 def change(action: str, name: str, kind: str, replacement: str = "False") -> dict[str, Any]:
     """One change of a change set."""
     return {
@@ -90,11 +100,18 @@ class Cloud:
         """Newest first, as CloudFormation has them."""
         self.says("DescribeStackEvents", {"StackEvents": list(events)})
 
+    def has_resources(self, *resources: dict[str, Any]) -> None:
+        self.says("DescribeStackResources", {"StackResources": list(resources)})
+
     def asked(self, operation: str) -> list[dict[str, Any]]:
         return self._script.of(operation)
 
 
-def upload_template(key: str = "notes-stage-alpha/builds/f00/template.yaml") -> str:
+def upload_template(
+    key: str = "notes-stage-alpha/builds/f00/template.yaml",
+    resources: dict[str, Any] | None = None,
+) -> str:
     """A packaged template in the artifact bucket; gives its key."""
-    aws.s3().put_object(Bucket=build.ARTIFACTS, Key=key, Body=json.dumps(TEMPLATE).encode())
+    template = TEMPLATE if resources is None else {**TEMPLATE, "Resources": resources}
+    aws.s3().put_object(Bucket=build.ARTIFACTS, Key=key, Body=json.dumps(template).encode())
     return key

@@ -1,5 +1,6 @@
-"""The stack worker after the build: change sets, and an operation judged by its own events."""
+"""The stack worker after the build: what it asks CloudFormation for."""
 
+import json
 from typing import Any
 
 import pytest
@@ -9,28 +10,25 @@ from cloudformation_answers import (
     CHANGE_SET_ID,
     STACK_ID,
     Cloud,
-    change,
     change_set,
     stack,
     upload_template,
 )
 
 from control_plane import aws
-from control_plane.errors import (
-    ChangeSetFailed,
-    ReplacementRefused,
-    ServiceBusy,
-    StackRefused,
-)
+from control_plane.errors import ChangeSetFailed, ServiceBusy, StackRefused
 from control_plane.models import Deployment
 from workers import stack as worker
+from workers import stack_changes as changes
 
 NAME = "notes-stage-alpha"
 
 
 @pytest.fixture
 def cloud(script: scripted.Scripted) -> Cloud:
-    return Cloud(script)
+    found = Cloud(script)
+    found.has_events()
+    return found
 
 
 @pytest.fixture
@@ -131,63 +129,45 @@ def test_a_throttled_change_set_is_tried_again(made: Deployment, cloud: Cloud) -
         create(made)
 
 
-# AwaitChangeSet -----------------------------------------------------------------------------------
-
-IDS = {"change_set_id": CHANGE_SET_ID, "stack_id": STACK_ID}
-
-
-def test_a_change_set_that_is_being_made_is_waited_for(made: Deployment, cloud: Cloud) -> None:
-    cloud.says("DescribeChangeSet", change_set("CREATE_IN_PROGRESS"))
-    assert run(made, "AwaitChangeSet", **IDS)["done"] is False
-
-
-def test_no_changes_are_a_success_and_leave_no_change_set(made: Deployment, cloud: Cloud) -> None:
-    reason = "The submitted information didn't contain changes."
-    cloud.says("DescribeChangeSet", change_set("FAILED", reason))
-    cloud.says("DeleteChangeSet", {})
-    answer = run(made, "AwaitChangeSet", **IDS)
-    assert answer == {"has_changes": False, "summary": {}, "done": True}
-    assert cloud.asked("DeleteChangeSet")[0]["ChangeSetName"] == CHANGE_SET_ID
-
-
-def test_any_other_failed_change_set_is_a_failure(made: Deployment, cloud: Cloud) -> None:
-    cloud.says("DescribeChangeSet", change_set("FAILED", "Transform\n failed"))
-    with pytest.raises(ChangeSetFailed, match="Transform failed"):
-        run(made, "AwaitChangeSet", **IDS)
-
-
-REPLACED = change("Modify", "Users", "AWS::Cognito::UserPool", "True")
-
-
-def test_a_change_that_would_lose_data_is_refused_and_its_change_set_deleted(
+def test_what_exists_is_adopted_by_names_that_are_written_out(
     made: Deployment, cloud: Cloud
 ) -> None:
-    cloud.says("DescribeChangeSet", change_set("CREATE_COMPLETE", changes=[REPLACED]))
-    cloud.says("DeleteChangeSet", {})
-    with pytest.raises(ReplacementRefused, match=r"Users .* would be replaced"):
-        run(made, "AwaitChangeSet", **IDS)
-    assert cloud.asked("DeleteChangeSet")[0]["ChangeSetName"] == CHANGE_SET_ID
+    cloud.says("CreateChangeSet", {"Id": CHANGE_SET_ID, "StackId": STACK_ID})
+    name = {"Fn::Sub": "notes-forms-${Environment}-${AWS::AccountId}"}
+    bucket = {
+        "Type": "AWS::S3::Bucket",
+        "DeletionPolicy": "Retain",
+        "Properties": {"BucketName": name},
+    }
+    key = upload_template(resources={"Forms": bucket})
+    run(made, "CreateChangeSet", template_key=key)
+    (asked,) = cloud.asked("CreateChangeSet")
+    assert asked["ImportExistingResources"] is True
+    resolved = "notes-stage-alpha/builds/f00/resolved.json"
+    assert asked["TemplateURL"].endswith(f"/{build.ARTIFACTS}/{resolved}")
+    body = aws.s3().get_object(Bucket=build.ARTIFACTS, Key=resolved)["Body"].read()
+    found = json.loads(body)["Resources"]["Forms"]["Properties"]["BucketName"]
+    assert found == f"notes-forms-stage-{build.ACCOUNT}"
+    run(made, "CreateChangeSet", template_key=key)
+    again = aws.s3().get_object(Bucket=build.ARTIFACTS, Key=resolved)["Body"].read()
+    assert again == body
 
 
-def test_a_replacement_on_the_second_page_is_seen_too(made: Deployment, cloud: Cloud) -> None:
-    first = change_set("CREATE_COMPLETE", changes=[change("Add", "Topic", "AWS::SNS::Topic")])
-    second = change_set("CREATE_COMPLETE", changes=[REPLACED])
-
-    def page(asked: dict[str, Any]) -> dict[str, Any]:
-        return second if asked.get("NextToken") else {**first, "NextToken": "2"}
-
-    cloud.says("DescribeChangeSet", page)
-    cloud.says("DeleteChangeSet", {})
-    with pytest.raises(ReplacementRefused, match="Users"):
-        run(made, "AwaitChangeSet", **IDS)
+def test_a_template_without_such_names_is_deployed_as_it_was_packaged(
+    made: Deployment, cloud: Cloud
+) -> None:
+    cloud.says("CreateChangeSet", {"Id": CHANGE_SET_ID, "StackId": STACK_ID})
+    create(made)
+    assert cloud.asked("CreateChangeSet")[0]["TemplateURL"].endswith("/f00/template.yaml")
 
 
-def test_a_replacement_that_was_allowed_goes_on(world: None, cloud: Cloud) -> None:
-    made = build.opened(build.deployment(allow_replacement=("Users",)))
-    added = change("Add", "Topic", "AWS::SNS::Topic")
-    cloud.says("DescribeChangeSet", change_set("CREATE_COMPLETE", changes=[REPLACED, added]))
-    cloud.says("DeleteChangeSet", {})
-    answer = run(made, "AwaitChangeSet", **IDS)
-    assert answer["summary"] == {"added": ["Topic"], "replaced": ["Users"]}
-    assert answer["has_changes"] is True
-    assert cloud.asked("DeleteChangeSet") == []
+def test_the_way_back_has_a_change_set_and_an_operation_of_its_own(
+    made: Deployment, cloud: Cloud
+) -> None:
+    cloud.says("CreateChangeSet", {"Id": CHANGE_SET_ID, "StackId": STACK_ID})
+    cloud.says("ExecuteChangeSet", {})
+    back = made.model_copy(update={"rolling_back": True})
+    changes.create_change_set(back, {"template_key": upload_template()})
+    changes.execute_change_set(back, {"stack_id": STACK_ID, "change_set_id": CHANGE_SET_ID})
+    assert cloud.asked("CreateChangeSet")[0]["ChangeSetName"] == f"syndi-{made.id}-back"
+    assert cloud.asked("ExecuteChangeSet")[0]["ClientRequestToken"] == f"{made.id}-back"

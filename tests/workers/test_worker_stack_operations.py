@@ -8,7 +8,7 @@ import worker_builders as build
 from cloudformation_answers import CHANGE_SET_ID, MISSING, STACK_ID, Cloud, event, stack
 
 from control_plane.errors import ServiceBusy, StackFailed
-from control_plane.models import Deployment
+from control_plane.models import Deployment, Env
 from workers import stack as worker
 
 NAME = "notes-stage-alpha"
@@ -207,3 +207,21 @@ def test_a_throttled_look_at_the_operation_is_no_end(
     with pytest.raises(ServiceBusy):
         wait(made)
     assert build.record(made)["steps"]["AwaitStack"]["status"] == "RUNNING"
+
+
+# Termination protection ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("env", "before", "asked"),
+    [(Env.PROD, False, [True]), (Env.PROD, True, []), (Env.STAGE, False, [])],
+)
+def test_a_deployed_stack_of_prod_is_protected(
+    world: None, cloud: Cloud, env: Env, before: bool, asked: list[bool]
+) -> None:
+    made = build.opened(build.deployment(build.tenant(env=env)))
+    cloud.says("DescribeStacks", stack("UPDATE_COMPLETE", EnableTerminationProtection=before))
+    cloud.says("UpdateTerminationProtection", {})
+    wait(made, has_changes=False)
+    calls = cloud.asked("UpdateTerminationProtection")
+    assert [call["EnableTerminationProtection"] for call in calls] == asked

@@ -1,0 +1,284 @@
+"""Every state that the emulator can bring a stack into, and what a deployment does about it.
+
+The others (`*_CLEANUP_IN_PROGRESS`, `IMPORT_ROLLBACK_FAILED` and what passes in a moment) are only
+tested as rules.
+"""
+
+import json
+from typing import Any
+
+import pytest
+import vault
+from syndi_command import Syndi, eventually
+from vault import APPLICATION, Stacks, stack_name, waiting
+
+
+@pytest.fixture(scope="session")
+def source(syndi: Syndi, almanac: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The almanac with a vault."""
+    return vault.push(syndi, tmp_path_factory.mktemp("states") / "almanac")
+
+
+@pytest.fixture
+def stacks(syndi: Syndi) -> Stacks:
+    return Stacks(syndi)
+
+
+@pytest.fixture(scope="session")
+def options(source: str) -> tuple[str, ...]:
+    return (*APPLICATION, "--source", source)
+
+
+def decided(record: dict[str, Any]) -> str:
+    return str(record["steps"]["CheckStack"]["note"])
+
+
+def put(syndi: Syndi, org: str) -> None:
+    """Live data."""
+    syndi.client("s3").put_object(Bucket=vault.bucket(org), Key="ledger", Body=b"do not lose me")
+
+
+def data(syndi: Syndi, org: str) -> bytes:
+    body = syndi.client("s3").get_object(Bucket=vault.bucket(org), Key="ledger")["Body"]
+    return bytes(body.read())
+
+
+# A stack that is not there yet, or never came to be -----------------------------------------------
+
+
+def test_a_change_set_that_nobody_executed_is_followed_by_a_creation(
+    syndi: Syndi, stacks: Stacks, options: tuple[str, ...]
+) -> None:
+    stacks.client.create_change_set(
+        StackName=stack_name("review"), ChangeSetName="theirs", ChangeSetType="CREATE",
+        TemplateBody=json.dumps({"Resources": waiting(1)}),
+    )  # fmt: skip
+    assert stacks.status("review") == "REVIEW_IN_PROGRESS"
+    record = syndi.deploy("dev", "review", *options)
+    assert decided(record).startswith("REVIEW_IN_PROGRESS: create, because")
+    assert stacks.status("review") == "CREATE_COMPLETE"
+
+
+@pytest.mark.parametrize(
+    ("org", "more", "status"),
+    [
+        ("undone", {}, "ROLLBACK_COMPLETE"),
+        ("unfinished", {"DisableRollback": True}, "CREATE_FAILED"),
+    ],
+)
+def test_a_first_creation_that_failed_is_deleted_and_made_again(
+    syndi: Syndi,
+    stacks: Stacks,
+    options: tuple[str, ...],
+    org: str,
+    more: dict[str, bool],
+    status: str,
+) -> None:
+    stacks.create(org, waiting(1), **more)
+    stacks.settled(org, status)
+    dry = syndi.fail("dev", org, *options, "--dry-run")
+    assert "deploy without --dry-run" in dry["reason"]
+    assert stacks.status(org) == status
+    refused = syndi.fail("dev", org, *options, "--mode", "function")
+    assert "deploy it in full first" in refused["reason"]
+    record = syndi.deploy("dev", org, *options)
+    assert decided(record).startswith(f"{status}: delete-first, because")
+    assert record["steps"]["AwaitDeletion"]["note"] == "deleted"
+    assert stacks.status(org) == "CREATE_COMPLETE"
+
+
+def test_a_rollback_that_failed_is_deleted_too_and_says_what_stops_that(
+    syndi: Syndi, stacks: Stacks, options: tuple[str, ...]
+) -> None:
+    org, name = "wreck", "almanac-wreck"
+    bucket = {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": name}}
+    stacks.create(org, {"Box": bucket, **waiting(3, after="Box")})
+    s3 = syndi.client("s3")
+    eventually(lambda: name in bucket_names(syndi), 20, "the bucket")
+    s3.put_object(Bucket=name, Key="in-the-way", Body=b"x")
+    stacks.settled(org, "ROLLBACK_FAILED")
+    failed = syndi.fail("dev", org, *options)
+    assert decided(failed).startswith("ROLLBACK_FAILED: delete-first, because")
+    assert failed["failed_step"] == "AwaitDeletion"
+    assert "Box" in failed["reason"]
+    assert "not empty" in failed["reason"]
+
+
+def test_a_half_deleted_stack_is_refused_and_named_and_nothing_of_it_is_touched(
+    syndi: Syndi, stacks: Stacks, options: tuple[str, ...]
+) -> None:
+    org, name = "half", "almanac-half"
+    stacks.create(org, {"Box": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": name}}})
+    stacks.settled(org, "CREATE_COMPLETE")
+    syndi.client("s3").put_object(Bucket=name, Key="ledger", Body=b"x")
+    stacks.client.delete_stack(StackName=stack_name(org))
+    stacks.settled(org, "DELETE_FAILED")
+    record = syndi.fail("dev", org, *options)
+    assert record["failed_step"] == "CheckStack"
+    assert f"{stack_name(org)} is DELETE_FAILED" in record["reason"]
+    assert "Box" in record["reason"]
+    assert "not empty" in record["reason"]
+    assert f"syndi offboard dev {org}" in record["reason"]
+    assert stacks.status(org) == "DELETE_FAILED"
+    assert syndi.client("s3").head_object(Bucket=name, Key="ledger")
+
+
+def test_function_mode_needs_a_stack(syndi: Syndi, options: tuple[str, ...]) -> None:
+    record = syndi.fail("dev", "nowhere", *options, "--mode", "function")
+    assert record["failed_step"] == "CheckStack"
+    assert "does not exist" in record["reason"]
+    assert "deploy it in full first" in record["reason"]
+
+
+# A live tenant ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def live(syndi: Syndi, options: tuple[str, ...]) -> str:
+    """A tenant that works, with data in its bucket."""
+    syndi.deploy("dev", "live", *options)
+    put(syndi, "live")
+    return "live"
+
+
+def failing(template: dict[str, Any]) -> None:
+    """A change of a template that fails after a second."""
+    template["Resources"] |= waiting(1)
+
+
+def test_a_failed_update_that_was_undone_is_updated_and_keeps_its_data(
+    syndi: Syndi, stacks: Stacks, options: tuple[str, ...], live: str
+) -> None:
+    stacks.update(live, failing)
+    stacks.settled(live, "UPDATE_ROLLBACK_COMPLETE")
+    before = syndi.stack(stack_name(live))["resources"]
+    record = syndi.deploy("dev", live, *options)
+    assert decided(record).startswith("UPDATE_ROLLBACK_COMPLETE: update, because")
+    assert "DeleteFailedStack" not in entered(record)
+    assert syndi.stack(stack_name(live))["resources"]["Vault"] == before["Vault"]
+    assert data(syndi, live) == b"do not lose me"
+
+
+def test_an_update_that_was_not_undone_is_refused(
+    syndi: Syndi, stacks: Stacks, options: tuple[str, ...], live: str
+) -> None:
+    stacks.update(live, failing, DisableRollback=True)
+    stacks.settled(live, "UPDATE_FAILED")
+    record = syndi.fail("dev", live, *options)
+    assert record["failed_step"] == "CheckStack"
+    assert "UPDATE_FAILED" in record["reason"]
+    assert "RollbackStack" in record["reason"]
+    assert "NeverSignalled" in record["reason"]
+    stacks.client.rollback_stack(StackName=stack_name(live))
+    stacks.settled(live, "UPDATE_ROLLBACK_COMPLETE")
+    assert data(syndi, live) == b"do not lose me"
+
+
+def test_a_stuck_rollback_is_continued_once_and_then_refused_until_it_is_mended(
+    syndi: Syndi, stacks: Stacks, options: tuple[str, ...], live: str
+) -> None:
+    functions, s3 = syndi.client("lambda"), syndi.client("s3")
+    before = functions.get_function_configuration(FunctionName=stack_name(live))["CodeSha256"]
+    code: dict[str, str] = {}
+
+    def change(template: dict[str, Any]) -> None:
+        properties = template["Resources"]["AlmanacFunction"]["Properties"]
+        bucket, key = properties.pop("CodeUri").removeprefix("s3://").split("/", 1)
+        code.update(Bucket=bucket, Key=key)
+        properties["InlineCode"] = "def handler(event, context): return None"
+        template["Resources"] |= waiting(3, after="AlmanacFunction")
+
+    def changed() -> bool:
+        found = functions.get_function_configuration(FunctionName=stack_name(live))
+        return bool(found["CodeSha256"] != before)
+
+    stacks.update(live, change)
+    content = s3.get_object(**code)["Body"].read()
+    eventually(changed, 20, "the function has other code")
+    s3.delete_object(**code)  # what the rollback needs
+    stacks.settled(live, "UPDATE_ROLLBACK_FAILED")
+    assert "deploy without" in syndi.fail("dev", live, *options, "--dry-run")["reason"]
+    refused = syndi.fail("dev", live, *options)
+    assert refused["steps"]["ContinueRollback"]["status"] == "SUCCEEDED"
+    assert "continued and failed again" in refused["reason"]
+    assert "AlmanacFunction" in refused["reason"]
+    assert stacks.status(live) == "UPDATE_ROLLBACK_FAILED"
+    s3.put_object(**code, Body=content)
+    record = syndi.deploy("dev", live, *options)
+    assert record["steps"]["ContinueRollback"]["note"] == "continued"
+    assert decided(record).startswith("UPDATE_ROLLBACK_COMPLETE: update, because")
+    assert data(syndi, live) == b"do not lose me"
+
+
+def test_somebody_elses_update_is_waited_for(
+    syndi: Syndi, stacks: Stacks, options: tuple[str, ...], live: str
+) -> None:
+    stacks.update(live, lambda template: template["Resources"].update(waiting(4)))
+    started = syndi.attempt("dev", live, *options, "--no-wait").json
+
+    def record() -> dict[str, Any]:
+        found: dict[str, Any] = syndi.ok("--local", "show", started["id"], "--json").json
+        return found
+
+    def told() -> str:
+        return str(record()["steps"].get("CheckStack", {}).get("note", ""))
+
+    eventually(lambda: told().startswith("UPDATE_"), 20, "what it waits for")
+    assert "wait, because somebody else is changing the stack" in told()
+    eventually(lambda: record()["status"] == "SUCCEEDED", 60, "its end")
+    assert record()["steps"]["CheckStack"]["attempts"] > 1
+    assert told().startswith("UPDATE_ROLLBACK_COMPLETE: update, because")
+
+
+@pytest.mark.parametrize("status", ["IMPORT_COMPLETE", "IMPORT_ROLLBACK_COMPLETE"])
+def test_a_stack_that_something_was_imported_into_is_updated(
+    syndi: Syndi, stacks: Stacks, options: tuple[str, ...], live: str, status: str
+) -> None:
+    logs, group = syndi.client("logs"), f"/aws/lambda/almanac-{status.lower()}"
+    logs.create_log_group(logGroupName=group)
+
+    def change(template: dict[str, Any]) -> None:
+        template["Resources"]["Imported"] = {
+            "Type": "AWS::Logs::LogGroup",
+            "DeletionPolicy": "Retain",
+            "Properties": {"LogGroupName": group},
+        }
+
+    imported = {
+        "ResourceType": "AWS::Logs::LogGroup",
+        "LogicalResourceId": "Imported",
+        "ResourceIdentifier": {"LogGroupName": group},
+    }
+    asked = {"StackName": stack_name(live), "ChangeSetName": "imports"}
+    stacks.client.create_change_set(
+        **asked, ChangeSetType="IMPORT", TemplateBody=stacks.template(live, change),
+        ResourcesToImport=[imported], Parameters=stacks.parameters(live),
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+    )  # fmt: skip
+    if status == "IMPORT_ROLLBACK_COMPLETE":
+        logs.delete_log_group(logGroupName=group)
+    stacks.client.execute_change_set(**asked)
+    stacks.settled(live, status)
+    record = syndi.deploy("dev", live, *options)
+    assert decided(record).startswith(f"{status}: update, because")
+    assert data(syndi, live) == b"do not lose me"
+
+
+def test_a_healthy_stack_is_updated(
+    syndi: Syndi, stacks: Stacks, options: tuple[str, ...], live: str
+) -> None:
+    before = stacks.status(live)
+    record = syndi.deploy("dev", live, *options)
+    assert decided(record).startswith(f"{before}: update, because")
+    assert record["change_set"] == {**record["change_set"], "has_changes": False, "summary": {}}
+
+
+# Reading ------------------------------------------------------------------------------------------
+
+
+def entered(record: dict[str, Any]) -> list[str]:
+    return [name for name, step in record["steps"].items() if step["status"] != "PENDING"]
+
+
+def bucket_names(syndi: Syndi) -> list[str]:
+    return [item["Name"] for item in syndi.client("s3").list_buckets()["Buckets"]]

@@ -1,0 +1,135 @@
+"""The almanac with a bucket in its stack: an application that has something to lose."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from syndi_command import Syndi, eventually
+
+from cli.source import pack
+
+ALMANAC = Path(__file__).parent.parent / "applications" / "almanac"
+ACCOUNT = "000000000000"
+APPLICATION = ("--application", "almanac")
+BUCKET = """
+  Vault:
+    Type: AWS::S3::Bucket
+    Condition: HasVault
+    DeletionPolicy: RetainExceptOnCreate
+    UpdateReplacePolicy: Retain
+    Properties:
+      BucketName: !Sub 'almanac-vault-${Environment}-${Organization}-${AWS::AccountId}'
+
+Outputs:
+"""
+
+
+def push(syndi: Syndi, directory: Path, *changes: tuple[str, str]) -> str:
+    """Push the almanac with a vault, and with `changes` (old, new) of its template; its SHA-256.
+
+    It becomes the source of `test`, where nobody deploys: tests name their source.
+    """
+    shutil.copytree(ALMANAC, directory)
+    manifest = directory / "application.toml"
+    if "[package]" not in manifest.read_text():
+        replace(manifest, "[stack]\n", '[package]\ncode = "almanac"\ninto = "almanac"\n\n[stack]\n')
+    replace(
+        manifest,
+        'function = "AlmanacFunction"',
+        'function = "AlmanacFunction"\nstateful_types = ["AWS::S3::Bucket"]\n'
+        '[stack.parameters]\ncreate_buckets = "CreateBuckets"\n'
+        '[stack.first_deployment]\nCreateBuckets = "true"',
+    )
+    for old, new in (
+        ("Parameters:\n", "Parameters:\n  CreateBuckets: {Type: String, Default: 'false'}\n"),
+        ("Conditions:\n", "Conditions:\n  HasVault: !Equals [!Ref CreateBuckets, 'true']\n"),
+        ("\nOutputs:\n", BUCKET),
+        *changes,
+    ):
+        replace(directory / "stack.yaml", old, new)
+    syndi.ok("--local", "source", "push", str(directory), "--env", "test")
+    return pack(directory).sha256
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    """Change one place of a file."""
+    text = path.read_text()
+    assert text.count(old) == 1, f"{old!r} in {path}"
+    path.write_text(text.replace(old, new))
+
+
+def bucket(org: str) -> str:
+    """The name of a tenant's vault."""
+    return f"almanac-vault-dev-{org}-{ACCOUNT}"
+
+
+def stack_name(org: str) -> str:
+    """A tenant's stack."""
+    return f"almanac-dev-{org}"
+
+
+class Stacks:
+    """The tenants' stacks, changed past the control plane, as root."""
+
+    def __init__(self, syndi: Syndi) -> None:
+        self.client = syndi.client("cloudformation")
+
+    def status(self, org: str) -> str | None:
+        """A stack's status; None when there is none."""
+        try:
+            found = self.client.describe_stacks(StackName=stack_name(org))["Stacks"]
+        except self.client.exceptions.ClientError as error:
+            if "does not exist" not in str(error):
+                raise
+            return None
+        return str(found[0]["StackStatus"])
+
+    def settled(self, org: str, status: str) -> None:
+        """Wait for a status."""
+        eventually(lambda: self.status(org) == status, 30, f"{stack_name(org)} is {status}")
+
+    def create(self, org: str, resources: dict[str, Any], **more: Any) -> None:
+        """Create a stack of a tenant's name."""
+        body = json.dumps({"Resources": resources})
+        self.client.create_stack(StackName=stack_name(org), TemplateBody=body, **more)
+
+    def update(self, org: str, change: Callable[[dict[str, Any]], None], **more: Any) -> None:
+        """Start an update of a stack: its own template, changed."""
+        self.client.update_stack(
+            StackName=stack_name(org),
+            TemplateBody=self.template(org, change),
+            Parameters=self.parameters(org),
+            Capabilities=["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
+            **more,
+        )
+
+    def template(self, org: str, change: Callable[[dict[str, Any]], None]) -> str:
+        """The stack's own template, changed; it is JSON, as the control plane wrote it."""
+        body = self.client.get_template(StackName=stack_name(org))["TemplateBody"]
+        template = json.loads(body) if isinstance(body, str) else dict(body)
+        change(template)
+        return json.dumps(template)
+
+    def parameters(self, org: str) -> list[dict[str, Any]]:
+        """The stack's parameters, kept."""
+        found = self.client.describe_stacks(StackName=stack_name(org))["Stacks"][0]
+        return [
+            {"ParameterKey": item["ParameterKey"], "UsePreviousValue": True}
+            for item in found.get("Parameters", [])
+        ]
+
+
+def waiting(seconds: int, after: str | None = None) -> dict[str, Any]:
+    """Resources that keep a stack busy for some seconds and then fail."""
+    condition: dict[str, Any] = {
+        "Type": "AWS::CloudFormation::WaitCondition",
+        "Properties": {"Handle": {"Ref": "Never"}, "Timeout": str(seconds), "Count": 1},
+    }
+    if after:
+        condition["DependsOn"] = after
+    return {
+        "Never": {"Type": "AWS::CloudFormation::WaitConditionHandle"},
+        "NeverSignalled": condition,
+    }

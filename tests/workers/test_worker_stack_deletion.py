@@ -1,0 +1,219 @@
+"""The stack worker deletes: a failed creation by itself, anything else only when asked to."""
+
+from typing import Any
+
+import pytest
+import scripted_aws as scripted
+import worker_builders as build
+from cloudformation_answers import MISSING, STACK_ID, Cloud, resource, stack
+
+from control_plane.errors import ServiceBusy, StackFailed, StackRefused
+from control_plane.models import Deployment
+from workers import stack as worker
+
+NAME = "notes-stage-alpha"
+
+
+@pytest.fixture
+def cloud(script: scripted.Scripted) -> Cloud:
+    found = Cloud(script)
+    found.has_events()
+    return found
+
+
+@pytest.fixture
+def made(world: None) -> Deployment:
+    return build.opened(build.deployment())
+
+
+def delete(made: Deployment) -> dict[str, Any]:
+    return worker.handler(build.event(made, "DeleteFailedStack"), None)
+
+
+@pytest.mark.parametrize("status", ["ROLLBACK_COMPLETE", "CREATE_FAILED", "ROLLBACK_FAILED"])
+def test_a_stack_whose_first_creation_failed_is_deleted_by_its_id(
+    made: Deployment, cloud: Cloud, status: str
+) -> None:
+    cloud.says("DescribeStacks", stack(status))
+    cloud.says("DeleteStack", {})
+    assert delete(made) == {"stack_id": STACK_ID, "done": True}
+    (asked,) = cloud.asked("DeleteStack")
+    assert (asked["StackName"], asked["RoleARN"]) == (STACK_ID, build.ROLE)
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        "CREATE_COMPLETE",
+        "UPDATE_COMPLETE",
+        "UPDATE_ROLLBACK_COMPLETE",
+        "UPDATE_ROLLBACK_FAILED",
+        "IMPORT_COMPLETE",
+        "DELETE_FAILED",
+        "UPDATE_FAILED",
+        "REVIEW_IN_PROGRESS",
+        "CREATE_IN_PROGRESS",
+    ],
+)
+def test_a_stack_that_became_something_else_meanwhile_is_not_deleted(
+    made: Deployment, cloud: Cloud, status: str
+) -> None:
+    cloud.says("DescribeStacks", stack(status))
+    cloud.says("DeleteStack", {})
+    with pytest.raises(StackRefused, match=f"became {status} meanwhile: not deleted"):
+        delete(made)
+    assert cloud.asked("DeleteStack") == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "stack_id"), [(MISSING, ""), (stack("DELETE_IN_PROGRESS"), STACK_ID)]
+)
+def test_a_deletion_that_runs_or_is_done_is_not_started_again(
+    made: Deployment, cloud: Cloud, answer: dict[str, Any], stack_id: str
+) -> None:
+    cloud.says("DescribeStacks", answer)
+    cloud.says("DeleteStack", {})
+    assert delete(made)["stack_id"] == stack_id
+    assert cloud.asked("DeleteStack") == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "done"),
+    [
+        (stack("DELETE_IN_PROGRESS"), False),
+        (stack("DELETE_COMPLETE"), True),
+        (MISSING, True),
+    ],
+)
+def test_a_deletion_is_waited_for(
+    made: Deployment, cloud: Cloud, answer: dict[str, Any], done: bool
+) -> None:
+    cloud.says("DescribeStacks", answer)
+    given = build.event(made, "AwaitDeletion", stack_id=STACK_ID)
+    assert worker.handler(given, None)["done"] is done
+    assert cloud.asked("DescribeStacks")[0]["StackName"] == STACK_ID
+
+
+def test_a_stack_that_was_gone_already_is_not_waited_for(made: Deployment, cloud: Cloud) -> None:
+    cloud.says("DescribeStacks", MISSING)
+    given = build.event(made, "AwaitDeletion", stack_id="")
+    assert worker.handler(given, None)["done"] is True
+    assert cloud.asked("DescribeStacks") == []
+
+
+def test_a_deletion_that_stopped_half_way_names_what_blocked_it(
+    made: Deployment, cloud: Cloud
+) -> None:
+    cloud.says("DescribeStacks", stack("DELETE_FAILED"))
+    cloud.has_resources(resource("Forms", "DELETE_FAILED", "not empty"))
+    with pytest.raises(StackFailed, match="Forms: not empty"):
+        worker.handler(build.event(made, "AwaitDeletion", stack_id=STACK_ID), None)
+
+
+# DeleteStack --------------------------------------------------------------------------------------
+
+
+def remove(made: Deployment) -> dict[str, Any]:
+    return worker.handler(build.event(made, "DeleteStack"), None)
+
+
+@pytest.fixture
+def removal(world: None, cloud: Cloud) -> Deployment:
+    cloud.says("DeleteStack", {})
+    cloud.says("UpdateTerminationProtection", {})
+    return build.opened(build.deployment(mode="offboard", confirm=NAME))
+
+
+@pytest.mark.parametrize(
+    "status", ["CREATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_FAILED"]
+)
+def test_a_removal_deletes_the_stack_by_its_id(
+    removal: Deployment, cloud: Cloud, status: str
+) -> None:
+    cloud.says("DescribeStacks", stack(status))
+    assert remove(removal) == {"stack_id": STACK_ID, "done": True}
+    (asked,) = cloud.asked("DeleteStack")
+    assert asked["StackName"] == STACK_ID
+    assert asked["ClientRequestToken"].startswith(removal.id)
+    assert "RetainResources" not in asked
+    assert cloud.asked("UpdateTerminationProtection") == []
+
+
+def test_a_half_deleted_stack_is_deleted_without_what_blocked_it(
+    removal: Deployment, cloud: Cloud
+) -> None:
+    cloud.says("DescribeStacks", stack("DELETE_FAILED"))
+    cloud.has_resources(
+        resource("Forms", "DELETE_FAILED", "not empty"), resource("Role", "CREATE_COMPLETE")
+    )
+    remove(removal)
+    assert cloud.asked("DeleteStack")[0]["RetainResources"] == ["Forms"]
+    note = build.record(removal)["steps"]["DeleteStack"]["note"]
+    assert "kept outside the stack: Forms (not empty)" in note
+
+
+def test_termination_protection_is_turned_off_before_the_deletion(
+    removal: Deployment, cloud: Cloud
+) -> None:
+    cloud.says("DescribeStacks", stack("UPDATE_COMPLETE", EnableTerminationProtection=True))
+
+    def protected(_: Any) -> Any:
+        assert cloud.asked("UpdateTerminationProtection")[0] == {
+            "StackName": NAME,
+            "EnableTerminationProtection": False,
+        }
+        return {}
+
+    cloud.says("DeleteStack", protected)
+    remove(removal)
+    assert len(cloud.asked("DeleteStack")) == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"mode": "full"}, {"mode": "offboard"}, {"mode": "offboard", "confirm": "notes-stage-beta"}],
+)
+def test_nothing_is_deleted_that_nobody_asked_for_by_its_name(
+    world: None, cloud: Cloud, options: dict[str, str]
+) -> None:
+    cloud.says("DescribeStacks", stack("CREATE_COMPLETE"))
+    cloud.says("DeleteStack", {})
+    with pytest.raises(StackRefused, match="nobody asked"):
+        remove(build.opened(build.deployment(**options)))
+    assert cloud.asked("DeleteStack") == []
+
+
+def test_a_stack_that_somebody_changes_meanwhile_is_not_deleted(
+    removal: Deployment, cloud: Cloud
+) -> None:
+    cloud.says("DescribeStacks", stack("UPDATE_IN_PROGRESS"))
+    with pytest.raises(StackRefused, match="became UPDATE_IN_PROGRESS meanwhile: not deleted"):
+        remove(removal)
+    assert cloud.asked("DeleteStack") == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "stack_id"), [(MISSING, ""), (stack("DELETE_IN_PROGRESS"), STACK_ID)]
+)
+def test_a_removal_that_runs_or_is_done_is_not_started_again(
+    removal: Deployment, cloud: Cloud, answer: dict[str, Any], stack_id: str
+) -> None:
+    cloud.says("DescribeStacks", answer)
+    assert remove(removal)["stack_id"] == stack_id
+    assert cloud.asked("DeleteStack") == []
+
+
+def test_a_throttled_look_deletes_nothing(removal: Deployment, cloud: Cloud) -> None:
+    cloud.says("DescribeStacks", scripted.failure("Throttling", "Rate exceeded"))
+    with pytest.raises(ServiceBusy):
+        remove(removal)
+    assert cloud.asked("DeleteStack") == []
+
+
+def test_a_removal_that_stopped_half_way_says_how_to_go_on(
+    removal: Deployment, cloud: Cloud
+) -> None:
+    cloud.says("DescribeStacks", stack("DELETE_FAILED"))
+    cloud.has_resources(resource("Forms", "DELETE_FAILED", "not empty"))
+    with pytest.raises(StackFailed, match=r"offboard again .*Forms: not empty"):
+        worker.handler(build.event(removal, "AwaitRemoval", stack_id=STACK_ID), None)

@@ -1,0 +1,81 @@
+"""What a deployment asks CloudFormation for: the build's template, and its parameters."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from control_plane import aws, changes, naming, templates
+from control_plane.errors import ChangeSetFailed
+from control_plane.models import Deployment
+from control_plane.settings import StackSettings, settings
+from workers import stack_reading as reading
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A template's address, and parameters in CloudFormation's form."""
+
+    url: str
+    parameters: list[dict[str, str | bool]]
+
+
+def propose(
+    deployment: Deployment, template_key: str, previous: Mapping[str, str] | None
+) -> Proposal:
+    """The build's template as it is to be deployed for this tenant.
+
+    `previous`: the stack's parameters, or None when it is created. The names of what holds data are
+    written out, so that CloudFormation adopts what is there already; such a template lies beside
+    the packaged one. Raises ChangeSetFailed when the template cannot be read.
+    """
+    known, tenant = settings(StackSettings), deployment.tenant
+    bucket, stack = known.artifact_bucket, deployment.manifest.stack
+    content = aws.s3().get_object(Bucket=bucket, Key=template_key)["Body"].read()
+    try:
+        template = templates.parse(content.decode())
+    except ValueError as error:
+        raise ChangeSetFailed(f"the template {error}") from error
+    declared = template.get("Parameters", {})
+    parameters = changes.stack_parameters(
+        declared,
+        computed={
+            "Environment": tenant.env,
+            "Organization": tenant.org,
+            "Runtime": known.tenant_runtime,
+            "Architecture": known.tenant_architecture,
+            "PermissionsBoundaryArn": known.permissions_boundary_arn,
+        },
+        requested=_requested(deployment),
+        first_deployment=stack.first_deployment,
+        previous=previous,
+    )
+    values = changes.known_values(parameters, declared=declared, previous=previous or {})
+    resolved = templates.with_literal_names(template, values | _here(), stack.stateful_types)
+    key = template_key
+    if resolved != template:
+        key = naming.resolved_key(template_key)
+        aws.s3().put_object(
+            Bucket=bucket,
+            Key=key,
+            Body=templates.dump(resolved).encode(),
+            ContentType="application/json",
+        )
+    return Proposal(reading.template_url(known.aws_region, bucket, key), parameters)
+
+
+def _here() -> dict[str, str]:
+    """The pseudo parameters that do not depend on the stack."""
+    known = settings(StackSettings)
+    return {
+        "AWS::AccountId": known.account_id,
+        "AWS::Region": known.aws_region,
+        "AWS::Partition": known.cloudformation_role_arn.split(":")[1],
+    }
+
+
+def _requested(deployment: Deployment) -> dict[str, str]:
+    """The request's options as template parameters; what was not asked for is not there."""
+    asked = {
+        parameter: getattr(deployment.options, option)
+        for option, parameter in deployment.manifest.stack.parameters.items()
+    }
+    return {name: str(value).lower() for name, value in asked.items() if value is not None}
