@@ -8,7 +8,8 @@ import typer
 from cli.connection import Api
 from cli.context import JsonOption, command, current, query, tenant_path
 from cli.deploying import PASSWORD_VARIABLE
-from cli.output import out, print_json, summary
+from cli.output import out, print_json
+from cli.summaries import summary
 from cli.watching import follow, show_command, watch
 from control_plane.models import DeploymentStatus, Env
 

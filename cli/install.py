@@ -29,6 +29,7 @@ class Target:
     prefixes: str
     default_application: str
     variables: dict[str, str]
+    approval_in: tuple[str, ...] = ()
 
     def parameters(self) -> list[str]:
         """The stack's parameters, as `sam` takes them."""
@@ -40,6 +41,8 @@ class Target:
             "LayerPlatform": self.layer_platform,
             "ApplicationPrefixes": self.prefixes,
             "DefaultApplication": self.default_application,
+            # SAM takes an empty value only in quotes, and keeps the previous one without any.
+            "ApprovalEnvironments": ",".join(self.approval_in) or '""',
         }
         return [f"{name}={value}" for name, value in values.items()]
 

@@ -31,9 +31,20 @@ PrefixesOption = Annotated[
     ),
 ]
 
+ApprovalOption = Annotated[
+    str | None,
+    typer.Option(
+        help="environments where every deployment waits for an approval: prod,stage, or none"
+    ),
+]
+
 
 @command
-def up(prefixes: PrefixesOption = None, as_json: JsonOption = False) -> None:
+def up(
+    prefixes: PrefixesOption = None,
+    approval_in: ApprovalOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Start the laptop's AWS, install the control plane into it, and push the application."""
     current.local = True  # it can mean nothing else
     laptop = connection.laptop()
@@ -52,6 +63,7 @@ def up(prefixes: PrefixesOption = None, as_json: JsonOption = False) -> None:
         default_application="rawscribe",
         # Polls once in 0.2 s what AWS would be asked once in 5 s (SAM CLI's own variable).
         variables={**laptop.aws_environment(), "SAM_CLI_POLL_DELAY": "0.2"},
+        approval_in=_approval_in(approval_in, connection.stack_name(local=True)),
     )
     installed, current_files = laptop.state_dir / "installed", fingerprint(target)
     if not _is_installed(target.stack) or _read(installed) != current_files:
@@ -84,6 +96,7 @@ def reset(as_json: JsonOption = False) -> None:
 @command
 def install(
     prefixes: PrefixesOption = None,
+    approval_in: ApprovalOption = None,
     runtime: Annotated[str, typer.Option(help="the functions' runtime")] = "python3.13",
     architecture: Annotated[str, typer.Option(help="arm64 or x86_64")] = "arm64",
     as_json: JsonOption = False,
@@ -105,6 +118,7 @@ def install(
         prefixes=prefixes or _installed_prefixes(stack),
         default_application="rawscribe",
         variables={},
+        approval_in=_approval_in(approval_in, stack),
     )
     _say(f"installing {stack}: a few minutes")
     work = Path(tempfile.gettempdir()) / f"{stack}-install-{os.getuid()}"
@@ -133,8 +147,32 @@ def _is_installed(stack: str) -> bool:
 def _installed_prefixes(stack: str) -> str:
     """What the control plane was installed for: it keeps that when nothing else is said, since the
     first prefix names its artifact bucket."""
-    known = {p["ParameterKey"]: p["ParameterValue"] for p in _stack(stack).get("Parameters", [])}
-    return str(known.get("ApplicationPrefixes", DEFAULT_PREFIXES))
+    return _installed(stack).get("ApplicationPrefixes", DEFAULT_PREFIXES)
+
+
+def _installed(stack: str) -> dict[str, str]:
+    """The parameters that the control plane was installed with."""
+    return {p["ParameterKey"]: p["ParameterValue"] for p in _stack(stack).get("Parameters", [])}
+
+
+NOWHERE = "none"
+"""What `--approval-in` is told when no environment shall need an approval any more."""
+
+
+def _approval_in(given: str | None, stack: str) -> tuple[str, ...]:
+    """The environments that need an approval: as given, otherwise as installed. Raises Refused."""
+    if given == NOWHERE:
+        return ()
+    if given is None:
+        installed = _installed(stack).get("ApprovalEnvironments", "")
+        return tuple(installed.split(",")) if installed else ()
+    named = [name.strip() for name in given.split(",")]
+    if not set(named) <= set(Env):
+        raise Refused(
+            f"--approval-in {given}: must be environments ({', '.join(Env)}) with commas between, "
+            f"or {NOWHERE}"
+        )
+    return tuple(sorted(set(named)))
 
 
 def _read(file: Path) -> str:

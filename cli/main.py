@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from cli import (
+    approving,
     configuring,
     deploying,
     drifting,
@@ -45,6 +46,8 @@ app.command()(ending.cancel)
 app.command()(ending.retry)
 app.command()(offboarding.offboard)
 app.command()(drifting.drift)
+app.command()(approving.approve)
+app.command()(approving.reject)
 app.command()(reading.history)
 app.command()(reading.show)
 app.command()(reading.tenants)

@@ -22,10 +22,9 @@ from cli.output import (
     deployments_table,
     out,
     print_json,
-    steps_table,
-    summary,
     tenants_table,
 )
+from cli.summaries import steps_table, summary
 from control_plane import aws
 from control_plane.models import Env
 
@@ -59,7 +58,7 @@ def show(
         print_json(record)
     else:
         out.print(steps_table(record))
-        summary(record)
+        summary(record, local=current.local)
 
 
 @command

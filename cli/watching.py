@@ -4,12 +4,15 @@ import time
 from typing import Any
 
 import typer
+from rich.console import Group
 from rich.live import Live
+from rich.text import Text
 
 from cli.connection import Api
 from cli.context import current, query, tenant_path
 from cli.failure import Failed
-from cli.output import err, out, print_json, steps_of, steps_table, summary
+from cli.output import err, out, print_json
+from cli.summaries import asked, changes, steps_of, steps_table, summary
 from control_plane.models import DeploymentStatus, Env
 
 _POLL_SECONDS = 1.0
@@ -28,7 +31,7 @@ def follow(
     if current.as_json:
         print_json(record)
     elif wait:
-        summary(record)
+        summary(record, local=current.local)
     else:
         out.print(f"started {record['id']}: {show_command(record['id'])}")
     if wait and record["status"] != DeploymentStatus.SUCCEEDED:
@@ -51,7 +54,7 @@ def watch(
                 time.sleep(_POLL_SECONDS)  # between two questions
                 record = _ask(api, path, record["id"])
                 if show and err.is_terminal:
-                    live.update(steps_table(record), refresh=True)
+                    live.update(Group(steps_table(record), *_question(record)), refresh=True)
                 elif show:
                     _print_news(record, seen)
     except KeyboardInterrupt:
@@ -84,9 +87,20 @@ def show_command(deployment_id: str) -> str:
     return f"syndi {'--local ' if current.local else ''}show {deployment_id}"
 
 
+def _question(record: dict[str, Any]) -> list[Text]:
+    """What somebody is to approve and how, while a deployment waits for that."""
+    if record["status"] != DeploymentStatus.AWAITING_APPROVAL or "approval" not in record:
+        return []
+    return [*changes(record), *asked(record, local=current.local)]
+
+
 def _print_news(record: dict[str, Any], seen: set[tuple[str, str]]) -> None:
     """A line for each step that ended since the last look, for a log file."""
     for name, step in steps_of(record):
         if step["status"] != "RUNNING" and (name, step["status"]) not in seen:
             seen.add((name, step["status"]))
             err.print(f"{step['status']:<10} {name:<18} {step.get('note', '')}", markup=False)
+    question = _question(record)
+    if question and ("AwaitApproval", "asked") not in seen:
+        seen.add(("AwaitApproval", "asked"))
+        err.print(*question, sep="\n")

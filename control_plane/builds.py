@@ -1,7 +1,7 @@
 """Builds by fingerprint, in the table: claims make concurrent builds of the same thing one."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -124,15 +124,24 @@ class Builds:
         )
 
     def finished(
-        self, fingerprint: str, build: JsonObject, status: BuildStatus, reason: str = ""
+        self,
+        fingerprint: str,
+        build: JsonObject,
+        status: BuildStatus,
+        reason: str = "",
+        log_tail: Sequence[str] = (),
     ) -> None:
-        """Record how a build ended; an end that was recorded before stays."""
+        """Record how a build ended; an end that was recorded before stays.
+
+        `log_tail`: the last lines of a failed build's log, for every deployment that joined it.
+        """
         values = {
             "status": status,
             "stack_name": build["stack_name"],
             "build_id": build["build_id"],
             "claimed_by": build.get("claimed_by"),
             "reason": reason,
+            "log_tail": list(log_tail),
         }
         # Condition: it is this build, and nobody recorded its end.
         self._write(

@@ -14,6 +14,7 @@ from control_plane.events import ExecutionInput, Target, Trigger, facts_of
 from control_plane.history import History
 from control_plane.listing import Listing
 from control_plane.models import DeploymentStatus, Env, JsonObject, Tenant, utc_now
+from control_plane.reasons import plain
 from control_plane.settings import ApiSettings
 from control_plane.sources import Sources
 
@@ -107,7 +108,7 @@ def _ensure_started(
             record["id"],
             record["execution_arn"],
             DeploymentStatus.FAILED,
-            {"reason": f"the execution could not be started: {error}"},
+            {"reason": plain(f"the execution could not be started: {error}")},
         )
         raise
 

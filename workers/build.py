@@ -80,6 +80,8 @@ def await_build(deployment: Deployment, event: JsonObject) -> Outcome:
         outcome = start_build(deployment, event)
         return Outcome(outcome.result, outcome.note, done=False)
     if build["status"] in (BuildStatus.FAILED, BuildStatus.STOPPED):
+        log = {"build_log": build.get("log_tail", [])}
+        Progress(known.table_name).add_facts(deployment, log)
         raise BuildFailed(build["reason"])
     if build["status"] == BuildStatus.RUNNING:
         return Outcome({"fingerprint": print_, "reused": event["reused"]}, done=False)

@@ -1,5 +1,6 @@
-"""Why a build failed, in one line: the command, and what it said last."""
+"""Why a build failed: phase and command in one line, and the end of its log."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -12,45 +13,71 @@ if TYPE_CHECKING:
 MARKER = "SYNDI-FAILURE "
 """How buildspec.yml begins the line that names a failed command of the application."""
 
-_TAIL = 60  # lines of the log that are looked at
+TAIL = 20
+"""Lines of the log that are kept with a failure."""
+
+_LOOKED_AT = 60  # lines of the log, from its end
 _LENGTH = 600  # characters of the reason
+_WIDTH = 500  # characters of a line that is kept
 
 
-def reason(build: "BuildTypeDef") -> str:
-    """The reason of a build that did not succeed, from its phases and the end of its log."""
+@dataclass(frozen=True)
+class Report:
+    """A failed build: the reason in one line, and the last lines of its log."""
+
+    reason: str
+    log_tail: list[str]
+
+
+def report(build: "BuildTypeDef") -> Report:
+    """What is known of a build that did not succeed, from its phases and the end of its log."""
+    said = _log(build)
+    tail = [line.removeprefix(MARKER)[:_WIDTH] for line in said[-TAIL:]]
+    return Report(_reason(build, said), tail)
+
+
+def _reason(build: "BuildTypeDef", said: list[str]) -> str:
     status = build.get("buildStatus", "FAILED")
     if status in ("STOPPED", "TIMED_OUT"):
         return f"the build {build['id']} was {status.replace('_', ' ').lower()}"
-    lines = _log_tail(build)
-    marked = [line.removeprefix(MARKER) for line in lines if line.startswith(MARKER)]
-    if marked:
-        return marked[-1]
-    told = [
-        f"{phase.get('phaseType')}: {' '.join(context.get('message', '').split())}"
+    failed = [
+        phase
         for phase in build.get("phases", [])
         if phase.get("phaseStatus") not in (None, "SUCCEEDED")
+    ]
+    marked = [line.removeprefix(MARKER) for line in said if line.startswith(MARKER)]
+    if marked:
+        return (f"{failed[0].get('phaseType')}: " if failed else "") + marked[-1]
+    told = [
+        f"{phase.get('phaseType')}: {' '.join(context.get('message', '').split())}"
+        for phase in failed
         for context in phase.get("contexts", [])
         if context.get("message")
     ]
-    said = [line for line in lines if not line.startswith(("[Container]", "+ "))]
+    words = [line for line in said if not line.startswith("+ ")]
     what = told[0] if told else f"the build {build['id']} failed"
-    return f"{what} {' | '.join(said[-3:])}".strip()[:_LENGTH]
+    return f"{what} {' | '.join(words[-3:])}".strip()[:_LENGTH]
 
 
-def _log_tail(build: "BuildTypeDef") -> list[str]:
-    """The last lines of the build's log; none when it never got as far as to have one."""
+def _log(build: "BuildTypeDef") -> list[str]:
+    """What the build's commands said last; none when it never got as far as to have a log.
+
+    CodeBuild's own messages are left out: they repeat the commands, over many lines, and say that
+    the phases went on.
+    """
     where = build.get("logs", {})
     group, stream = where.get("groupName"), where.get("streamName")
     if not group or not stream:
         return []
     try:
         events = aws.logs().get_log_events(
-            logGroupName=group, logStreamName=stream, limit=_TAIL, startFromHead=False
+            logGroupName=group, logStreamName=stream, limit=_LOOKED_AT, startFromHead=False
         )["events"]
     except ClientError as error:
         if aws.is_busy(error):
             raise
         # The log only explains a failure that is certain: not to have it must not hide that.
         return [f"(its log cannot be read: {aws.error_code(error)})"]
-    text = "\n".join(event.get("message", "").rstrip("\n") for event in events)
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    messages = [event.get("message", "") for event in events]
+    text = "\n".join(m.rstrip("\n") for m in messages if not m.startswith("[Container]"))
+    return [line.rstrip() for line in text.splitlines() if line.strip()]

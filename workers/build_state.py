@@ -31,10 +31,10 @@ def refreshed(builds: Builds, print_: str) -> JsonObject | None:
             return build
         case "SUCCEEDED":
             builds.finished(print_, build, BuildStatus.SUCCEEDED)
-        case "STOPPED":
-            builds.finished(print_, build, BuildStatus.STOPPED, build_report.reason(found[0]))
-        case _:
-            builds.finished(print_, build, BuildStatus.FAILED, build_report.reason(found[0]))
+        case ended:
+            report = build_report.report(found[0])
+            status = BuildStatus.STOPPED if ended == "STOPPED" else BuildStatus.FAILED
+            builds.finished(print_, build, status, report.reason, report.log_tail)
     return builds.get(print_)
 
 

@@ -27,6 +27,7 @@ from control_plane.settings import RecordSettings, settings
 from control_plane.sources import Sources
 from workers import record_approval
 from workers import record_ends as ends
+from workers import record_failures as failures
 from workers.step import Outcome, Step, run
 
 
@@ -47,9 +48,11 @@ def handler(event: Mapping[str, Any], context: object) -> JsonObject:
             case "RecordDrift":
                 return ends.record_drift(_deployment(event), event)
             case "RecordFailure":
-                return ends.record_failure(event["execution"], event["failure"], event["rollback"])
+                return failures.record_failure(
+                    event["execution"], event["failure"], event["rollback"]
+                )
             case None:
-                return ends.finalize(event["detail"])
+                return failures.finalize(event["detail"])
             case step:
                 raise ValueError(f"unknown step {step}")
     except Exception as error:

@@ -4,11 +4,9 @@ from datetime import timedelta
 
 from control_plane.models import Deployment, JsonObject, utc_now
 from control_plane.progress import Progress
+from control_plane.reasons import APPROVAL_HOURS
 from control_plane.settings import RecordSettings, settings
 from workers.step import Outcome
-
-APPROVAL_HOURS = 24
-"""How long an approval is waited for: AwaitApproval's TimeoutSeconds in the state machine."""
 
 
 def await_approval(deployment: Deployment, event: JsonObject) -> Outcome:

@@ -10,6 +10,7 @@ from control_plane.errors import RETRIED, Cancelled, ServiceBusy
 from control_plane.models import Deployment, JsonObject, StepStatus
 from control_plane.observability import logger
 from control_plane.progress import Progress
+from control_plane.reasons import plain
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,9 @@ def run(event: Mapping[str, Any], steps: Mapping[str, Step], table: str) -> Json
         if aws.is_busy(error):
             raise ServiceBusy(f"AWS is busy: {error}") from error
         if not isinstance(error, RETRIED):
-            log.warning("step failed", error=type(error).__name__, reason=str(error))
-            progress.end_step(deployment, name, StepStatus.FAILED, str(error))
+            reason = plain(str(error))
+            log.warning("step failed", error=type(error).__name__, reason=reason)
+            progress.end_step(deployment, name, StepStatus.FAILED, reason)
         raise
     if outcome.done:
         log.info("step succeeded", note=outcome.note)

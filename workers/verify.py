@@ -36,12 +36,17 @@ def run_tests(deployment: Deployment, event: JsonObject) -> Outcome:
     if table.endpoint not in outputs:
         raise TestsFailed(f"no output {table.endpoint}: where does the tenant answer?")
     endpoint = outputs[table.endpoint].rstrip("/")
-    results = [_health(endpoint, table, event["fingerprint"])]
+    progress = Progress(settings(VerifySettings).table_name)
+    try:
+        results = [_health(endpoint, table, event["fingerprint"])]
+    except TenantNotReady as error:  # for whoever looks while this is tried again, and afterwards
+        progress.add_facts(deployment, {"tests": [result("health", FAILED, str(error))]})
+        raise
     if authentication_expected(deployment, event["parameters"]):
         results += _authentication(deployment, endpoint, outputs)
     elif table.protected:
         results += [result(name, SKIPPED, "authentication is off") for name in AUTHENTICATED]
-    Progress(settings(VerifySettings).table_name).add_facts(deployment, {"tests": results})
+    progress.add_facts(deployment, {"tests": results})
     failed = [f"{item['name']}: {item['detail']}" for item in results if item["status"] == FAILED]
     if failed:
         raise TestsFailed("; ".join(failed))
@@ -64,12 +69,12 @@ def authentication_expected(deployment: Deployment, parameters: Mapping[str, str
 def _health(endpoint: str, table: TestsTable, fingerprint: str) -> JsonObject:
     answer = get(endpoint + table.health)
     if answer.status != 200:
-        raise TenantNotReady(f"{table.health} answers {answer.status}")
+        raise TenantNotReady(f"{table.health}: expected 200, got {answer.status}")
     reported = at(answer.body, table.fingerprint)
     if reported != fingerprint:
         raise TenantNotReady(
-            f"{table.health} reports build {str(reported)[:12]} at {table.fingerprint}, "
-            f"not {fingerprint[:12]}"
+            f"{table.health}: expected build {fingerprint[:12]} at {table.fingerprint}, "
+            f"got {str(reported)[:12]}"
         )
     return result("health", PASSED, f"reports {fingerprint[:12]}")
 
@@ -112,18 +117,18 @@ def refusal(name: str, answer: Answer, expected: tuple[int, ...]) -> JsonObject:
     wanted = " or ".join(map(str, expected))
     if answer.status in expected:
         return result(name, PASSED, f"refused with {answer.status}")
-    return result(name, FAILED, f"answered {answer.status}, not {wanted}")
+    return result(name, FAILED, f"expected {wanted}, got {answer.status}")
 
 
 def signed_in(answer: Answer, table: TestsTable, email: str, group: str) -> JsonObject:
     """The result of a request with a real sign-in: the tenant must know who that is."""
     if answer.status != 200:
-        return result("sign-in", FAILED, f"answered {answer.status}, not 200")
+        return result("sign-in", FAILED, f"expected 200, got {answer.status}")
     identity, groups = at(answer.body, table.identity), at(answer.body, table.groups)
     if identity != email:
-        return result("sign-in", FAILED, f"the tenant takes the user for {identity!r}")
+        return result("sign-in", FAILED, f"expected user {email!r}, got {identity!r}")
     if not isinstance(groups, list) or group not in groups:
-        return result("sign-in", FAILED, f"the tenant does not see the group {group}: {groups!r}")
+        return result("sign-in", FAILED, f"expected group {group}, got {groups!r}")
     return result("sign-in", PASSED, f"identity and group {group} are right")
 
 
@@ -135,9 +140,8 @@ def runtime_config(endpoint: str, table: TestsTable, pool: str) -> JsonObject:
     named = at(answer.body, table.runtime_user_pool)
     if answer.status == 200 and named == pool:
         return result("runtime-config", PASSED, f"names {pool}")
-    return result(
-        "runtime-config", FAILED, f"answered {answer.status}, names {named!r}, not {pool}"
-    )
+    wanted = f"expected 200 and pool {pool}, got {answer.status} and {named!r}"
+    return result("runtime-config", FAILED, wanted)
 
 
 def result(name: str, status: str, detail: str) -> JsonObject:

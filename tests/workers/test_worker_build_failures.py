@@ -61,7 +61,7 @@ def reason(made: Deployment, codebuild: CodeBuild, status: str = "FAILED", **mor
 def test_a_failed_pre_build_command_is_named(made: Deployment, codebuild: CodeBuild) -> None:
     told = "pre-build command failed with exit status 2: make generated"
     logged = log("+ make generated", "no rule", f"SYNDI-FAILURE {told}", "[Container] Phase", "sam")
-    assert reason(made, codebuild, **logged, **PHASES) == told
+    assert reason(made, codebuild, **logged, **PHASES) == f"BUILD: {told}"
 
 
 def test_a_build_that_fails_otherwise_names_its_phase_and_its_last_words(
@@ -72,6 +72,26 @@ def test_a_build_that_fails_otherwise_names_its_phase_and_its_last_words(
     assert told.startswith("BUILD: exit status 1 while executing sam build")
     assert "Error: no template" in told
     assert "[Container]" not in told
+
+
+REPEATED = "[Container] Command did not exit successfully\nwhile read command; do\n  sh; done"
+
+
+def test_the_end_of_the_log_is_kept_for_every_deployment_that_joined_the_build(
+    made: Deployment, codebuild: CodeBuild
+) -> None:
+    logged = log(*[f"line {number}" for number in range(50)], "x" * 900, REPEATED)
+    started = start(made)
+    joined = another(made.source)
+    start(joined)
+    codebuild.ends(1, "FAILED", **logged, **PHASES)
+    for one in (made, joined):
+        with pytest.raises(BuildFailed):
+            wait(one, started)
+        kept = build.record(one)["build_log"]
+        assert len(kept) == 20
+        assert kept[:2] == ["line 31", "line 32"]
+        assert kept[-1] == "x" * 500
 
 
 def test_a_log_that_cannot_be_read_does_not_hide_the_failure(

@@ -9,11 +9,14 @@ from botocore.exceptions import ClientError
 from record_calls import BARE, BY_HAND, NO_ROLLBACK, execution, prepare
 from worker_builders import ALPHA, TABLE, arn
 
+from control_plane.hints import addressed
 from control_plane.history import History
 from control_plane.listing import Listing
 from control_plane.locks import Locks
 from control_plane.models import DeploymentStatus
-from workers import record, record_ends
+from control_plane.progress import Progress
+from control_plane.reasons import one_line
+from workers import record
 
 # RecordFailure ------------------------------------------------------------------------------------
 
@@ -33,7 +36,7 @@ from workers import record, record_ends
 )
 def test_a_failures_reason_is_one_line(cause: str, reason: str) -> None:
     failure = {"state": "AwaitStack", "error": "StackFailed", "cause": cause}
-    assert record_ends.one_line(failure) == f"AwaitStack: {reason}"
+    assert one_line(failure) == f"AwaitStack: {reason}"
 
 
 def fail(given: Any, error: str = "StackFailed", cause: str = "why") -> dict[str, Any]:
@@ -55,12 +58,50 @@ def test_a_failure_is_recorded_with_its_reason_and_frees_the_tenant(
 ) -> None:
     made = prepare(BARE)
     build.take_lock(made)
-    assert fail(BARE, error) == {"id": made.id, "reason": "AwaitStack: why", "error": error}
+    answer = fail(BARE, error)
     found = build.record(made)
     assert (found["status"], found["reason"]) == (status, "AwaitStack: why")
+    hinted = f". Hint: {found['hint']}" if error == "StackFailed" else ""
+    assert answer == {"id": made.id, "reason": f"AwaitStack: why{hinted}", "error": error}
+    assert ("hint" in found) == bool(hinted)
     assert (found["failed_step"], found["error"]) == ("AwaitStack", error)
     assert found["created_at"] <= found["finished_at"]
     assert build.holder() is None
+
+
+def test_the_hint_names_the_command_with_its_deployment_and_tenant(source: str) -> None:
+    made = prepare(BARE)
+    fail(BARE, "ServiceBusy")
+    assert build.record(made)["hint"] == f"'syndi retry {made.id}' in a few minutes"
+    of = build.tenant(application="other")
+    todo = addressed("'syndi deploy ENV ORG'", of, made.id, "notes")
+    assert todo == "'syndi deploy stage alpha --application other'"
+
+
+def test_a_missing_permission_is_said_in_the_record_and_in_the_execution(source: str) -> None:
+    made = prepare(BARE)
+    told = (
+        "An error occurred (AccessDenied) when calling the DescribeStacks operation: User: "
+        "arn:aws:sts::123456789012:assumed-role/syndi-stack/f is not authorized to perform: "
+        "cloudformation:DescribeStacks on resource: arn:x because no identity-based policy allows "
+        "the cloudformation:DescribeStacks action"
+    )
+    answer = fail(BARE, "ClientError", json.dumps({"errorMessage": told, "errorType": "x"}))
+    found = build.record(made)
+    wanted = "missing permission cloudformation:DescribeStacks on arn:x for role syndi-stack"
+    assert found["reason"] == f"AwaitStack: {wanted}"
+    assert answer["reason"] == f"{found['reason']}. Hint: {found['hint']}"
+    assert "syndi install" in found["hint"]
+
+
+def test_nobody_approved_in_time(source: str) -> None:
+    made = prepare(BARE)
+    failure = {"state": "AwaitApproval", "error": "States.Timeout", "cause": ""}
+    event = {"execution": execution(BARE), "failure": failure, "rollback": NO_ROLLBACK}
+    record.handler({"step": "RecordFailure", **event}, None)
+    found = build.record(made)
+    assert found["reason"] == "AwaitApproval: nobody approved within 24 hours"
+    assert f"syndi retry {made.id}" in found["hint"]
 
 
 def test_a_request_that_was_refused_has_a_record_too(source: str) -> None:
@@ -71,7 +112,9 @@ def test_a_request_that_was_refused_has_a_record_too(source: str) -> None:
 
 @pytest.mark.parametrize("given", [{}, {"env": "x", "org": "y"}, {"env": "stage"}, [], "x", None])
 def test_a_failure_of_no_tenant_keeps_its_reason(world: None, given: Any) -> None:
-    assert fail(given) == {"id": "", "reason": "AwaitStack: why", "error": "StackFailed"}
+    answer = fail(given)
+    assert (answer["id"], answer["error"]) == ("", "StackFailed")
+    assert answer["reason"].startswith("AwaitStack: why. Hint: ")
     assert build.everything() == []
 
 
@@ -171,10 +214,13 @@ def test_an_execution_that_was_stopped_ends_its_record_and_frees_the_tenant(
 ) -> None:
     made = prepare(BARE)
     build.take_lock(made)
+    Progress(TABLE).begin_step(made, "CheckStack")
     assert end(ended, cause="by\n hand") == {"id": made.id, "status": status}
     found = build.record(made)
     assert found["status"] == status
     assert found["reason"] == f"the execution ended {ended}: by hand"
+    assert ("hint" in found) == (ended != "ABORTED"), "who stopped it knows what they wanted"
+    assert found["failed_step"] == "CheckStack"
     assert build.holder() is None
     assert end(ended, cause="again")["id"] == made.id
     assert build.record(made) == found

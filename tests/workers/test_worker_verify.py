@@ -1,5 +1,6 @@
 """The verify worker: each of its tests fails when the tenant is wrong in exactly that."""
 
+import re
 from typing import Any
 
 import pytest
@@ -52,19 +53,19 @@ HARD_CODED = {"email": "admin@example.com", "groups": ["ADMINS"]}
 @pytest.mark.parametrize(
     ("wrong", "answer", "told"),
     [
-        ("no-token", Answer(200, HARD_CODED), "answered 200"),
-        ("no-token", Answer(403, None), "answered 403"),
-        ("no-token", Answer(500, None), "answered 500"),
-        ("bad-token", Answer(200, HARD_CODED), "answered 200"),
-        ("bad-token", Answer(502, None), "answered 502"),
-        ("stranger-token", Answer(200, HARD_CODED), "answered 200"),
-        ("stranger-token", Answer(500, None), "answered 500"),
-        ("sign-in", Answer(401, None), "answered 401, not 200"),
-        ("sign-in", Answer(200, HARD_CODED), "takes the user for 'admin@example.com'"),
-        ("sign-in", Answer(200, None), "takes the user for None"),
+        ("no-token", Answer(200, HARD_CODED), "expected 401, got 200"),
+        ("no-token", Answer(403, None), "expected 401, got 403"),
+        ("no-token", Answer(500, None), "expected 401, got 500"),
+        ("bad-token", Answer(200, HARD_CODED), "expected 401, got 200"),
+        ("bad-token", Answer(502, None), "expected 401, got 502"),
+        ("stranger-token", Answer(200, HARD_CODED), "expected 401 or 403, got 200"),
+        ("stranger-token", Answer(500, None), "expected 401 or 403, got 500"),
+        ("sign-in", Answer(401, None), "expected 200, got 401"),
+        ("sign-in", Answer(200, HARD_CODED), "got 'admin@example.com'"),
+        ("sign-in", Answer(200, None), "expected user '.*', got None"),
         ("runtime-config", Answer(200, {"pool": "us-east-1_other"}), "us-east-1_other"),
-        ("runtime-config", Answer(200, {}), "names None"),
-        ("runtime-config", Answer(500, None), "answered 500"),
+        ("runtime-config", Answer(200, {}), "got 200 and None"),
+        ("runtime-config", Answer(500, None), "expected 200 and pool .*, got 500"),
     ],
 )
 def test_a_tenant_that_is_wrong_in_one_thing_fails_exactly_that_test(
@@ -93,7 +94,7 @@ def test_a_user_whose_group_the_tenant_does_not_see_is_a_failure(
 ) -> None:
     email = f"syndi-test-{made.id}@tests.invalid"
     live.wrong["sign-in"] = Answer(200, {"email": email, "groups": seen})
-    with pytest.raises(TestsFailed, match="does not see the group ADMINS"):
+    with pytest.raises(TestsFailed, match=f"expected group ADMINS, got {re.escape(repr(seen))}"):
         run(made, pools)
 
 
@@ -162,10 +163,10 @@ def test_an_application_without_runtime_configuration_skips_that_test(
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        (Answer(502, None), "answers 502"),
-        (Answer(200, {"build": "a" * 64}), "reports build aaaaaaaaaaaa"),
-        (Answer(200, {}), "reports build None"),
-        (Answer(200, None), "reports build None"),
+        (Answer(502, None), "/health: expected 200, got 502"),
+        (Answer(200, {"build": "a" * 64}), "expected build .* at build, got aaaaaaaaaaaa"),
+        (Answer(200, {}), "expected build .*, got None"),
+        (Answer(200, None), "expected build .*, got None"),
         (SILENCE, "does not answer"),
     ],
 )
@@ -173,9 +174,10 @@ def test_a_tenant_that_does_not_report_this_build_is_not_ready(
     made: Deployment, pools: Pools, live: FakeTenant, answer: Any, told: str
 ) -> None:
     live.wrong["health"] = answer
-    with pytest.raises(TenantNotReady, match=told):
+    with pytest.raises(TenantNotReady, match=told) as failed:
         run(made, pools)
-    assert "tests" not in build.record(made)
+    (found,) = build.record(made)["tests"]
+    assert found == {"name": "health", "status": "FAILED", "detail": str(failed.value)}
     assert live.asked == ["health"]
     assert build.record(made)["steps"]["RunTests"]["status"] == "RUNNING"
 

@@ -107,6 +107,23 @@ class Stage:
         )
         return str(started["executionArn"])
 
+    def answer(self, arn: str, step: str, output: Json | None, **failure: str) -> None:
+        """Answer a step that waits with its token: with an output, or with {error, cause}."""
+        deadline = time.monotonic() + SECONDS
+        while step not in [call.step for call in self._calls(arn)]:
+            assert time.monotonic() < deadline, f"{arn} never came to {step}"
+            time.sleep(POLL_SECONDS)
+        token = next(call.payload["token"] for call in self._calls(arn) if call.step == step)
+        if output is None:
+            self._sfn.send_task_failure(taskToken=token, **failure)
+        else:
+            self._sfn.send_task_success(taskToken=token, output=json.dumps(output))
+
+    def _calls(self, arn: str) -> tuple[Call, ...]:
+        journal = self._journals / f"{arn.rpartition(':')[2]}.jsonl"
+        lines = journal.read_text().splitlines() if journal.exists() else []
+        return tuple(Call(**json.loads(line)) for line in lines)
+
     def told(self, arn: str) -> Told:
         """The execution, when it has ended."""
         answer: Json = self._sfn.describe_execution(executionArn=arn)
@@ -115,8 +132,6 @@ class Stage:
             assert time.monotonic() < deadline, f"{arn} still runs after {SECONDS} s"
             time.sleep(POLL_SECONDS)
             answer = self._sfn.describe_execution(executionArn=arn)
-        journal = self._journals / f"{arn.rpartition(':')[2]}.jsonl"
-        lines = journal.read_text().splitlines() if journal.exists() else []
         output = json.loads(answer["output"]) if answer.get("output") else None
         return Told(
             arn,
@@ -124,7 +139,7 @@ class Stage:
             answer.get("error"),
             answer.get("cause"),
             output,
-            tuple(Call(**json.loads(line)) for line in lines),
+            self._calls(arn),
         )
 
     def run(self, script: Json, *, machine: str | None = None, **options: Any) -> Told:

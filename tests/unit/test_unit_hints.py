@@ -1,0 +1,111 @@
+"""What to do about a failure, as a table; and every error that ends a deployment is in it."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import control_plane.errors
+from control_plane import hints
+from control_plane.errors import ControlPlaneError
+from control_plane.hints import NEEDS_NONE, UNEXPECTED, hint
+from control_plane.models import Env, Tenant
+
+ROOT = Path(__file__).parents[2]
+BUCKET = "FormsBucket (AWS::S3::Bucket): rawscribe-forms already exists"
+
+CASES = [
+    ("AwaitStack", "StackFailed", "A: missing permission s3:X on y for role z", "syndi install"),
+    ("AwaitStack", "StackFailed", "missing permission s3:X for role z (no permissions boundary "
+     "allows it)", "TenantBoundary"),
+    ("AwaitStack", "StackFailed", "missing permission s3:X for role z (denied explicitly in a "
+     "service control policy)", "explicit deny"),
+    ("CheckStack", "ServiceBusy", "AWS is busy: Rate exceeded", "in a few minutes"),
+    ("CheckStack", "ServiceBusy", "AWS is busy: reset by peer", "in a few minutes"),
+    ("AcquireLock", "LockTimedOut", "the tenant was busy", "syndi history ENV ORG"),
+    ("AwaitBuild", "BuildFailed", "BUILD: uv: Hash mismatch for `x==1`", "--generate-hashes"),
+    ("AwaitBuild", "BuildFailed", "THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS "
+     "FILE", "--generate-hashes"),
+    ("AwaitBuild", "BuildFailed", "x has no wheels with a matching platform tag", "no wheel"),
+    ("AwaitBuild", "BuildFailed", "the build b:1 was timed out", "retry ID"),
+    ("AwaitBuild", "BuildFailed", "BUILD: exit status 1", "end of the build's log"),
+    ("FindBuild", "NoSuchBuild", "there is none", "syndi deploy ENV ORG"),
+    ("AwaitChangeSet", "ReplacementRefused", "Pool (AWS::Cognito::UserPool) would be removed, "
+     "Data (AWS::S3::Bucket) would be replaced: lost",
+     "--allow-replacement Pool --allow-replacement Data"),
+    ("AwaitStack", "StackFailed", BUCKET, "--no-create-buckets"),
+    ("AwaitStack", "StackFailed", "Role (AWS::IAM::Role): x already exists", "has that name"),
+    ("AwaitStack", "StackFailed", "Eip (AWS::EC2::EIP): The maximum number of addresses has been "
+     "reached. (AddressLimitExceeded)", "Service Quotas"),
+    ("AwaitStack", "StackFailed", "F (AWS::Lambda::Function): Code storage limit exceeded",
+     "Service Quotas"),
+    ("AwaitStack", "StackFailed", "B (AWS::S3::Bucket): You have attempted to create more buckets "
+     "than allowed (ServiceLimitExceeded)", "Service Quotas"),
+    ("CreateChangeSet", "ChangeSetFailed", "the template was refused: x", "mend it"),
+    ("CheckStack", "StackRefused", "s is DELETE_FAILED: a deletion stopped", "syndi offboard"),
+    ("AwaitStack", "StackFailed", "A (T): x; the stack is UPDATE_ROLLBACK_FAILED", "stuck"),
+    ("AwaitStack", "StackFailed", "A (T): x; the stack is ROLLBACK_COMPLETE", "rolled back"),
+    ("AwaitApproval", "States.Timeout", "AwaitApproval: nobody approved", "before 24 hours"),
+    ("AwaitApproval", "ApprovalRejected", "rejected by x", "whoever rejected it"),
+    ("UploadConfig", "ConfigInvalid", "config/base.json is no JSON", "configuration files"),
+    ("CreateAdmin", "AdminFailed", "Password did not conform with policy", "longer password"),
+    ("RunTests", "TenantNotReady", "/health: expected build a at b, got c", "stamp"),
+    ("RunTests", "TestsFailed", "no-token: expected 401, got 200", "syndi rollback ENV ORG"),
+    ("RunTests", "TestsFailed", "x; the previous good build was put back and works",
+     "the previous good build runs"),
+    ("RunTests", "TestsFailed", "x; and rolling back failed in AwaitStack: y", "half way"),
+    ("RunTests", "TestsFailed", "x; there is no previous good build to roll back to",
+     "function's log"),
+    ("RunTests", "States.Timeout", "RunTests: States.Timeout", "too slow or died"),
+    ("CheckStack", "KeyError", "CheckStack: 'x'", "did not expect"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("state", "error", "reason", "told"), CASES)
+def test_a_failure_has_the_hint_that_fits(state: str, error: str, reason: str, told: str) -> None:
+    assert told in (hint(state, error, reason) or "")
+
+
+def errors_that_end_a_deployment() -> set[str]:
+    """The classes of errors.py, and what the state machine itself fails with."""
+    classes = {
+        name
+        for name, found in vars(control_plane.errors).items()
+        if isinstance(found, type) and issubclass(found, ControlPlaneError)
+    } - {"ControlPlaneError"}
+    machine = json.loads((ROOT / "state_machine.asl.json").read_text())
+    own = set(re.findall(r'"error": "([A-Za-z]+)"', json.dumps(machine)))
+    assert len(own) > 5
+    return classes | own
+
+
+@pytest.mark.parametrize("error", sorted(errors_that_end_a_deployment()))
+def test_every_error_has_a_hint_or_needs_none(error: str) -> None:
+    told = hint("AwaitStack", error, "why")
+    assert (told is None) == (error in NEEDS_NONE)
+    assert told != UNEXPECTED, "a row of its own says more"
+
+
+def test_every_row_is_the_first_that_fits_some_failure() -> None:
+    """A row that another one always hides would never be read."""
+    found = {
+        next((row.todo for row in hints.TABLE if row.fits(state, error, reason)), None)
+        for state, error, reason, _ in CASES
+    }
+    found |= {
+        next((row.todo for row in hints.TABLE if row.fits("X", error, "why")), None)
+        for error in errors_that_end_a_deployment()
+    }
+    assert [row.todo for row in hints.TABLE if row.todo not in found] == []
+
+
+def test_a_hint_is_made_out_for_its_tenant_and_deployment() -> None:
+    of = Tenant(application="notes", env=Env.STAGE, org="alpha")
+    todo = "'syndi history ENV ORG', 'syndi retry ID' and 'syndi cancel' with its ID"
+    told = hints.addressed(todo, of, "d-1", "notes")
+    assert told == "'syndi history stage alpha', 'syndi retry d-1' and 'syndi cancel' with its ID"
+    told = hints.addressed(todo, of, "d-1", "rawscribe")
+    assert told is not None
+    assert "'syndi history stage alpha --application notes'" in told
+    assert hints.addressed(None, of, "d-1", "notes") is None
