@@ -7,7 +7,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from control_plane import aws, naming, turns
-from control_plane.admission import admit, parse_input, tenant_of
+from control_plane.admission import admit, has_meaning, parse_input, tenant_of
 from control_plane.errors import DeploymentInProgress, InvalidRequest, ServiceBusy, Superseded
 from control_plane.events import ExecutionInput, facts_of
 from control_plane.history import History
@@ -90,7 +90,9 @@ def prepare_deployment(execution: Mapping[str, Any]) -> JsonObject:
     )
     progress = Progress(known.table_name)
     progress.begin_step(deployment, "PrepareDeployment")
-    note = f"{request.mode}: {tenant.stack_name} from source {source[:12]}"
+    note = f"{request.mode}: {tenant.stack_name}"
+    if has_meaning("source", request.mode):
+        note += f" from source {source[:12]}"
     progress.end_step(deployment, "PrepareDeployment", StepStatus.SUCCEEDED, note)
     return deployment.model_dump(mode="json", by_alias=True, exclude_none=True)
 
