@@ -77,10 +77,15 @@ def explain(layers: Iterable[Layer]) -> list[Winner]:
     `layers`: weakest first, as `merge` takes them. Sorted by path.
     """
     found: dict[Path, Winner] = {}
-    for layer in layers:
+    rank: dict[str, int] = {}
+    for number, layer in enumerate(layers):
+        rank[layer.name] = number
         for path, value in leaves(layer.content):
             _put(found, layer.name, path, value)
-    return [found[path] for path in sorted(found)]
+    return [
+        replace(winner, overrode=tuple(sorted(winner.overrode, key=rank.__getitem__)))
+        for _, winner in sorted(found.items())
+    ]
 
 
 def _put(found: dict[Path, Winner], layer: str, path: Path, value: Any) -> None:
@@ -92,20 +97,19 @@ def _put(found: dict[Path, Winner], layer: str, path: Path, value: Any) -> None:
         met = [*above, *below] if value is None else [k for k in (*above, path) if k in found]
         for known in met:
             if not found[known].deleted:
-                found[known] = replace(
-                    found[known], layer=layer, value=None, deleted=True,
-                    overrode=_losers(found, [known]),
-                )  # fmt: skip
+                losers = _losers(found, [known], layer)
+                found[known] = Winner(known, layer, deleted=True, overrode=losers)
         return
-    losers = _losers(found, [*above, *below])
+    losers = _losers(found, [*above, *below], layer)
     for known in (*above, *below):
         del found[known]
     found[path] = Winner(path, layer, value, overrode=losers)
 
 
-def _losers(found: dict[Path, Winner], paths: Iterable[Path]) -> tuple[str, ...]:
-    """The layers that had a say at these paths, weakest first, each once."""
-    names: dict[str, None] = {}
-    for path in paths:
-        names.update(dict.fromkeys((*found[path].overrode, found[path].layer)))
-    return tuple(names)
+def _losers(found: dict[Path, Winner], paths: Iterable[Path], layer: str) -> tuple[str, ...]:
+    """The other layers that had a say at these paths, each once.
+
+    `layer` itself may be among those that had: it made an object of what was none.
+    """
+    names = {name for path in paths for name in (*found[path].overrode, found[path].layer)}
+    return tuple(names - {layer})
