@@ -33,6 +33,32 @@ def api(syndi: Syndi, monkeypatch: pytest.MonkeyPatch) -> Api:
     return Api(syndi.outputs()["ApiUrl"], "us-east-1")
 
 
+@pytest.fixture
+def warm(syndi: Syndi, almanac: dict[str, Any], api: Api) -> None:
+    """Workers that are there already, so that fifty starts really meet at the lock.
+
+    On two cores fifty cold starts at once take longer than a step may; AWS has more cores. What is
+    asked of the worker is the end of an execution of nobody, which changes nothing.
+    """
+    client = syndi.client("lambda")
+    nobody = {"executionArn": "nobody", "status": "ABORTED", "startDate": 0, "input": "{}"}
+
+    def ask(_: int) -> None:
+        answer = client.invoke(
+            FunctionName="control-plane-dev-local-record",
+            Qualifier="live",
+            Payload=json.dumps({"detail": nobody}),
+        )
+        assert "FunctionError" not in answer, answer["Payload"].read()
+
+    for width in (4, 8, 16, 32):
+        with ThreadPoolExecutor(width) as at_once:
+            list(at_once.map(ask, range(width)))
+    with ThreadPoolExecutor(4) as at_once:
+        list(at_once.map(lambda _: api.call("GET", "/health"), range(4)))
+
+
+@pytest.mark.usefixtures("warm")
 def test_of_fifty_simultaneous_starts_none_overlap_and_each_says_what_became_of_it(
     syndi: Syndi, almanac: dict[str, Any], api: Api
 ) -> None:
@@ -41,7 +67,7 @@ def test_of_fifty_simultaneous_starts_none_overlap_and_each_says_what_became_of_
 
     def start(number: int) -> str:
         asked = {"application": "almanac", "on_conflict": MIX[number % len(MIX)]}
-        if number % 7:  # as somebody with the console does it
+        if number % 9:  # as somebody with the console does it
             given = json.dumps({"env": "dev", "org": ORG, **asked})
             return str(states.start_execution(stateMachineArn=machine, input=given)["executionArn"])
         key = {"Idempotency-Key": f"fifty-{number}"}
