@@ -14,6 +14,7 @@ from control_plane.config_rules import check_overrides
 from control_plane.deployments import Front
 from control_plane.errors import ConfigInvalid, InvalidRequest, LiveConfigUnreadable, NotFound
 from control_plane.events import ConfigRequest, LiveConfig, LiveConfigQuestion, Target
+from control_plane.listing import why_not
 from control_plane.manifest import ConfigTable
 from control_plane.models import Env, JsonObject, Tenant
 from control_plane.naming import check_length
@@ -46,7 +47,9 @@ def show(front: Front, tenant: Tenant, *, explained: bool) -> JsonObject:
         answer["explain"] = [winner.as_json() for winner in explain(layers)]
     if not deployed:
         if not explained:
-            raise NotFound(f"{tenant.stack_name} has no live configuration: it is not deployed")
+            raise NotFound(
+                why_not(tenant, current, "has no live configuration: it is not deployed")
+            )
         return answer | {"live": False, "deployed": None}
     record = front.listing.get(tenant, current["last_good"]) or {}
     return answer | {

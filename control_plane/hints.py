@@ -212,7 +212,8 @@ TABLE = (
 NEEDS_NONE = frozenset(
     {
         "InvalidRequest",  # names the field and what to do
-        "Conflict", "NotFound", "IdempotencyConflict",  # the API's: they end no deployment
+        # The API's: they end no deployment.
+        "Conflict", "NotFound", "IdempotencyConflict", "LiveConfigUnreadable",
         "Superseded",  # the newer deployment is named
         "Cancelled",  # somebody wanted it
     }

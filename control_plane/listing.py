@@ -145,6 +145,12 @@ class Listing:
         return found
 
 
+def why_not(tenant: Tenant, current: JsonObject, otherwise: str) -> str:
+    """Why nothing of the tenant runs: it was offboarded, or `otherwise`."""
+    gone = current.get("offboarded_at")
+    return f"{tenant.stack_name} " + (f"was offboarded at {gone}" if gone else otherwise)
+
+
 def _rival(record: JsonObject) -> Rival:
     lock = record.get("steps", {}).get("AcquireLock", {})
     return Rival(

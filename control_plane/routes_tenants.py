@@ -5,7 +5,8 @@ from aws_lambda_powertools.event_handler.api_gateway import Router
 from control_plane import configuring, pushes, schedules
 from control_plane.errors import NotFound
 from control_plane.events import ConfigRequest, ScheduleRequest, SourceRequest
-from control_plane.models import Env, JsonObject, Mode, Tenant
+from control_plane.listing import why_not
+from control_plane.models import Env, JsonObject, Mode
 from control_plane.routes import (
     ApplicationQuery,
     Digest,
@@ -32,14 +33,8 @@ def get_tenant(env: Env, org: OrgPath, application: ApplicationQuery = None) -> 
     tenant = tenant_named(env, org, application)
     current = front().listing.current(tenant) or {}
     if "last_good" not in current:
-        raise NotFound(_why_not(tenant, current, "was never deployed with success"))
+        raise NotFound(why_not(tenant, current, "was never deployed with success"))
     return current
-
-
-def _why_not(tenant: Tenant, current: JsonObject, otherwise: str) -> str:
-    """Why nothing of the tenant runs: it was offboarded, or `otherwise`."""
-    gone = current.get("offboarded_at")
-    return f"{tenant.stack_name} " + (f"was offboarded at {gone}" if gone else otherwise)
 
 
 @router.get("/envs/<env>/orgs/<org>/config", tags=["tenants"])
