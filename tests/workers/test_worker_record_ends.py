@@ -129,7 +129,8 @@ def end_of_way_back(given: Any, rollback: dict[str, Any]) -> dict[str, Any]:
 
 def good_tenant(**more: Any) -> None:
     """The tenant has a last good deployment, with a patch over its build."""
-    made = build.opened(build.deployment(number=1))
+    made = build.deployment()
+    made = build.opened(made.model_copy(update={"id": "20261121-120000-000aaaaa"}))
     build.take_lock(made)
     current = {
         "build": {**BUILD, "patched": "9" * 64},
