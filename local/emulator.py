@@ -67,6 +67,7 @@ def apply_patches(seconds: float, *, without: frozenset[str] = frozenset()) -> N
         "schedule_groups": patches.schedule_groups,
         "user_pool_tags": patches.user_pool_tags,
         "conditions_in_change_sets": stack_patches.conditions_in_change_sets,
+        "adopted_buckets": stack_patches.adopted_buckets,
         "web_pages_are_not_root": web_pages.web_pages_are_not_root,
         "interrupted_stacks": stack_patches.interrupted_stacks,
         "stacks_take_time": lambda: stack_patches.stacks_take_time(seconds),
