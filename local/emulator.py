@@ -69,6 +69,7 @@ def apply_patches(seconds: float, *, without: frozenset[str] = frozenset()) -> N
         "user_pool_tags": patches.user_pool_tags,
         "bucket_tags": patches.bucket_tags,
         "conditions_in_change_sets": stack_patches.conditions_in_change_sets,
+        "adopted_buckets": stack_patches.adopted_buckets,
         "web_pages_are_not_root": web_pages.web_pages_are_not_root,
         "interrupted_stacks": stack_patches.interrupted_stacks,
         "stacks_take_time": lambda: stack_patches.stacks_take_time(seconds),

@@ -109,6 +109,26 @@ def conditions_in_change_sets() -> None:
     install(name, rewrite(changesets, name, [(loop, skip)]), [changesets])
 
 
+def adopted_buckets() -> None:
+    """A change set that adopts a bucket (`ImportExistingResources`) can be executed.
+
+    Without this the emulator's check before the operation finds that the bucket exists and fails,
+    which is why it was to be adopted. The check is left out where something is adopted; a bucket
+    that is in the way of anything else is then refused by its own handler.
+    """
+    changesets, handlers = (
+        emulator_module(f"services.cloudformation.{name}") for name in ("changesets", "handlers")
+    )
+    name, action = "_execute_change_set", "ExecuteChangeSet"
+    old = 'cs.get("_disable_validation", False)\n'
+    new = 'cs.get("_disable_validation", False) or bool(cs["_import_existing"])\n'
+    changed = rewrite(changesets, name, [(old, new)])
+    if handlers._ACTION_HANDLERS.get(action) is not changesets._execute_change_set:
+        raise UnexpectedEmulator(f"{action} is not handled by {name}")
+    install(name, changed, [changesets, handlers])
+    handlers._ACTION_HANDLERS[action] = changed
+
+
 # Where a stack is settled enough for another update.
 _UPDATABLE = frozenset({
     "CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE",

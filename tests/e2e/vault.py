@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -107,10 +108,30 @@ class Stacks:
 
     def template(self, org: str, change: Callable[[dict[str, Any]], None]) -> str:
         """The stack's own template, changed; it is JSON, as the control plane wrote it."""
-        body = self.client.get_template(StackName=stack_name(org))["TemplateBody"]
+        body = self.client.get_template(StackName=stack_name(org), TemplateStage="Original")[
+            "TemplateBody"
+        ]
         template = json.loads(body) if isinstance(body, str) else dict(body)
         change(template)
         return json.dumps(template)
+
+    def hold(self, org: str, change: Callable[[dict[str, Any]], None], after: str) -> str:
+        """Start an update that applies `change` and then stays in progress until it is signalled.
+
+        Gives the address that takes the signal.
+        """
+        self.update(org, lambda template: template["Resources"].update(waiting(1, kept=True)))
+        self.settled(org, "UPDATE_COMPLETE")
+        found = self.client.describe_stack_resource(
+            StackName=stack_name(org), LogicalResourceId="Never"
+        )
+
+        def held(template: dict[str, Any]) -> None:
+            change(template)
+            template["Resources"].update(waiting(120, after))
+
+        self.update(org, held)
+        return str(found["StackResourceDetail"]["PhysicalResourceId"])
 
     def parameters(self, org: str) -> list[dict[str, Any]]:
         """The stack's parameters, kept."""
@@ -121,15 +142,27 @@ class Stacks:
         ]
 
 
-def waiting(seconds: int, after: str | None = None) -> dict[str, Any]:
-    """Resources that keep a stack busy for some seconds and then fail."""
+def waiting(seconds: int, after: str | None = None, kept: bool = False) -> dict[str, Any]:
+    """Resources that keep a stack busy until a signal, or for some seconds, and then fail.
+
+    `kept`: only what takes the signal.
+    """
+    handle: dict[str, Any] = {"Never": {"Type": "AWS::CloudFormation::WaitConditionHandle"}}
+    if kept:
+        return handle
     condition: dict[str, Any] = {
         "Type": "AWS::CloudFormation::WaitCondition",
         "Properties": {"Handle": {"Ref": "Never"}, "Timeout": str(seconds), "Count": 1},
     }
     if after:
         condition["DependsOn"] = after
-    return {
-        "Never": {"Type": "AWS::CloudFormation::WaitConditionHandle"},
-        "NeverSignalled": condition,
-    }
+    return {**handle, "NeverSignalled": condition}
+
+
+def signal(address: str, status: str) -> None:
+    """End the wait: SUCCESS or FAILURE."""
+    told = {"Status": status, "UniqueId": "1", "Data": "x", "Reason": "because the test says so"}
+    request = urllib.request.Request(address, json.dumps(told).encode(), method="PUT")
+    request.add_header("Content-Type", "")
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        assert answer.status == 200

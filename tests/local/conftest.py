@@ -58,7 +58,8 @@ def unpatched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
         "lambda_errors,task_token_errors,non_empty_buckets,codebuild_projects,stacks_take_time"
     )
     patches += ",leading_keys,interrupted_stacks,web_pages_are_not_root"
-    patches += ",schedule_groups,conditions_in_change_sets,user_pool_tags,bucket_tags"
+    patches += ",schedule_groups,conditions_in_change_sets,user_pool_tags"
+    patches += ",bucket_tags,adopted_buckets"
     yield from _running(tmp_path_factory.mktemp("unpatched"), **{WITHOUT_VARIABLE: patches})
 
 

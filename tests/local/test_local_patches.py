@@ -352,6 +352,20 @@ def change_set_lists_what_a_condition_removes(aws: Aws) -> None:
     assert changes == {"Pool": "Remove", "Instead": "Add"}
 
 
+def bucket_that_exists_is_adopted(aws: Aws) -> None:
+    aws.s3.create_bucket(Bucket="survivor")
+    aws.s3.put_object(Bucket="survivor", Key="ledger", Body=b"x")
+    adopting = template(B=bucket("survivor") | {"DeletionPolicy": "Retain"})
+    asked = {"StackName": "adopting", "ChangeSetName": "adopt"}
+    aws.cloudformation.create_change_set(
+        **asked, ChangeSetType="CREATE", TemplateBody=json.dumps(adopting),
+        ImportExistingResources=True,
+    )  # fmt: skip
+    aws.cloudformation.execute_change_set(**asked)
+    assert aws.settled("adopting")["StackStatus"] == "CREATE_COMPLETE"
+    assert aws.s3.head_object(Bucket="survivor", Key="ledger")
+
+
 def web_page_cannot_be_root(aws: Aws) -> None:
     scope = "test/20260101/us-east-1/iam/aws4_request"
     forged = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
@@ -399,6 +413,7 @@ CHECKS = [
     user_pools_are_told_apart_by_their_tags,
     bucket_has_the_tags_of_its_stack,
     change_set_lists_what_a_condition_removes,
+    bucket_that_exists_is_adopted,
     web_page_cannot_be_root,
 ]
 
