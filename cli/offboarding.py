@@ -21,7 +21,8 @@ from cli.failure import Refused
 from cli.output import err, out
 from cli.watching import follow
 from control_plane import aws
-from control_plane.models import Env, Export, OnConflict
+from control_plane.models import Env, Export, OnConflict, Tenant
+from control_plane.naming import filled
 
 
 @command
@@ -96,10 +97,9 @@ def _buckets(api: Api, record: dict[str, Any]) -> str:
         (item["manifest"] for item in listed if item["sha256"] == record.get("source")), {}
     )
     names = manifest.get("stack", {}).get("buckets", [])
-    filled = [
-        name.replace("{env}", record["env"]).replace("{org}", record["org"]) for name in names
-    ]
-    return ", ".join(filled) or "it has no buckets"
+    tenant = Tenant(application=record["application"], env=record["env"], org=record["org"])
+    account = record["execution_arn"].split(":")[4]
+    return ", ".join(filled(name, tenant, account) for name in names) or "it has no buckets"
 
 
 def _tell(record: dict[str, Any], tenant: str) -> None:
