@@ -159,7 +159,7 @@ def await_stack(deployment: Deployment, event: JsonObject) -> Outcome:
 def discard_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
     """Remove the change set of a deployment that will not execute it; harmless without one."""
     if event["change_set_id"]:
-        withdrawal.discard(event)
+        withdrawal.withdraw_unapproved(deployment, event)
     return Outcome(note="removed" if event["change_set_id"] else "there is none")
 
 
