@@ -192,7 +192,7 @@ def _undo_update(deployment: Deployment, stack_id: str) -> None:
 def discard_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
     """Remove the change set of a deployment that will not execute it; harmless without one."""
     if event["change_set_id"]:
-        withdrawal.discard(event)
+        withdrawal.withdraw_unapproved(deployment, event)
     return Outcome(note="removed" if event["change_set_id"] else "there is none")
 
 

@@ -25,6 +25,20 @@ def withdraw(deployment: Deployment, event: JsonObject) -> bool:
     return _nothing_left(deployment, event["stack_id"])
 
 
+def withdraw_unapproved(deployment: Deployment, event: JsonObject) -> None:
+    """Delete a change set that nobody approved, and the stack that only exists because of it.
+
+    The deletion of a stack without resources is not awaited: whoever comes next does. Harmless when
+    repeated.
+    """
+    stack = reading.describe(event["stack_id"])
+    gone = (StackStatus.DELETE_IN_PROGRESS, StackStatus.DELETE_COMPLETE)
+    if stack is None or stack["StackStatus"] in gone:
+        return
+    discard(event)
+    _remove_unborn(deployment, event["stack_id"])
+
+
 def repeated(deployment: Deployment, event: JsonObject) -> Outcome:
     """What an earlier attempt of the step found before it withdrew the change set: the record has
     it. Raises ChangeSetFailed when somebody else removed it, or what that attempt raised.
@@ -46,8 +60,12 @@ def repeated(deployment: Deployment, event: JsonObject) -> Outcome:
 
 def _nothing_left(deployment: Deployment, stack_id: str) -> bool:
     """A first change set brings its stack into being, without resources: it goes with a dry run."""
-    if not deployment.options.dry_run:
-        return True
+    return not deployment.options.dry_run or _remove_unborn(deployment, stack_id)
+
+
+def _remove_unborn(deployment: Deployment, stack_id: str) -> bool:
+    """Delete a stack that never had more than change sets, once it has none; answers whether
+    nothing is left to be deleted."""
     stack = reading.describe(stack_id)
     status = stack["StackStatus"] if stack else StackStatus.DELETE_COMPLETE
     if status == StackStatus.DELETE_IN_PROGRESS:
