@@ -118,6 +118,7 @@ STEPS = (
     "UploadConfig",
     "ExecuteChangeSet",
     "AwaitStack",
+    "RestoreConfig",
     "ReconcileFunction",
     "PatchFunction",
     "SyncConfig",

@@ -57,6 +57,19 @@ def sync_config(deployment: Deployment, event: JsonObject) -> Outcome:
     return _upload(deployment, table, stored, event["outputs"], created=False)
 
 
+def restore_config(deployment: Deployment, event: JsonObject) -> Outcome:
+    """Put the last good configuration back: the stack that would have gone with the new one is
+    not there. Harmless when it is there already, or when there never was one."""
+    table = deployment.manifest.config
+    current = Listing(settings(ConfigSettings).table_name).current(deployment.tenant) or {}
+    good = current.get("config") or {}
+    if table is None or "config_source" not in good:
+        return Outcome(note="there is none to go back to")
+    previous = deployment.model_copy(update={"config_source": good["config_source"]})
+    stored = _overrides(previous, good["overrides_version"])
+    return _upload(previous, table, stored, current.get("outputs", {}), created=False)
+
+
 def _overrides(deployment: Deployment, version: int | None) -> StoredOverrides:
     """The stored overrides of a version; None: the newest."""
     store = Overrides(settings(ConfigSettings).table_name)
@@ -148,6 +161,7 @@ def _bucket(deployment: Deployment, table: ConfigTable) -> str:
 
 STEPS: dict[str, Step] = {
     "UploadConfig": upload_config,
+    "RestoreConfig": restore_config,
     "SyncConfig": sync_config,
     "CheckConfig": config_live.check_config,
 }

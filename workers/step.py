@@ -27,7 +27,7 @@ class Outcome:
 
 Step = Callable[[Deployment, JsonObject], Outcome]
 
-CLEANS_UP = frozenset({"AwaitBuild", "AwaitStack", "DiscardChangeSet", "RollBack"})
+CLEANS_UP = frozenset({"AwaitBuild", "AwaitStack", "RestoreConfig", "DiscardChangeSet", "RollBack"})
 """Steps that run although the deployment was cancelled: they are told so in `event["cancelled"]`,
 put an end to what runs elsewhere, and raise Cancelled when that is over."""
 

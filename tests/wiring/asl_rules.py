@@ -45,8 +45,14 @@ BETWEEN = {
     ("AwaitApproval", "States.Timeout"): "DiscardChangeSet",
     ("AwaitApproval", "States.ALL"): "DiscardChangeSet",
     ("RunTests", "TestsFailed"): "MayRollBack",
+    ("ExecuteChangeSet", "StackFailed"): "RestoreConfig",
+    ("AwaitStack", "StackFailed"): "RestoreConfig",
 }
 """What happens between a failure and its record: (state, error) to the state that does it."""
+
+
+TIDIES = {"RestoreConfig", "DiscardChangeSet"}
+"""States on the way from a failure to its record: their own failure does not hide the first."""
 
 
 def targets_exist(machine: Json) -> list[str]:
@@ -147,7 +153,10 @@ def failures_are_recorded(machine: Json) -> list[str]:
                 wrong.append(f"{name}.Catch[{index}] goes to {rule['Next']}")
             if "States.ALL" in rule["ErrorEquals"] and rule is not rules[-1]:
                 wrong.append(f"{name}.Catch[{index}]: States.ALL hides what follows")
-            if name != RECORD_FAILURE and rule.get("Assign", {}).get("failure") != {
+            if name in TIDIES:
+                if "failure" in rule.get("Assign", {}):
+                    wrong.append(f"{name}.Catch[{index}] hides what failed before")
+            elif name != RECORD_FAILURE and rule.get("Assign", {}).get("failure") != {
                 "state": name,
                 "error": "{% $states.errorOutput.Error %}",
                 # A timeout may have no cause, and an undefined value would fail the Catch.

@@ -39,6 +39,7 @@ ALL_GOES_WELL: dict[str, dict[str, Any]] = {
         "done": True, "stack_id": "stack/1", "status": "CREATE_COMPLETE",
         "outputs": {"ApiUrl": "https://x"}, "parameters": {"EnableAuth": "true"},
     },
+    "RestoreConfig": {"done": True},
     "ReconcileFunction": {"done": True},
     "PatchFunction": {
         "done": True,

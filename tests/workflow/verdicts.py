@@ -52,6 +52,8 @@ def assert_failed_and_recorded(told: Told, state: str, error: str, message: str 
     assert told.cause == f"recorded of {state}: {error}"
     last = len(told.steps) - 1 - told.steps[::-1].index(state)
     after = told.steps[last + 1 :]
+    if state in ("ExecuteChangeSet", "AwaitStack") and error in ("StackFailed", "Cancelled"):
+        assert after.pop(0) == "RestoreConfig"  # the stack is what it was before
     if state == "AwaitApproval":  # what was not approved is not left for somebody else
         assert after.pop(0) == "DiscardChangeSet"
     assert after == ["RecordFailure"], "nothing goes on after a failure"
