@@ -99,7 +99,7 @@ def _print_news(record: dict[str, Any], seen: set[tuple[str, str]]) -> None:
     for name, step in steps_of(record):
         if step["status"] != "RUNNING" and (name, step["status"]) not in seen:
             seen.add((name, step["status"]))
-            err.print(f"{step['status']:<10} {name:<18} {step.get('note', '')}", markup=False)
+            err.print(f"{step['status']:<10} {name:<20} {step.get('note', '')}", markup=False)
     question = _question(record)
     if question and ("AwaitApproval", "asked") not in seen:
         seen.add(("AwaitApproval", "asked"))
