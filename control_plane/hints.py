@@ -195,7 +195,7 @@ TABLE = (
     Row(
         "see the function's log, mend the source, 'syndi source push' it, deploy again",
         errors=TESTS,
-        reason=r"there is no previous good build",
+        reason=r"no previous good build|nothing to roll back to|previous good build [0-9a-f]{12} ",
     ),
     Row(
         "the tenant runs with this build and does not do what it must: see its function's log; "
@@ -211,13 +211,12 @@ TABLE = (
 
 NEEDS_NONE = frozenset(
     {
-        "InvalidRequest",  # names the field and what to do
+        *("InvalidRequest", "Superseded"),  # name the field, or the newer deployment
         # The API's: they end no deployment.
-        "Conflict", "NotFound", "IdempotencyConflict", "LiveConfigUnreadable",
-        "Superseded",  # the newer deployment is named
+        *("Conflict", "NotFound", "IdempotencyConflict", "LiveConfigUnreadable"),
         "Cancelled",  # somebody wanted it
     }
-)  # fmt: skip
+)
 """Errors whose reason says all there is to do."""
 
 UNEXPECTED = (

@@ -153,8 +153,15 @@ def test_a_rejected_first_deployment_leaves_no_stack(syndi: Syndi, almanac: dict
     syndi.ok("--local", "reject", record["id"])
     assert ended(syndi, record["id"])["status"] == "FAILED"
     cloudformation = syndi.client("cloudformation")
-    with pytest.raises(ClientError, match="does not exist"):
-        cloudformation.describe_stacks(StackName="almanac-dev-jetty")
+
+    def gone() -> bool:
+        try:
+            cloudformation.describe_stacks(StackName="almanac-dev-jetty")
+        except ClientError as error:
+            return "does not exist" in str(error)
+        return False
+
+    assert eventually(gone, 30, "the end of a stack that was never created")
 
 
 def test_the_token_is_in_no_answer_and_no_log(syndi: Syndi, harbour: dict[str, Any]) -> None:
