@@ -51,6 +51,7 @@ def test_a_change_set_that_cannot_be_discarded_is_red_too(stage: Stage, hasty: s
     told = stage.run(script, machine=hasty, approval=True)
     assert told.status == "FAILED"
     assert told.steps[-1] == "RecordFailure"
+    assert failure_of(told)["state"] == "AwaitApproval", "what failed first"
 
 
 def test_a_yes_goes_on_and_a_no_discards(stage: Stage) -> None:

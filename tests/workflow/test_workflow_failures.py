@@ -13,15 +13,16 @@ RETRIES = 5
 UNFORESEEN = "SomethingUnforeseen"
 MESSAGE = "it is broken: mend it"
 
+TIDIES = {"DiscardChangeSet": "AwaitApproval", "RestoreConfig": "AwaitStack"}
+"""What tidies up between a failure and its record, and which failure."""
+
 DELETE_FIRST = {"CheckStack": [answering(done=True, action="delete-first")]}
 REMOVED = {"CheckStack": [answering(done=True, action="delete")]}
 INSPECTED = {"CheckStack": [answering(done=True, action="inspect")]}
-REJECTED = {"AwaitApproval": [failing("ApprovalRejected", "not today")]}
 WAY_TO: dict[str, Json] = {
     "ContinueRollback": {"CheckStack": [answering(done=True, action="continue-rollback")]},
     "DeleteFailedStack": DELETE_FIRST,
     "AwaitDeletion": DELETE_FIRST,
-    "DiscardChangeSet": REJECTED,
     "RollBack": {"RunTests": [failing("TestsFailed", "the tenant does not work")]},
     **dict.fromkeys(("ExportData", "DeleteStack", "AwaitRemoval"), REMOVED),
     **dict.fromkeys(("PurgeLeftovers", "InspectLeftovers", "RecordOffboarding"), REMOVED),
@@ -34,7 +35,6 @@ OPTIONS: dict[str, Json] = {
     "FindBuild": {"mode": "deploy-only"},
     "PatchFunction": {"mode": "function"},
     "AwaitApproval": {"approval": True},
-    "DiscardChangeSet": {"approval": True},
     "RecordDryRun": {"dry_run": True},
     "RollBack": {"rollback_on_failure": True},
     "PurgeLeftovers": {"mode": "offboard", "purge": True},
@@ -51,7 +51,7 @@ def _options(name: str) -> Json:
 FAILURES = [
     (name, error)
     for name, state in TASKS.items()
-    if name != "RecordFailure"
+    if name not in ("RecordFailure", *TIDIES)
     for error in [
         *(e for rule in state["Catch"] for e in rule["ErrorEquals"] if "States." not in e),
         UNFORESEEN,
@@ -81,8 +81,16 @@ def test_a_failure_is_recorded_and_ends_the_deployment(
 
 
 def test_every_task_has_failures_to_be_tried() -> None:
-    assert {name for name, _ in FAILURES} == set(TASKS) - {"RecordFailure"}
+    assert {name for name, _ in FAILURES} == set(TASKS) - {"RecordFailure", *TIDIES}
     assert len(FAILURES) >= 2 * len(TASKS) - 3
+
+
+@pytest.mark.parametrize(("tidying", "name"), TIDIES.items())
+def test_tidying_up_that_fails_hides_nothing(stage: Stage, tidying: str, name: str) -> None:
+    error = "ApprovalRejected" if name == "AwaitApproval" else "StackFailed"
+    script = {name: [failing(error, MESSAGE)], tidying: [failing(UNFORESEEN)]}
+    told = stage.run(script, approval=name == "AwaitApproval")
+    assert_failed_and_recorded(told, name, error, MESSAGE)
 
 
 def test_a_service_that_stays_busy_is_a_failure(stage: Stage) -> None:

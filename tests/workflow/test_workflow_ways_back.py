@@ -1,4 +1,4 @@
-"""The modes without a build, and the way back after failed tests."""
+"""The way back after failed tests: to the previous good build, once, and red all the same."""
 
 import pytest
 from rehearsal import Stage, answering, failing
@@ -11,25 +11,6 @@ CHANGES = [
 ]  # fmt: skip
 FORTH = [*BEFORE, "StartBuild", "AwaitBuild", *CHANGES]
 TRIED = {"state": "RunTests", "error": "TestsFailed"}
-
-
-@pytest.mark.parametrize("mode", ["deploy-only", "rollback"])
-def test_a_build_that_is_there_is_found_instead_of_made(stage: Stage, mode: str) -> None:
-    told = stage.run({}, mode=mode)
-    assert_succeeded(told, happy_with(StartBuild=[], AwaitBuild=["FindBuild"]))
-    assert told.payloads("CreateChangeSet")[0]["template_key"] == "t0"
-    assert told.payloads("RecordSuccess")[0]["build"]["fingerprint"] == "f0"
-
-
-def test_a_patch_goes_past_cloudformation_and_is_tested_and_recorded(stage: Stage) -> None:
-    waiting = answering(
-        done=False, build={"fingerprint": "p1"}, stack={}, config={}, patch={"fingerprint": "p1"}
-    )
-    told = stage.run({"PatchFunction": [waiting, {}]}, mode="function")
-    assert_succeeded(told, [*BEFORE, "PatchFunction", "PatchFunction", "RunTests", "RecordSuccess"])
-    (recorded,) = told.payloads("RecordSuccess")
-    assert recorded["patch"] == {"fingerprint": "p1"}
-    assert told.payloads("RunTests")[0]["fingerprint"] == "p1"
 
 
 def test_a_function_that_is_put_back_is_awaited(stage: Stage) -> None:
@@ -89,3 +70,11 @@ def test_who_wants_no_way_back_gets_none(stage: Stage) -> None:
     told = stage.run({"RunTests": [failing("TestsFailed", "no")]}, rollback_on_failure=False)
     assert told.steps == [*FORTH, "RecordFailure"]
     assert told.payloads("RecordFailure")[0]["rollback"]["outcome"] == "none"
+
+
+def test_the_way_back_asks_nobody_and_creates_nobody(stage: Stage) -> None:
+    script = {"RunTests": [failing("TestsFailed", "no"), {}]}
+    told = stage.run(script, admin_username="admin@example.com")
+    assert told.steps.count("RunTests") == 2
+    assert told.steps.count("CreateAdmin") == 1
+    assert [p["deployment"]["rolling_back"] for p in told.payloads("RunTests")] == [False, True]
