@@ -92,9 +92,9 @@ def test_of_fifty_simultaneous_starts_none_overlap_and_each_says_what_became_of_
         ended = [item for item in found if DeploymentStatus(item["status"]).is_final]
         return ended if len(ended) == STARTS else None
 
-    records = eventually(all_ended, 180, "the end of all fifty")
+    records = eventually(all_ended, 420, "the end of all fifty")
     assert {item["execution_arn"] for item in records} == started
-    deployed = [item for item in records if "CheckStack" in item["steps"]]
+    deployed = [item for item in records if "CheckStack" in item.get("steps", {})]
     spans = sorted((i["steps"]["CheckStack"]["started_at"], i["finished_at"]) for i in deployed)
     for (_, end), (begin, _) in itertools.pairwise(spans):
         assert begin >= end, f"two at once: {spans}"
@@ -105,7 +105,8 @@ def test_of_fifty_simultaneous_starts_none_overlap_and_each_says_what_became_of_
             case "SUPERSEDED":
                 assert "took its place" in item["reason"]
             case status:
-                assert (status, item["error"]) == ("FAILED", "DeploymentInProgress")
+                told = (status, item["error"], item["reason"])
+                assert told[:2] == ("FAILED", "DeploymentInProgress"), told
                 assert item["request"]["on_conflict"] == "reject"
     ended = Counter(item["status"] for item in records)
     assert ended["SUCCEEDED"] >= 1, ended
