@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from control_plane import aws, naming, turns
 from control_plane.admission import admit, has_meaning, parse_input, tenant_of
 from control_plane.errors import DeploymentInProgress, InvalidRequest, ServiceBusy, Superseded
-from control_plane.events import ExecutionInput, facts_of
+from control_plane.events import ExecutionInput, Trigger, facts_of
 from control_plane.history import History
 from control_plane.listing import Listing
 from control_plane.locks import Locks
@@ -119,14 +119,32 @@ def acquire_lock(deployment: Deployment, event: JsonObject) -> Outcome:
         if older:
             return _wait_for(older, deployment)
     if locks.acquire(tenant, deployment.id, me, instead_of=me):
+        _check_still_wanted(deployment, listing)
         return Outcome(note="the tenant is free")
     holder = locks.holder(tenant)
     if holder is None:
         return Outcome(done=False)  # it was released in this moment: the next attempt gets it
     if not _is_running(holder["execution_arn"]):
         taken = locks.acquire(tenant, deployment.id, me, instead_of=holder["execution_arn"])
+        if taken:
+            _check_still_wanted(deployment, listing)
         return Outcome(note=f"taken over from {holder['deployment_id']}, which ended", done=taken)
     return _wait_for(holder["deployment_id"], deployment)
+
+
+def _check_still_wanted(deployment: Deployment, listing: Listing) -> None:
+    """Raise Superseded for a deployment by a schedule whose tenant was removed while it waited.
+
+    The offboarding removed the schedule so that nothing brings the tenant back. Whoever asks for a
+    deployment by hand meanwhile means it.
+    """
+    gone = (listing.current(deployment.tenant) or {}).get("offboarded_at")
+    if gone is None or datetime.fromisoformat(gone) < deployment.started_at:
+        return
+    record = listing.get(deployment.tenant, deployment.id) or {}
+    if record.get("trigger") == Trigger.SCHEDULE:
+        name = deployment.tenant.stack_name
+        raise Superseded(f"{name} was offboarded at {gone}, after its schedule had started this")
 
 
 def _going_first(deployment: Deployment, listing: Listing) -> str | None:

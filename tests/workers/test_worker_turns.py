@@ -116,3 +116,25 @@ def test_a_dead_holder_and_a_dead_queue_leave_the_tenant_free() -> None:
     stopped(waiting)
     assert acquire(alive)["done"] is True
     assert (Locks(TABLE).holder(build.ALPHA) or {})["deployment_id"] == alive.id
+
+
+@pytest.mark.parametrize(
+    ("trigger", "minute", "comes_back"),
+    [("schedule", 5, False), ("schedule", 0, True), ("api", 5, True)],
+    ids=["a schedule that waited", "a schedule set since then", "somebody who means it"],
+)
+def test_no_schedule_brings_a_tenant_back_that_was_removed_meanwhile(
+    trigger: str, minute: int, comes_back: bool
+) -> None:
+    gone = {"offboarded_at": NOON.replace(minute=minute).isoformat()}
+    first = running(build.deployment(number=1))
+    acquire(first)
+    History(TABLE).succeed(first.tenant, first.id, first.execution_arn, {}, gone)
+    made = build.deployment(number=2)
+    facts = {"request": {}, "source": made.source, "trigger": trigger}
+    History(TABLE).open(made.tenant, made.id, made.execution_arn, facts)
+    if comes_back:
+        assert acquire(made)["done"] is True
+        return
+    with pytest.raises(Superseded, match="was offboarded at"):
+        acquire(made)
