@@ -134,17 +134,19 @@ def finalize(detail: Mapping[str, Any]) -> JsonObject:
     `detail` is EventBridge's `Step Functions Execution Status Change`. Harmless after a
     RecordFailure.
     """
+    error = str(detail.get("error") or detail["status"])
     status = {
         "ABORTED": DeploymentStatus.CANCELLED,
         "TIMED_OUT": DeploymentStatus.TIMED_OUT,
-    }.get(detail["status"], DeploymentStatus.FAILED)
+        # One whose RecordFailure was not heard: its error says what it was, as there.
+    }.get(detail["status"]) or _STATUS.get(error, DeploymentStatus.FAILED)
     started = datetime.fromtimestamp(detail["startDate"] / 1000, utc_now().tzinfo)
     told = detail.get("cause") or detail.get("error") or "it was stopped"
     reason = f"the execution ended {detail['status']}: {' '.join(str(told).split())}"
     raw, arn = json.loads(detail.get("input") or "{}"), detail["executionArn"]
     left = endings.left_behind(_record(raw, arn, started.isoformat()))
     reason += f"; {left}" if left else ""
-    deployment_id = _end(raw, arn, started.isoformat(), status, {"reason": reason})
+    deployment_id = _end(raw, arn, started.isoformat(), status, {"reason": reason, "error": error})
     return {"id": deployment_id or "", "status": status}
 
 
