@@ -78,7 +78,8 @@ def finalize(detail: Mapping[str, Any]) -> JsonObject:
     status = {
         "ABORTED": DeploymentStatus.CANCELLED,
         "TIMED_OUT": DeploymentStatus.TIMED_OUT,
-    }.get(detail["status"], DeploymentStatus.FAILED)
+        # One whose RecordFailure was not heard: its error says what it was, as there.
+    }.get(detail["status"]) or _STATUS.get(str(detail.get("error")), DeploymentStatus.FAILED)
     started = datetime.fromtimestamp(detail["startDate"] / 1000, utc_now().tzinfo).isoformat()
     raw, arn, error = (
         json.loads(detail.get("input") or "{}"),

@@ -54,6 +54,19 @@ def test_the_first_word_of_the_end_stays(source: str, order: tuple[str, ...]) ->
     assert build.holder() is None
 
 
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [("Superseded", "SUPERSEDED"), ("Cancelled", "CANCELLED"), ("StackFailed", "FAILED")],
+)
+def test_an_end_that_could_not_record_itself_is_recorded_as_what_it_was(
+    source: str, error: str, status: str
+) -> None:
+    made = prepare(BARE)
+    end("FAILED", error=error, cause="why")
+    found = build.record(made)
+    assert (found["status"], found["error"]) == (status, error)
+
+
 def succeeded(number: int) -> Deployment:
     """A newer deployment of the tenant, through with success."""
     newer = build.opened(build.deployment(number=number))
