@@ -229,7 +229,7 @@ def test_a_failed_deployment_is_tried_again_with_the_build_that_it_has(
     s3 = syndi.client("s3")
     s3.create_bucket(Bucket=DRAWER)
     failed = syndi.fail("test", "godwit", *APPLICATION, "--source", sources(has_a_drawer))
-    assert failed["failed_step"] == "AwaitStack"
+    assert failed["failed_step"] == "AwaitChangeSet"
     assert DRAWER in failed["reason"]
     s3.delete_bucket(Bucket=DRAWER)
     sources(builds_slowly)  # what `test` would deploy by now is something else

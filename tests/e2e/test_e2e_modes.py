@@ -166,7 +166,7 @@ def test_deploy_only_brings_the_last_build_with_the_configuration_of_now(
 def test_a_tenant_that_was_never_built_is_not_deployed_without_a_build(
     syndi: Syndi, patchy: dict[str, Any]
 ) -> None:
-    for mode, step in (("deploy-only", "FindBuild"), ("function", "PatchFunction")):
+    for mode, step in (("deploy-only", "FindBuild"), ("function", "CheckStack")):
         record = syndi.fail("test", "unbuilt", "--mode", mode)
         assert record["failed_step"] == step
         assert "deploy it in full first" in record["reason"]

@@ -78,7 +78,7 @@ def test_a_deployment_that_fails_its_tests_is_rolled_back_with_its_configuration
     record = result.json
     assert record["status"] == "ROLLED_BACK"
     assert record["failed_step"] == "RunTests"
-    assert "no-token: answered 200, not 401" in record["reason"]
+    assert "no-token: expected 401, got 200" in record["reason"]
     assert record["reason"].endswith("the previous good build was put back and works")
     assert record["build"]["fingerprint"] != good["build"]["fingerprint"]
     assert record["rollback_build"]["fingerprint"] == good["build"]["fingerprint"]
