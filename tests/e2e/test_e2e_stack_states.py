@@ -86,42 +86,6 @@ def test_a_first_creation_that_failed_is_deleted_and_made_again(
     assert stacks.status(org) == "CREATE_COMPLETE"
 
 
-def test_a_rollback_that_failed_is_deleted_too_and_says_what_stops_that(
-    syndi: Syndi, stacks: Stacks, options: tuple[str, ...]
-) -> None:
-    org, name = "wreck", "almanac-wreck"
-    bucket = {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": name}}
-    stacks.create(org, {"Box": bucket, **waiting(3, after="Box")})
-    s3 = syndi.client("s3")
-    eventually(lambda: name in bucket_names(syndi), 20, "the bucket")
-    s3.put_object(Bucket=name, Key="in-the-way", Body=b"x")
-    stacks.settled(org, "ROLLBACK_FAILED")
-    failed = syndi.fail("dev", org, *options)
-    assert decided(failed).startswith("ROLLBACK_FAILED: delete-first, because")
-    assert failed["failed_step"] == "AwaitDeletion"
-    assert "Box" in failed["reason"]
-    assert "not empty" in failed["reason"]
-
-
-def test_a_half_deleted_stack_is_refused_and_named_and_nothing_of_it_is_touched(
-    syndi: Syndi, stacks: Stacks, options: tuple[str, ...]
-) -> None:
-    org, name = "half", "almanac-half"
-    stacks.create(org, {"Box": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": name}}})
-    stacks.settled(org, "CREATE_COMPLETE")
-    syndi.client("s3").put_object(Bucket=name, Key="ledger", Body=b"x")
-    stacks.client.delete_stack(StackName=stack_name(org))
-    stacks.settled(org, "DELETE_FAILED")
-    record = syndi.fail("dev", org, *options)
-    assert record["failed_step"] == "CheckStack"
-    assert f"{stack_name(org)} is DELETE_FAILED" in record["reason"]
-    assert "Box" in record["reason"]
-    assert "not empty" in record["reason"]
-    assert f"syndi offboard dev {org}" in record["reason"]
-    assert stacks.status(org) == "DELETE_FAILED"
-    assert syndi.client("s3").head_object(Bucket=name, Key="ledger")
-
-
 def test_function_mode_needs_a_stack(syndi: Syndi, options: tuple[str, ...]) -> None:
     record = syndi.fail("dev", "nowhere", *options, "--mode", "function")
     assert record["failed_step"] == "CheckStack"
@@ -278,7 +242,3 @@ def test_a_healthy_stack_is_updated(
 
 def entered(record: dict[str, Any]) -> list[str]:
     return [name for name, step in record["steps"].items() if step["status"] != "PENDING"]
-
-
-def bucket_names(syndi: Syndi) -> list[str]:
-    return [item["Name"] for item in syndi.client("s3").list_buckets()["Buckets"]]
