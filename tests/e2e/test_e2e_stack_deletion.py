@@ -1,4 +1,4 @@
-"""Stacks that cannot be deleted, or only half: what blocks is named, and kept when that is asked."""
+"""Stacks that cannot be deleted, or only half: what blocks is named, and kept when asked for."""
 
 import json
 from typing import Any
