@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from control_plane.errors import InvalidRequest
 from control_plane.events import ExecutionInput, Target, invalid
 from control_plane.manifest import Manifest
-from control_plane.models import Env, Mode, Tenant
+from control_plane.models import Env, Mode, OnConflict, Tenant
 from control_plane.naming import check_length
 from control_plane.sources import Sources
 
@@ -43,6 +43,7 @@ def admit(tenant: Tenant, target: Target, sources: Sources, account: str) -> tup
     check_length(tenant, manifest, account)
     check_options(target, manifest)
     check_confirmed(tenant, target)
+    check_conflict(target)
     return sha256, manifest
 
 
@@ -102,6 +103,16 @@ def check_options(target: Target, manifest: Manifest) -> None:
         raise InvalidRequest.of(
             "admin_username", "needs authentication: leave enable_auth out, or set it to true"
         )
+
+
+def check_conflict(target: Target) -> None:
+    """Raise InvalidRequest for what deploys nothing and would take the place of what does."""
+    deploys_nothing = target.dry_run or target.mode == Mode.DRIFT
+    if target.on_conflict == OnConflict.SUPERSEDE and deploys_nothing:
+        raise InvalidRequest.of(
+            "on_conflict", "supersede would throw real deployments away for one that changes "
+            "nothing: wait or reject"
+        )  # fmt: skip
 
 
 def check_confirmed(tenant: Tenant, target: Target) -> None:

@@ -132,7 +132,12 @@ def _send(approval: JsonObject, verdict: Verdict) -> None:
     """Let the execution go on, or end it."""
     match verdict:
         case Verdict.APPROVED:
-            output = json.dumps({"approved_by": approval["decided_by"]})
+            # What was approved is what goes live: overrides stored since then are not.
+            approved = {
+                "approved_by": approval["decided_by"],
+                "config_version": approval["config_version"],
+            }
+            output = json.dumps(approved)
             aws.stepfunctions().send_task_success(taskToken=approval["token"], output=output)
         case Verdict.REJECTED:
             aws.stepfunctions().send_task_failure(

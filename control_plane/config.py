@@ -12,6 +12,9 @@ from control_plane.errors import ConfigInvalid
 from control_plane.manifest import ConfigTable
 from control_plane.models import JsonObject, Tenant
 
+SIZE_LIMIT = 128 * 1024
+"""Bytes of a merged configuration: a record keeps two of them, and DynamoDB's items have 400 KB."""
+
 
 def merge(base: JsonObject, override: JsonObject) -> JsonObject:
     """`base` with `override` over it; neither is changed.

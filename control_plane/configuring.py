@@ -51,10 +51,11 @@ def show(front: Front, tenant: Tenant, *, explained: bool) -> JsonObject:
                 why_not(tenant, current, "has no live configuration: it is not deployed")
             )
         return answer | {"live": False, "deployed": None}
-    record = front.listing.get(tenant, current["last_good"]) or {}
+    uploaded_by = str(current.get("config_deployment") or current["last_good"])
+    record = front.listing.get(tenant, uploaded_by) or {}
     return answer | {
         **_live(front, tenant, source, deployed, record.get("config_content", {})),
-        "deployed": {**deployed, "deployment": current["last_good"]},
+        "deployed": {**deployed, "deployment": uploaded_by},
         "waiting": stored.version != deployed.get("overrides_version", 0),
     }
 

@@ -54,6 +54,8 @@ def unchecked_finding(stack_name: str, reason: str) -> JsonObject:
 
 def _difference(item: Mapping[str, Any]) -> str:
     path = item["PropertyPath"].strip("/").replace("/", ".")
+    if "Environment.Variables" in path:  # where people put secrets by hand: never a value
+        return f"{path}: {item['DifferenceType'].replace('_', ' ').lower()}"
     match item["DifferenceType"]:
         case "ADD":
             return f"{path}: added {_shown(item['ActualValue'])}"

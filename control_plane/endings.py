@@ -1,6 +1,21 @@
 """Ends in the middle: who may ask for one or for another try, and what one leaves. Pure rules."""
 
-from control_plane.models import DeploymentStatus, JsonObject, StackStatus, StepStatus
+from collections.abc import Sequence
+
+from control_plane.models import DeploymentStatus, JsonObject, Mode, StackStatus, StepStatus
+
+APART = {
+    Mode.OFFBOARD: "ask for the removal again, by the stack's name: 'syndi offboard ENV ORG'",
+    Mode.ROLLBACK: "ask for it again: 'syndi rollback ENV ORG'",
+}
+"""Modes that a policy may keep from whoever may deploy: a retry must not be a way round it."""
+
+GOOD = (
+    "build", "change_set", "stack", "config", "tests", "source", "outputs", "admin", "endpoint",
+    "running", "patch", "last_good", "deployed_at", "drift", "config_source",
+    "config_deployment",
+)  # fmt: skip
+"""What a tenant's current state says of its last good deployment."""
 
 UNTOUCHED = "before it began"
 """The note of a step that a cancelled deployment did not begin any more."""
@@ -27,6 +42,9 @@ def refuse_retry(record: JsonObject) -> str | None:
         return f"{deployment_id} is {status}: cancel it, or wait for its end"
     if status == DeploymentStatus.SUCCEEDED:
         return f"{deployment_id} SUCCEEDED: deploy again instead"
+    mode = record.get("mode")
+    if mode in APART:
+        return f"{deployment_id} is no deployment to be tried again: {APART[mode]}"
     if "request" not in record:
         return (
             f"{deployment_id} was refused before its request was recorded{_because(record)}: "
@@ -48,6 +66,26 @@ def of_operation(status: StackStatus) -> str:
     return f"the stack is {status}"
 
 
+def of_tenant(
+    record: JsonObject, current: JsonObject, restored: JsonObject, now: str
+) -> tuple[JsonObject, Sequence[str]]:
+    """What a deployment that ended without success made of its tenant: what CURRENT gets, and what
+    it forgets.
+
+    `record` as it was before its end, `restored`: what a way back left, or empty.
+    """
+    if restored:
+        return restored, ["patch"]
+    if _status(record, "AwaitRemoval") == StepStatus.SUCCEEDED:  # only what is left was not done
+        return {"offboarded_at": now}, GOOD
+    patch, build = record.get("patch"), current.get("build")
+    back = record.get("rollback_steps", {}).get("ReconcileFunction", {}).get("status")
+    if patch and build and _begun(record, "PatchFunction") and back != StepStatus.SUCCEEDED:
+        patched = {**build, "patched": patch["fingerprint"]}
+        return {"patch": patch, "build": patched, "running": patch["fingerprint"]}, []
+    return {}, []
+
+
 def left_behind(record: JsonObject) -> str:
     """What a deployment that ended in the middle had done by then; empty when it changed nothing.
 
@@ -66,7 +104,8 @@ def left_behind(record: JsonObject) -> str:
         left.append("the stack's operation goes on, and the next deployment waits for it")
     if _begun(record, "PatchFunction"):
         left.append(f"the function may have the new code{untested}")
-    if "config_content" in record and not left:
+    restored = _status(record, "RestoreConfig") == StepStatus.SUCCEEDED
+    if "config_content" in record and not left and not restored:
         left.append("its configuration was uploaded and is live")
     if _begun(record, "DeleteStack"):
         left.append("the deletion of the stack goes on, unless it is through")

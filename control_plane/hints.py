@@ -7,7 +7,7 @@ deployment, and the resources that the reason names; they are filled in.
 import re
 from dataclasses import dataclass
 
-from control_plane.models import Tenant
+from control_plane.models import Mode, Tenant
 
 
 @dataclass(frozen=True)
@@ -239,13 +239,18 @@ def hint(state: str, error: str, reason: str) -> str | None:
     return todo.replace("--allow-replacement NAME", f"--allow-replacement {names}")
 
 
-def addressed(todo: str | None, tenant: Tenant, deployment_id: str, default: str) -> str | None:
+def addressed(
+    todo: str | None, tenant: Tenant, deployment_id: str, default: str, mode: str = ""
+) -> str | None:
     """A hint with its commands made out for one deployment.
 
-    `default`: the application that a command means when it names none.
+    `default`: the application that a command means when it names none. What has a verb of its own
+    (`mode`) is not retried, but asked for again.
     """
     if todo is None:
         return None
+    if mode in (Mode.OFFBOARD, Mode.ROLLBACK):
+        todo = todo.replace("'syndi retry ID'", f"'syndi {mode} ENV ORG'")
     whose = f"{tenant.env} {tenant.org}"
     if tenant.application != default:
         whose += f" --application {tenant.application}"

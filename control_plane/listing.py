@@ -1,6 +1,7 @@
 """What the table answers when it is asked: one deployment, a tenant's, all tenants."""
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from control_plane import aws, items, table
@@ -37,18 +38,7 @@ class Listing:
 
     def deployments(self, tenant: Tenant, limit: int) -> list[JsonObject]:
         """The tenant's newest `limit` deployments, newest first."""
-        answer = self._client.query(
-            TableName=self._table,
-            KeyConditionExpression="PK = :pk AND begins_with(SK, :sk)",
-            ExpressionAttributeValues={
-                ":pk": {"S": items.tenant_key(tenant)},
-                ":sk": {"S": items.DEPLOYMENT},
-            },
-            ScanIndexForward=False,
-            Limit=limit,
-            ConsistentRead=True,
-        )
-        return [items.from_item(item) for item in answer["Items"]]
+        return list(islice(self.newest_first(tenant), limit))
 
     def newest_first(self, tenant: Tenant) -> Iterator[JsonObject]:
         """All of the tenant's deployments, newest first, read as far as they are asked for."""

@@ -26,7 +26,27 @@ def cancel(front: Front, tenant: Tenant, deployment_id: str, by: str | None) -> 
     token = asked.get("approval", {}).get("token")
     if asked["status"] == DeploymentStatus.AWAITING_APPROVAL and token:
         _wake(token)
+    if asked["status"] == DeploymentStatus.QUEUED and not _exists(asked["execution_arn"]):
+        reason = f"cancelled by {by}: its execution was never started"
+        return front.history.fail(
+            tenant,
+            deployment_id,
+            asked["execution_arn"],
+            DeploymentStatus.CANCELLED,
+            {"reason": reason},
+        )
     return asked
+
+
+def _exists(execution_arn: str) -> bool:
+    """Whether there is an execution that will notice that its end was asked for."""
+    try:
+        aws.stepfunctions().describe_execution(executionArn=execution_arn)
+    except ClientError as error:
+        if aws.error_code(error) != "ExecutionDoesNotExist":
+            raise
+        return False
+    return True
 
 
 def _wake(token: str) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from control_plane import aws, items, table, writes
+from control_plane.errors import Cancelled
 from control_plane.models import STEPS as ALL_STEPS
 from control_plane.models import (
     Deployment,
@@ -44,7 +45,8 @@ class Progress:
         """Mark a step RUNNING; its start is the first attempt's.
 
         Answers whether somebody asked for the deployment's end. A deployment on its way back is not
-        to be cut off: then the answer is no.
+        to be cut off: then the answer is no. Raises Cancelled when the record has ended: its lock
+        is gone, and an execution that goes on (redriven by hand) must not touch the tenant.
         """
         record = self._step(
             deployment,
@@ -55,6 +57,8 @@ class Progress:
             " #status = :running",
             {":status": StepStatus.RUNNING, ":one": 1, ":running": _status_while(step)},
         )
+        if record is None:
+            raise Cancelled(f"deployment {deployment.id} has ended: nothing more is done for it")
         return "cancel" in record and not deployment.rolling_back
 
     def end_step(
@@ -80,7 +84,7 @@ class Progress:
 
     def _step(
         self, deployment: Deployment, step: str, change: str, values: JsonObject
-    ) -> JsonObject:
+    ) -> JsonObject | None:
         names = {
             "#steps": ROLLBACK_STEPS if deployment.rolling_back else STEPS,
             "#step": step,
@@ -104,7 +108,7 @@ class Progress:
         except ClientError as error:
             if not table.condition_failed(error):
                 raise
-            return {}
+            return None
         return items.from_item(answer["Attributes"])
 
     def add_facts(self, deployment: Deployment, facts: JsonObject) -> None:

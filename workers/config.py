@@ -60,12 +60,16 @@ def sync_config(deployment: Deployment, event: JsonObject) -> Outcome:
 def restore_config(deployment: Deployment, event: JsonObject) -> Outcome:
     """Put the last good configuration back: the stack that would have gone with the new one is
     not there. Harmless when it is there already, or when there never was one."""
-    table = deployment.manifest.config
     current = Listing(settings(ConfigSettings).table_name).current(deployment.tenant) or {}
     good = current.get("config") or {}
-    if table is None or "config_source" not in good:
+    if "config_source" not in good:
         return Outcome(note="there is none to go back to")
-    previous = deployment.model_copy(update={"config_source": good["config_source"]})
+    bucket, source = settings(ConfigSettings).artifact_bucket, good["config_source"]
+    # Where it lies is what the source says that it comes from, not this deployment's.
+    table = SourceArchive.fetch(bucket, source).manifest().config
+    if table is None:
+        return Outcome(note="there is none to go back to")
+    previous = deployment.model_copy(update={"config_source": source})
     stored = _overrides(previous, good["overrides_version"])
     return _upload(previous, table, stored, current.get("outputs", {}), created=False)
 
@@ -98,6 +102,10 @@ def _upload(
         raise ConfigInvalid(f"{told}; mend them with 'syndi config edit'") from error
     content = config.merged(config.all_layers(files, table, stored.content, outputs))
     body = config.rendered(content)
+    if len(body) > config.SIZE_LIMIT:
+        raise ConfigInvalid(
+            f"the merged configuration has {len(body)} bytes; {config.SIZE_LIMIT} are allowed"
+        )
     bucket = _bucket(deployment, table)
     version = None if created else _same(bucket, table.key, body)
     changed = version is None

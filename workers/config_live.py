@@ -57,7 +57,8 @@ def check_config(deployment: Deployment, event: JsonObject) -> Outcome:
     if not deployed:
         note = f"{tenant.stack_name} has no deployed configuration to compare with"
         return Outcome({"drift": {"findings": []}}, note)
-    record = listing.get(tenant, current["last_good"]) or {}
+    uploaded_by = str(current.get("config_deployment") or current["last_good"])
+    record = listing.get(tenant, uploaded_by) or {}
     live = _read(deployed["bucket"], deployed["key"])
     findings = config_findings(
         tenant,

@@ -1,4 +1,7 @@
-"""The record of a deployment: opened, its tenant's lock, and (in `record_ends`) its end."""
+"""The record of a deployment: opened, its tenant's lock, and its end.
+
+The ends are in `record_ends` (with success) and `record_failures`.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -74,6 +77,12 @@ def prepare_deployment(execution: Mapping[str, Any]) -> JsonObject:
     started = datetime.fromisoformat(execution["StartTime"])
     deployment_id = naming.deployment_id_of(tenant, arn, started)
     source, manifest = admit(tenant, request, Sources(known.table_name), known.account_id)
+    if request.mode in (Mode.OFFBOARD, Mode.DRIFT):  # about what is deployed, not what might be
+        build = (Listing(known.table_name).current(tenant) or {}).get("build")
+        if build:
+            source, manifest = Sources(known.table_name).resolve(
+                tenant.application, tenant.env, build["source"]
+            )
     record = History(known.table_name).open(tenant, deployment_id, arn, facts_of(request, source))
     if record["execution_arn"] != arn:
         raise InvalidRequest(f"deployment {deployment_id} belongs to {record['execution_arn']}")

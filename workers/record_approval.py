@@ -2,7 +2,11 @@
 
 from datetime import timedelta
 
+from control_plane.endings import UNTOUCHED
+from control_plane.errors import Cancelled
+from control_plane.listing import Listing
 from control_plane.models import Deployment, JsonObject, utc_now
+from control_plane.overrides import Overrides
 from control_plane.progress import Progress
 from control_plane.reasons import APPROVAL_HOURS
 from control_plane.settings import RecordSettings, settings
@@ -12,10 +16,18 @@ from workers.step import Outcome
 def await_approval(deployment: Deployment, event: JsonObject) -> Outcome:
     """Keep the token with which the API lets the execution go on; the state waits for that."""
     now = utc_now()
+    table = settings(RecordSettings).table_name
+    version = deployment.config_version
+    if version is None:
+        version = Overrides(table).latest(deployment.tenant).version
     approval = {
+        "config_version": version,
         "token": event["token"],
         "requested_at": now.isoformat(timespec="seconds"),
         "expires_at": (now + timedelta(hours=APPROVAL_HOURS)).isoformat(timespec="seconds"),
     }
-    Progress(settings(RecordSettings).table_name).add_facts(deployment, {"approval": approval})
+    Progress(table).add_facts(deployment, {"approval": approval})
+    # Somebody who cancelled before the token was there could wake nobody.
+    if "cancel" in (Listing(table).get(deployment.tenant, deployment.id) or {}):
+        raise Cancelled(UNTOUCHED)
     return Outcome(note="waiting for an approval", done=False)

@@ -1,4 +1,4 @@
-"""How a deployment ends in its record: success, failure, and the end nobody was there for."""
+"""How a deployment ends with success in its record: deployed, only compared, removed, looked at."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,6 +6,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from control_plane import aws, naming
+from control_plane.endings import GOOD
+from control_plane.errors import Cancelled
 from control_plane.history import History
 from control_plane.listing import Listing
 from control_plane.models import (
@@ -17,12 +19,6 @@ from control_plane.models import (
 )
 from control_plane.observability import count_end
 from control_plane.settings import RecordSettings, settings
-
-_GOOD = (
-    "build", "change_set", "stack", "config", "tests", "source", "outputs", "admin", "endpoint",
-    "running", "patch", "last_good", "deployed_at", "drift", "config_source",
-)  # fmt: skip
-"""What a tenant's current state says of its last good deployment."""
 
 
 def record_success(deployment: Deployment, event: Mapping[str, Any]) -> JsonObject:
@@ -51,6 +47,7 @@ def record_success(deployment: Deployment, event: Mapping[str, Any]) -> JsonObje
         stack_build = (Listing(_settings().table_name).current(deployment.tenant) or {})["build"]
         current["build"] = {**stack_build, "patched": receipt["running"]}
     else:
+        current["config_deployment"] = deployment.id
         forget.append("patch")
     return _succeed(deployment, receipt, current, forget)
 
@@ -70,7 +67,7 @@ def record_offboarding(deployment: Deployment, event: Mapping[str, Any]) -> Json
         "offboarded_at": _now(),
         "leftovers": event["leftovers"],
     }
-    return _succeed(deployment, receipt, current, _GOOD)
+    return _succeed(deployment, receipt, current, GOOD)
 
 
 def record_drift(deployment: Deployment, event: Mapping[str, Any]) -> JsonObject:
@@ -92,6 +89,8 @@ def _succeed(
     record = History(_settings().table_name).succeed(
         tenant, deployment.id, deployment.execution_arn, receipt, current, forget
     )
+    if record["status"] != DeploymentStatus.SUCCEEDED:
+        raise Cancelled(f"deployment {deployment.id} had ended {record['status']} before")
     forget_given_password(tenant, deployment.id)
     count_end(tenant.application, str(record["status"]))
     return {"id": deployment.id, "status": record["status"]}

@@ -128,16 +128,15 @@ def _end(
     before = _record(raw, execution_arn, execution_started)
     facts = {**facts, "created_at": before.get("created_at", execution_started)}
     application = _settings().default_application
-    facts["hint"] = addressed(facts["hint"], tenant, deployment_id, application)
+    facts["hint"] = addressed(
+        facts["hint"], tenant, deployment_id, application, before.get("mode", "")
+    )
     facts.setdefault("failed_step", _running_step(before))
+    current = Listing(_settings().table_name).current(tenant) or {}
+    now = utc_now().isoformat(timespec="milliseconds")
+    left, forget = endings.of_tenant(before, current, restored or {}, now)
     record = History(_settings().table_name).fail(
-        tenant,
-        deployment_id,
-        execution_arn,
-        status,
-        facts,
-        restored or None,
-        ["patch"] if restored else [],
+        tenant, deployment_id, execution_arn, status, facts, left, forget
     )
     forget_given_password(tenant, deployment_id)
     if not DeploymentStatus(before.get("status", "QUEUED")).is_final:

@@ -94,7 +94,7 @@ def delete_failed_stack(deployment: Deployment, event: JsonObject) -> Outcome:
 
 def await_deletion(deployment: Deployment, event: JsonObject) -> Outcome:
     """Whether the deletion is through. Raises StackFailed when it stopped half way."""
-    return _deletion(event["stack_id"], "the failed stack could not be deleted")
+    return _deletion(deployment, event["stack_id"], "the failed stack could not be deleted")
 
 
 def delete_stack(deployment: Deployment, event: JsonObject) -> Outcome:
@@ -124,25 +124,29 @@ def delete_stack(deployment: Deployment, event: JsonObject) -> Outcome:
     }
     if kept:  # CloudFormation takes it only for a stack that is DELETE_FAILED
         asked["RetainResources"] = sorted(kept)
-    aws.cloudformation().delete_stack(**asked)
+    try:
+        aws.cloudformation().delete_stack(**asked)
+    except ClientError:
+        stack_protection.restore(stack)
+        raise
     told = "; kept outside the stack: " * bool(kept)
     told += "; ".join(f"{name} ({reason})" for name, reason in kept.items())
     return Outcome({"stack_id": stack_id}, f"{status}: deleting {stack_id}{told}")
 
 
 def await_removal(deployment: Deployment, event: JsonObject) -> Outcome:
-    """Whether the stack is gone. Raises StackFailed when its deletion stopped half way."""
-    return _deletion(
-        event["stack_id"],
-        "the deletion stopped half way; offboard again to finish it and keep what blocked it",
-    )
+    """Whether the stack is gone. Raises StackFailed when its deletion stopped half way; one of prod
+    is protected again then."""
+    told = "the deletion stopped half way; offboard again to finish it and keep what blocked it"
+    return _deletion(deployment, event["stack_id"], told)
 
 
-def _deletion(stack_id: str, failure: str) -> Outcome:
+def _deletion(deployment: Deployment, stack_id: str, failure: str) -> Outcome:
     stack = reading.describe(stack_id) if stack_id else None
     if stack is None or stack["StackStatus"] == StackStatus.DELETE_COMPLETE:
         return Outcome(note="deleted")
     if stack["StackStatus"] == StackStatus.DELETE_FAILED:
+        stack_protection.protect(deployment, stack)
         raise StackFailed(f"{failure}: {'; '.join(reading.blockers(stack_id))}")
     return Outcome(done=False)
 

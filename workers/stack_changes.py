@@ -13,6 +13,7 @@ from control_plane.errors import (
     StackFailed,
     StackRefused,
 )
+from control_plane.listing import Listing
 from control_plane.models import Deployment, JsonObject, StackState, StackStatus
 from control_plane.progress import Progress
 from control_plane.settings import StackSettings, settings
@@ -92,7 +93,9 @@ def await_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
     summary = changes.summarize(found)
     told = changes.in_words(summary) + changes.needless(losses, options.allow_replacement)
     result = {"has_changes": status != "FAILED", "summary": summary}
-    refusal = changes.refuse_changes(losses, options.allow_replacement)
+    # What this very deployment added was never anybody's data: the way back takes it away again.
+    own = _added(deployment) if deployment.rolling_back else []
+    refusal = changes.refuse_changes(losses, [*options.allow_replacement, *own])
     facts = {"id": change_set_id, "stack_id": event["stack_id"], **result}
     facts |= {"refused": refusal} if refusal else {}
     Progress(settings(StackSettings).table_name).add_facts(deployment, {"change_set": facts})
@@ -105,6 +108,14 @@ def await_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
     if not result["has_changes"]:
         withdrawal.discard(event)
     return Outcome(result, told)
+
+
+def _added(deployment: Deployment) -> list[str]:
+    """The resources that the deployment itself added, before its tests failed."""
+    table = settings(StackSettings).table_name
+    record = Listing(table).get(deployment.tenant, deployment.id) or {}
+    summary = record.get("change_set", {}).get("summary", {})
+    return [item["id"] for item in summary.get("added", [])]
 
 
 def execute_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
@@ -142,8 +153,10 @@ def await_stack(deployment: Deployment, event: JsonObject) -> Outcome:
             if event["cancelled"]:
                 _undo_update(deployment, stack_id)
             return Outcome(done=False)
-        if event["cancelled"]:
+        if event["cancelled"] and status not in reading.SUCCEEDED:
             raise Cancelled(endings.of_operation(status))
+        # One that was through first has the new build, and keeps the configuration that goes with
+        # it: it ends before its next step.
         if status not in reading.SUCCEEDED:
             invalid = reading.validation_failures(stack_id)
             cause = "; ".join(invalid) or decisions.first_failure(events)

@@ -21,6 +21,12 @@ def unprotect(stack: "StackTypeDef") -> None:
         _set(stack, enabled=False)
 
 
+def restore(stack: "StackTypeDef") -> None:
+    """Turn it on again for a stack that had it and was not deleted after all."""
+    if stack.get("EnableTerminationProtection"):
+        _set(stack, enabled=True)
+
+
 def _set(stack: "StackTypeDef", *, enabled: bool) -> None:
     aws.cloudformation().update_termination_protection(
         StackName=stack["StackName"], EnableTerminationProtection=enabled

@@ -47,10 +47,14 @@ def parameters(stack: "StackTypeDef") -> dict[str, str]:
 
 def failed_resources(name_or_id: str) -> dict[str, str]:
     """The resources that a failed operation left behind, by logical id, each with its reason."""
-    found = aws.cloudformation().describe_stack_resources(StackName=name_or_id)["StackResources"]
+    # Not DescribeStackResources: that answers the first 100 only.
+    pages = (
+        aws.cloudformation().get_paginator("list_stack_resources").paginate(StackName=name_or_id)
+    )
     return {
         item["LogicalResourceId"]: " ".join(item.get("ResourceStatusReason", "").split())
-        for item in found
+        for page in pages
+        for item in page["StackResourceSummaries"]
         if item["ResourceStatus"].endswith("_FAILED")
     }
 

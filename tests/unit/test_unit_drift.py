@@ -9,7 +9,7 @@ from control_plane import drift
 
 def difference(kind: str, expected: str = "1", actual: str = "2") -> dict[str, Any]:
     return {
-        "PropertyPath": "/Environment/Variables/TENANT",
+        "PropertyPath": "/Tags/0/Value",
         "ExpectedValue": expected,
         "ActualValue": actual,
         "DifferenceType": kind,
@@ -19,12 +19,12 @@ def difference(kind: str, expected: str = "1", actual: str = "2") -> dict[str, A
 @pytest.mark.parametrize(
     ("differences", "detail"),
     [
-        ([difference("NOT_EQUAL")], "Environment.Variables.TENANT: 1 → 2"),
-        ([difference("ADD", expected="null")], "Environment.Variables.TENANT: added 2"),
-        ([difference("REMOVE", actual="null")], "Environment.Variables.TENANT: removed 1"),
+        ([difference("NOT_EQUAL")], "Tags.0.Value: 1 → 2"),
+        ([difference("ADD", expected="null")], "Tags.0.Value: added 2"),
+        ([difference("REMOVE", actual="null")], "Tags.0.Value: removed 1"),
         (
             [difference("NOT_EQUAL"), difference("ADD")],
-            "Environment.Variables.TENANT: 1 → 2; Environment.Variables.TENANT: added 2",
+            "Tags.0.Value: 1 → 2; Tags.0.Value: added 2",
         ),
         ([], "modified by hand"),
     ],
@@ -39,6 +39,15 @@ def test_a_modified_resource_names_each_difference(
         "detail": detail,
         "deployment_would": drift.LEFT_AS_IT_IS,
     }
+
+
+@pytest.mark.parametrize("kind", ["NOT_EQUAL", "ADD", "REMOVE"])
+def test_an_environment_variable_is_named_and_never_told(kind: str) -> None:
+    path = "/Environment/Variables/PASSWORD"
+    told = {**difference(kind, "hunter2", "hunter3"), "PropertyPath": path}
+    detail = drift.resource_finding("F", "T", "MODIFIED", [told])["detail"]
+    assert detail.startswith("Environment.Variables.PASSWORD: ")
+    assert "hunter" not in detail
 
 
 def test_a_long_value_is_cut_and_stays_one_line() -> None:

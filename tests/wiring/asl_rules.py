@@ -45,7 +45,11 @@ BETWEEN = {
     ("AwaitApproval", "States.Timeout"): "DiscardChangeSet",
     ("AwaitApproval", "States.ALL"): "DiscardChangeSet",
     ("RunTests", "TestsFailed"): "MayRollBack",
+    ("AwaitChangeSet", "Cancelled"): "DiscardChangeSet",
+    ("UploadConfig", "ConfigInvalid"): "DiscardChangeSet",
+    ("UploadConfig", "States.ALL"): "RestoreConfig",
     ("ExecuteChangeSet", "StackFailed"): "RestoreConfig",
+    ("ExecuteChangeSet", "States.ALL"): "RestoreConfig",
     ("AwaitStack", "StackFailed"): "RestoreConfig",
 }
 """What happens between a failure and its record: (state, error) to the state that does it."""

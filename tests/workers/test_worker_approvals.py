@@ -127,7 +127,10 @@ def test_an_approval_is_recorded_with_who_and_lets_the_execution_go_on(
     assert (step["status"], step["note"]) == ("SUCCEEDED", f"approved by {CALLER}: looks good")
     assert step["finished_at"]
     (asked,) = sent.of("SendTaskSuccess")
-    assert (asked["taskToken"], json.loads(asked["output"])) == (TOKEN, {"approved_by": CALLER})
+    assert (asked["taskToken"], json.loads(asked["output"])) == (
+        TOKEN,
+        {"approved_by": CALLER, "config_version": 0},
+    )
     assert sent.of("SendTaskFailure") == []
     assert reply.body["approval"] == {k: v for k, v in approval.items() if k != "token"}
 

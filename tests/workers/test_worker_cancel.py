@@ -19,7 +19,11 @@ from workers import record
 
 @pytest.fixture
 def made(source: str) -> Deployment:
-    return build.opened(build.deployment(source=source))
+    made = build.deployment(source=source)
+    aws.stepfunctions().start_execution(
+        stateMachineArn=build.MACHINE, name=made.execution_arn.rsplit(":", 1)[-1]
+    )
+    return build.opened(made)
 
 
 @pytest.fixture
@@ -49,6 +53,13 @@ def test_who_asked_first_stays_in_the_record(made: Deployment) -> None:
     assert cancel(made).status == 202
     assert build.record(made) == first
     assert first["status"] == "QUEUED", "it ends by itself, at its next step"
+
+
+def test_one_that_was_never_started_ends_at_once(source: str) -> None:
+    made = build.opened(build.deployment(number=7, source=source))
+    reply = cancel(made)
+    assert (reply.status, reply.body["status"]) == (202, "CANCELLED")
+    assert "was never started" in reply.body["reason"]
 
 
 def test_what_is_not_there_is_not_cancelled(made: Deployment) -> None:

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from worker_builders import ALPHA, BETA, NOON, TABLE
 
 from control_plane import aws
-from control_plane.errors import IdempotencyConflict
+from control_plane.errors import Cancelled, IdempotencyConflict
 from control_plane.history import History
 from control_plane.listing import Listing
 from control_plane.models import STEPS, DeploymentStatus, StepStatus
@@ -125,14 +125,16 @@ def test_writes_of_a_step_after_the_end_do_nothing(end: str) -> None:
     )
     before = build.record(made)
     progress = Progress(TABLE)
-    progress.begin_step(made, "CheckStack")
+    with pytest.raises(Cancelled, match="has ended"):
+        progress.begin_step(made, "CheckStack")
     progress.end_step(made, "CheckStack", StepStatus.SUCCEEDED, "late")
     assert build.record(made) == before
 
 
 def test_writes_of_a_step_make_no_record_where_there_is_none() -> None:
     made = build.deployment()
-    Progress(TABLE).begin_step(made, "CheckStack")
+    with pytest.raises(Cancelled):
+        Progress(TABLE).begin_step(made, "CheckStack")
     assert Listing(TABLE).get(ALPHA, made.id) is None
 
 

@@ -7,11 +7,11 @@ import worker_builders as build
 from record_calls import prepare
 from worker_builders import ALPHA, BETA, TABLE
 
+from control_plane.endings import GOOD
 from control_plane.history import History
 from control_plane.listing import Listing
 from control_plane.models import Deployment, Tenant
 from workers import record
-from workers.record_ends import _GOOD
 
 OFFBOARD = {"env": "stage", "org": "alpha", "mode": "offboard", "confirm": "notes-stage-alpha"}
 DRIFT = {"env": "stage", "org": "alpha", "mode": "drift"}
@@ -22,13 +22,14 @@ SHOWN = ("last_good", "endpoint")
 
 @pytest.fixture(autouse=True)
 def _deployed(source: str) -> None:
-    good(ALPHA)
+    good(ALPHA, source=source)
 
 
-def good(tenant: Tenant, number: int = 3) -> None:
-    made = build.opened(build.deployment(tenant, number))
+def good(tenant: Tenant, number: int = 3, source: str = "5" * 64) -> None:
+    made = build.opened(build.deployment(tenant, number, source=source))
     build.take_lock(made)
-    everything: dict[str, Any] = {name: {"some": name} for name in _GOOD}
+    everything: dict[str, Any] = {name: {"some": name} for name in GOOD}
+    everything["build"] = {"fingerprint": "f0", "source": made.source}
     everything |= {"last_good": made.id, "endpoint": "https://x", "deployed_at": "2026"}
     History(TABLE).succeed(tenant, made.id, made.execution_arn, {}, everything)
 
@@ -46,7 +47,7 @@ def test_an_offboarded_tenant_has_nothing_good_any_more_but_its_history() -> Non
     exported = {"location": "s3://x"}
     made = ended(OFFBOARD, "RecordOffboarding", leftovers=LEFT, exported=exported)
     now = build.current()
-    assert not set(_GOOD) & set(now)
+    assert not set(GOOD) & set(now)
     assert (now["last_reason"], now["last_deployment"]) == ("offboarded", made.id)
     assert now["leftovers"] == LEFT
     assert now["offboarded_at"]

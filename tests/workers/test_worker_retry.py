@@ -56,8 +56,7 @@ def test_the_same_request_is_started_for_the_same_source(source: str, status: st
     ("path", "body", "mode"),
     [
         (DEPLOYMENTS, {"mode": "deploy-only"}, "deploy-only"),
-        ("/envs/stage/orgs/alpha/rollback", {}, "rollback"),
-        ("/envs/stage/orgs/alpha", {"confirm": "notes-stage-alpha", "purge": True}, "offboard"),
+        ("/envs/stage/orgs/alpha/drift", {}, "drift"),
     ],
 )
 def test_every_mode_is_tried_again_as_it_was_asked_for(
@@ -70,6 +69,21 @@ def test_every_mode_is_tried_again_as_it_was_asked_for(
     assert reply.body["request"] == {**old["request"], "application": "notes"}
     started = input_of(reply.body["execution_arn"])
     assert {name: started[name] for name in body} == body
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "verb"),
+    [
+        ("/envs/stage/orgs/alpha/rollback", {}, "syndi rollback"),
+        ("/envs/stage/orgs/alpha", {"confirm": "notes-stage-alpha"}, "syndi offboard"),
+    ],
+)
+def test_who_may_only_retry_neither_rolls_back_nor_removes(
+    path: str, body: dict[str, Any], verb: str
+) -> None:
+    reply = retry(ended(body, path=path)["id"])
+    assert reply.status == 409
+    assert verb in reply.error["message"]
 
 
 def test_a_retry_that_failed_is_tried_again() -> None:

@@ -52,8 +52,20 @@ def assert_failed_and_recorded(told: Told, state: str, error: str, message: str 
     assert told.cause == f"recorded of {state}: {error}"
     last = len(told.steps) - 1 - told.steps[::-1].index(state)
     after = told.steps[last + 1 :]
-    if state in ("ExecuteChangeSet", "AwaitStack") and error in ("StackFailed", "Cancelled"):
-        assert after.pop(0) == "RestoreConfig"  # the stack is what it was before
-    if state == "AwaitApproval":  # what was not approved is not left for somebody else
-        assert after.pop(0) == "DiscardChangeSet"
-    assert after == ["RecordFailure"], "nothing goes on after a failure"
+    tidied = [step] if (step := _tidied_by(state, error)) else []
+    assert after == [*tidied, "RecordFailure"], "nothing goes on after a failure"
+
+
+def _tidied_by(state: str, error: str) -> str | None:
+    """What puts back, between a failure and its record, what the deployment had begun."""
+    match state, error:
+        case "AwaitApproval", _:  # what was not approved is not left for somebody else
+            return "DiscardChangeSet"
+        case "UploadConfig", "ConfigInvalid" | "InvalidRequest" | "Cancelled":
+            return "DiscardChangeSet"  # nothing was uploaded
+        case "AwaitChangeSet", "Cancelled":
+            return "DiscardChangeSet"
+        case ("UploadConfig" | "ExecuteChangeSet", _) | ("AwaitStack", "StackFailed" | "Cancelled"):
+            return "RestoreConfig"  # the stack is what it was before
+        case _:
+            return None
