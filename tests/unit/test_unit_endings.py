@@ -4,7 +4,15 @@ from typing import Any
 
 import pytest
 
-from control_plane.endings import UNTOUCHED, left_behind, of_operation, refuse_cancel, refuse_retry
+from control_plane.endings import (
+    GOOD,
+    UNTOUCHED,
+    left_behind,
+    of_operation,
+    of_tenant,
+    refuse_cancel,
+    refuse_retry,
+)
 from control_plane.models import DeploymentStatus, StackStatus
 
 
@@ -108,3 +116,43 @@ def test_what_an_end_in_the_middle_left_is_told(found: dict[str, Any], told: str
     left = left_behind(found)
     assert left.startswith(told)
     assert bool(left) is bool(told)
+
+
+# What becomes of the tenant -----------------------------------------------------------------------
+
+BUILD = {"fingerprint": "b1"}
+PATCH = {"fingerprint": "p1"}
+PATCHED = ({"patch": PATCH, "build": {**BUILD, "patched": "p1"}, "running": "p1"}, [])
+
+
+@pytest.mark.parametrize(
+    ("found", "restored", "expected"),
+    [
+        ({}, {}, ({}, [])),
+        ({}, {"build": BUILD}, ({"build": BUILD}, ["patch"])),
+        ({"steps": steps(AwaitRemoval="SUCCEEDED")}, {}, ({"offboarded_at": "now"}, GOOD)),
+        ({"steps": steps(AwaitRemoval="FAILED")}, {}, ({}, [])),
+        ({"patch": PATCH, "steps": steps(PatchFunction="SUCCEEDED")}, {}, PATCHED),
+        ({"patch": PATCH, "steps": steps(PatchFunction="FAILED")}, {}, PATCHED),
+        (
+            {
+                "patch": PATCH,
+                "steps": steps(PatchFunction="SUCCEEDED"),
+                "rollback_steps": steps(ReconcileFunction="SUCCEEDED"),
+            },
+            {},
+            ({}, []),
+        ),
+    ],
+)
+def test_an_end_without_success_says_what_it_made_of_the_tenant(
+    found: dict[str, Any], restored: dict[str, Any], expected: Any
+) -> None:
+    assert of_tenant(record(**found), {"build": BUILD}, restored, "now") == expected
+
+
+def test_a_configuration_that_was_put_back_is_not_called_live() -> None:
+    uploaded = {"config_content": {"a": 1}}
+    assert "is live" in left_behind(record(**uploaded))
+    back = steps(RestoreConfig="SUCCEEDED")
+    assert left_behind(record(**uploaded, steps=back)) == ""

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from control_plane.admission import check_options, parse_input, tenant_of
+from control_plane.admission import check_conflict, check_options, parse_input, tenant_of
 from control_plane.errors import InvalidRequest
 from control_plane.events import DeploymentRequest, ScheduleRequest, SourceRequest, Target, invalid
 from control_plane.manifest import Manifest
@@ -157,3 +157,11 @@ def test_values_cannot_be_changed() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         options.allow_replacement = ()  # type: ignore[misc]
     assert Deployment.model_config["frozen"] is True
+
+
+@pytest.mark.parametrize("asked", [{"dry_run": True}, {"mode": "drift"}])
+def test_what_deploys_nothing_takes_nobodys_place(asked: dict[str, object]) -> None:
+    with pytest.raises(InvalidRequest, match="supersede"):
+        check_conflict(Target.model_validate({**asked, "on_conflict": "supersede"}))
+    check_conflict(Target.model_validate({**asked, "on_conflict": "wait"}))
+    check_conflict(Target(on_conflict=OnConflict.SUPERSEDE))

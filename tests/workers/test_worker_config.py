@@ -1,5 +1,8 @@
 """The config worker: the tenant's configuration, merged, uploaded, and given the outputs."""
 
+import json
+from typing import Any
+
 import pytest
 import scripted_aws as scripted
 import worker_builders as build
@@ -14,10 +17,14 @@ from config_calls import (
     upload,
     versions,
 )
+from worker_builders import ALPHA, TABLE
 
 from control_plane import aws
+from control_plane.config import SIZE_LIMIT
 from control_plane.errors import ConfigInvalid
 from control_plane.models import Deployment
+from control_plane.overrides import Overrides
+from workers import config as worker
 
 
 @pytest.fixture(autouse=True)
@@ -105,3 +112,47 @@ def test_a_tenant_never_sees_its_neighbours_configuration(made: Deployment) -> N
     upload(beta)
     assert build.record(beta)["config_content"]["title"] == "Notes"
     assert content()["title"] == "Alpha"
+
+
+# Going back ---------------------------------------------------------------------------------------
+
+
+def restore(made: Deployment) -> dict[str, Any]:
+    return worker.handler(build.event(made, "RestoreConfig"), None)
+
+
+def test_the_last_good_configuration_is_put_back_from_its_own_source(source: str) -> None:
+    Overrides(TABLE).put(ALPHA, {"title": "Stored"}, 0, "me", "")
+    first = build.opened(build.deployment(number=1, source=source))
+    receipt = upload(first)["config"]
+    succeed(first, config=receipt, outputs={})
+    good = content()
+    elsewhere = build.MANIFEST.replace('directory = "config"', 'directory = "settings"')
+    files = {"application.toml": elsewhere, "settings/base.json": '{"title": "New"}'}
+    pushed = build.push_source({**build.FILES, **files})
+    Overrides(TABLE).put(ALPHA, {"title": "Stored since then"}, 1, "me", "")
+    manifest = build.manifest.parse(elsewhere)
+    second = build.opened(
+        build.deployment(number=2, source=pushed, config_source=pushed, manifest=manifest)
+    )
+    upload(second)
+    assert content()["title"] == "Stored since then"
+    assert restore(second)["done"] is True
+    assert content() == good
+    assert restore(second)["changed"] is False
+
+
+def test_without_a_good_configuration_there_is_none_to_go_back_to(made: Deployment) -> None:
+    upload(made)
+    before = content()
+    assert restore(made) == {"done": True}
+    assert content() == before
+
+
+def test_a_configuration_that_no_record_could_hold_is_refused(world: None) -> None:
+    large = {"config/base.json": json.dumps({"text": "x" * SIZE_LIMIT})}
+    made = build.opened(build.deployment(source=build.push_source({**build.FILES, **large})))
+    with pytest.raises(ConfigInvalid, match="bytes"):
+        upload(made)
+    with pytest.raises(ClientError, match="NoSuchKey"):
+        content()

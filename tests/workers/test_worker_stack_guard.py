@@ -9,6 +9,7 @@ from cloudformation_answers import CHANGE_SET_ID, STACK_ID, Cloud, change, chang
 
 from control_plane.errors import ChangeSetFailed, ReplacementRefused, ServiceBusy
 from control_plane.models import Deployment
+from control_plane.progress import Progress
 from workers import stack as worker
 
 
@@ -197,3 +198,22 @@ def test_a_dry_run_that_fails_leaves_nothing_either(
         run(dry, "AwaitChangeSet", **IDS)
     assert len(cloud.asked("DeleteChangeSet")) == 1
     assert len(cloud.asked("DeleteStack")) == 1
+
+
+def test_the_way_back_takes_away_what_this_deployment_added_and_nothing_else(
+    made: Deployment, cloud: Cloud
+) -> None:
+    added = change("Add", "Shelf", "AWS::S3::Bucket")
+    cloud.says("DescribeChangeSet", change_set("CREATE_COMPLETE", changes=[added]))
+    run(made, "AwaitChangeSet", **IDS)
+    Progress(build.TABLE).add_facts(made, {"rollback_steps": build.record(made)["steps"]})
+    back = made.model_copy(update={"rolling_back": True})
+    removed = change("Remove", "Shelf", "AWS::S3::Bucket")
+    cloud.says("DescribeChangeSet", change_set("CREATE_COMPLETE", changes=[removed]))
+    assert run(back, "AwaitChangeSet", **IDS)["done"] is True
+    older = change("Remove", "Drawer", "AWS::S3::Bucket")
+    cloud.says("DescribeChangeSet", change_set("CREATE_COMPLETE", changes=[removed, older]))
+    cloud.says("DeleteChangeSet", {})
+    with pytest.raises(ReplacementRefused, match="Drawer") as refused:
+        run(back, "AwaitChangeSet", **IDS)
+    assert "Shelf" not in str(refused.value)
