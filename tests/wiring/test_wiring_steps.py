@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from asl_graph import Json, definition, happy_path, task_states
+from asl_graph import ROOT, Json, definition, happy_path, task_states
 from sam_template import function_defaults, functions, handler_module, properties, worker_functions
 from source_code import (
     function_named,
@@ -138,3 +138,19 @@ def test_a_state_waits_at_least_as_long_as_its_function_may_run(name: str) -> No
     """A shorter limit fails the deployment while its worker is still at work."""
     limit = properties(_function_of(TASKS[name])).get("Timeout", function_defaults()["Timeout"])
     assert TASKS[name]["TimeoutSeconds"] >= limit
+
+
+# Docs -------------------------------------------------------------------------------------------
+
+
+def test_every_task_is_told_in_the_architecture() -> None:
+    told = (ROOT / "docs" / "architecture.md").read_text()
+    assert [name for name in TASKS if name not in told] == []
+
+
+def test_every_patch_of_the_emulator_is_told_and_none_that_is_gone() -> None:
+    applied = re.findall(r'^        "(\w+)": ', (ROOT / "local" / "emulator.py").read_text(), re.M)
+    told = (ROOT / "docs" / "emulator.md").read_text()
+    table = re.findall(r"^\| `(\w+)` \|", told, re.M)
+    assert len(applied) >= 12
+    assert set(applied) == set(table) & set(applied)
