@@ -1,5 +1,8 @@
 """What was changed by hand is found, with what a deployment would do; asked, and by schedule."""
 
+import io
+import json
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -99,3 +102,32 @@ def test_the_schedule_looks_by_itself(syndi: Syndi, tidewatch: Any) -> None:
     record = eventually(fired, 120, "the schedule's drift check")
     assert (record["mode"], record["status"]) == ("drift", "SUCCEEDED")
     assert record["drift"]["findings"] == []
+
+
+def test_code_and_configuration_changed_by_hand_are_found_and_put_back(
+    syndi: Syndi, alpha: dict[str, Any]
+) -> None:
+    s3, functions = syndi.client("s3"), syndi.client("lambda")
+    where = {"Bucket": "rawscribe-lambda-stage-alpha-000000000000", "Key": "config.json"}
+    live = json.loads(s3.get_object(**where)["Body"].read())
+    live["limits"]["pageSize"] = 3
+    s3.put_object(**where, Body=json.dumps(live).encode())
+    other = io.BytesIO()
+    with zipfile.ZipFile(other, "w") as archive:
+        archive.writestr("rawscribe/main.py", "def handler(event, context): return {}")
+    name = "rawscribe-stage-alpha-backend"
+    functions.update_function_code(FunctionName=name, ZipFile=other.getvalue())
+
+    result = syndi.run("--local", "drift", "stage", "alpha", "--json")
+    assert result.exit_code == 1
+    found = {item["kind"]: item for item in result.json["drift"]["findings"]}
+    assert "changed past the control plane" in found["function"]["detail"]
+    assert "put the build's code back" in found["function"]["deployment_would"]
+    assert "limits.pageSize" in found["config"]["detail"]
+    assert "the edit is lost" in found["config"]["deployment_would"]
+
+    back = syndi.deploy("stage", "alpha", "--mode", "deploy-only")
+    assert back["change_set"]["has_changes"] is False
+    assert back["steps"]["ReconcileFunction"]["note"].startswith("put back")
+    after = syndi.run("--local", "drift", "stage", "alpha", "--json").json["drift"]["findings"]
+    assert {item["kind"] for item in after} & {"function", "config"} == set()

@@ -185,26 +185,44 @@ def test_in_prod_nothing_is_removed_before_somebody_approves(syndi: Syndi, alman
     options = ("--application", "almanac")
     syndi.ok("--local", "source", "push", str(ALMANAC), "--env", "prod")
     syndi.deploy("prod", "skiff", *options)
-    started = syndi.ok(
-        "--local", "offboard", "prod", "skiff", *options, "--confirm", "almanac-prod-skiff",
-        "--purge", "--no-wait", "--json",
-    ).json  # fmt: skip
-    show = ("--local", "show", started["id"], "--json")
-    waiting = eventually(
-        lambda: (found := syndi.ok(*show).json)["status"] == "AWAITING_APPROVAL" and found,
-        60,
-        "the removal waits",
-    )
-    assert "ExportData" not in waiting["steps"]
+
+    def waiting() -> dict[str, Any]:
+        """A removal that was asked for and waits."""
+        started = syndi.ok(
+            "--local", "offboard", "prod", "skiff", *options, "--confirm", "almanac-prod-skiff",
+            "--purge", "--no-wait", "--json",
+        ).json  # fmt: skip
+        show = ("--local", "show", started["id"], "--json")
+        return eventually(
+            lambda: (found := syndi.ok(*show).json)["status"] == "AWAITING_APPROVAL" and found,
+            60,
+            "the removal waits",
+        )
+
+    first = waiting()
+    assert "ExportData" not in first["steps"]
     assert syndi.stack("almanac-prod-skiff")["status"] == "CREATE_COMPLETE"
-    syndi.client("stepfunctions").stop_execution(executionArn=started["execution_arn"])
+    cancelled = syndi.ok("--local", "cancel", first["id"], "--json").json
+    assert cancelled["status"] == "CANCELLED"
+    assert "DeleteStack" not in cancelled["steps"]
+    assert syndi.stack("almanac-prod-skiff")["status"] == "CREATE_COMPLETE"
+    assert syndi.lock("prod", "skiff", "almanac") is None
+
+    second = waiting()
+    syndi.ok("--local", "approve", second["id"])
     ended = eventually(
-        lambda: (found := syndi.ok(*show).json)["status"] == "CANCELLED" and found,
+        lambda: (
+            (found := syndi.ok("--local", "show", second["id"], "--json").json)["status"]
+            == "SUCCEEDED"
+            and found
+        ),
         60,
-        "the stopped removal is recorded",
+        "the removal that was approved",
     )
-    assert "DeleteStack" not in ended["steps"]
-    assert syndi.stack("almanac-prod-skiff")["status"] == "CREATE_COMPLETE"
+    assert ended["leftovers"] == {"items": []}
+    stacks = syndi.client("cloudformation").list_stacks()["StackSummaries"]
+    left = [item for item in stacks if item["StackName"] == "almanac-prod-skiff"]
+    assert {item["StackStatus"] for item in left} == {"DELETE_COMPLETE"}
 
 
 def bucket_names(syndi: Syndi) -> list[str]:
