@@ -183,3 +183,29 @@ def test_a_tenant_that_had_one_good_deployment_cannot_be_rolled_back(
 def roll_back(syndi: Syndi, org: str, *options: str) -> Any:
     """Ask for the way back, which must succeed."""
     return syndi.ok("--local", "rollback", "test", org, *OPTIONS, *options, "--json")
+
+
+def test_a_stack_that_cannot_be_updated_keeps_the_configuration_that_it_ran_with(
+    syndi: Syndi, rawscribe_copy: Path
+) -> None:
+    good = syndi.deploy("test", "boomerang")
+    config = syndi.ok("--local", "config", "show", "test", "boomerang", "--json").json
+    never = (
+        "  Never: {Type: AWS::CloudFormation::WaitConditionHandle}\n"
+        "  NeverSignalled:\n    Type: AWS::CloudFormation::WaitCondition\n"
+        "    Properties: {Handle: !Ref Never, Timeout: '1', Count: 1}\n\nOutputs:\n"
+    )
+    template = rawscribe_copy / "template.yaml"
+    template.write_text(template.read_text().replace("\nOutputs:\n", f"\n{never}"))
+    (rawscribe_copy / "config" / "test.json").write_text('{"frontend": {"title": "Never seen"}}')
+    push(syndi, rawscribe_copy)
+
+    failed = syndi.fail("test", "boomerang")
+    assert failed["failed_step"] == "AwaitStack"
+    assert "NeverSignalled" in failed["reason"]
+    assert failed["steps"]["UploadConfig"]["status"] == "SUCCEEDED"
+    assert failed["steps"]["RestoreConfig"]["status"] == "SUCCEEDED"
+    after = syndi.ok("--local", "config", "show", "test", "boomerang", "--json").json
+    assert after["content"] == config["content"]
+    assert after["as_deployed"] is True
+    assert reported(syndi, "boomerang", "rawscribe") == good["build"]["fingerprint"]
