@@ -14,11 +14,11 @@ from cli.context import (
     OrgArgument,
     command,
     current,
-    query,
     tenant_path,
 )
 from cli.failure import Refused
 from cli.output import err, out
+from cli.sources import manifest_of
 from cli.watching import follow
 from control_plane import aws
 from control_plane.models import Env, Export, OnConflict, Tenant
@@ -92,10 +92,10 @@ def _address(tenant: dict[str, Any]) -> str:
 
 def _buckets(api: Api, record: dict[str, Any]) -> str:
     """The buckets that the application's manifest names."""
-    listed = api.call("GET", f"/sources{query(record['application'])}")["sources"]
-    manifest: dict[str, Any] = next(
-        (item["manifest"] for item in listed if item["sha256"] == record.get("source")), {}
-    )
+    try:
+        manifest = manifest_of(api, record["application"], record.get("source", ""))
+    except Refused:
+        return "which ones is not known here: its source is not registered any more"
     names = manifest.get("stack", {}).get("buckets", [])
     tenant = Tenant(application=record["application"], env=record["env"], org=record["org"])
     account = record["execution_arn"].split(":")[4]

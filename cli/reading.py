@@ -24,6 +24,7 @@ from cli.output import (
     print_json,
     tenants_table,
 )
+from cli.sources import manifest_of
 from cli.summaries import steps_table, summary
 from control_plane import aws
 from control_plane.models import Env
@@ -100,8 +101,7 @@ def check(
     """Ask a live tenant whether it works: its health, its build, and with --jwt a real sign-in."""
     api = current.api()
     tenant = _tenant(env, org, application)
-    listed = api.call("GET", f"/sources?application={tenant['application']}")["sources"]
-    manifest = next(item["manifest"] for item in listed if item["sha256"] == tenant["source"])
+    manifest = manifest_of(api, tenant["application"], tenant["source"])
     username = os.environ.get("ADMIN_USERNAME") or (tenant.get("admin") or {}).get("username")
     if jwt and not username:
         raise Refused("whom to sign in as? set ADMIN_USERNAME and ADMIN_PASSWORD")

@@ -18,7 +18,7 @@ from cli.failure import Refused
 from cli.output import out, print_json
 from control_plane.models import Env, Mode
 
-app = typer.Typer(no_args_is_help=True, help="Deploy a tenant by a schedule.")
+app = typer.Typer(no_args_is_help=True, help="Deploy a tenant, or look for drift, by a schedule.")
 
 DriftOption = Annotated[bool, typer.Option("--drift", help="the schedule of its drift checks")]
 

@@ -1,17 +1,29 @@
 """`syndi source`: push what is to be deployed."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from cli import source
-from cli.connection import ROOT
-from cli.context import JsonOption, command, current
+from cli.connection import ROOT, Api
+from cli.context import JsonOption, command, current, query
+from cli.failure import Refused
 from cli.output import err, out, print_json
 from control_plane.models import Env
 
 app = typer.Typer(no_args_is_help=True, help="The sources of applications.")
+
+
+def manifest_of(api: Api, application: str, sha256: str) -> dict[str, Any]:
+    """The manifest of a source. Raises Refused when the source is not registered."""
+    listed = api.call("GET", f"/sources{query(application)}")["sources"]
+    found: dict[str, Any] | None = next(
+        (item["manifest"] for item in listed if item["sha256"] == sha256), None
+    )
+    if found is None:
+        raise Refused(f"source {sha256[:12]} is not registered any more: 'syndi source push' it")
+    return found
 
 
 @app.callback()

@@ -124,17 +124,6 @@ def merged(layers: Iterable[Layer]) -> JsonObject:
     return result
 
 
-def effective(
-    table: ConfigTable,
-    tenant: Tenant,
-    read: Callable[[str], str | None],
-    overrides: JsonObject,
-    outputs: Mapping[str, str],
-) -> JsonObject:
-    """The whole configuration of a tenant. `read` as in `file_layers`; raises ConfigInvalid."""
-    return merged(all_layers(file_layers(table, tenant, read), table, overrides, outputs))
-
-
 def rendered(config: JsonObject) -> bytes:
     """The bytes that are uploaded: the same configuration is always the same bytes."""
     return (json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()

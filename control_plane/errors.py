@@ -38,7 +38,7 @@ class NotFound(ControlPlaneError):
 
 
 class Conflict(ControlPlaneError):
-    """What the request asks of a deployment cannot be done with it any more, or not yet."""
+    """What the request asks does not fit what is there: not any more, or not yet."""
 
 
 # The target is bad: this deployment fails, the tenant stays as it was. ----------------------------
@@ -57,7 +57,7 @@ class ChangeSetFailed(ControlPlaneError):
 
 
 class ReplacementRefused(ControlPlaneError):
-    """The change set would remove, replace or take over a resource that holds data."""
+    """The change set would remove or replace a resource that holds data."""
 
 
 class NoSuchBuild(ControlPlaneError):

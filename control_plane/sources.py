@@ -138,12 +138,14 @@ class Sources:
 
     def listed(self, application: str) -> JsonObject:
         """The sources of an application and the current one of each environment."""
-        answer = self._client.query(
+        pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression="PK = :pk",
             ExpressionAttributeValues={":pk": {"S": _partition(application)}},
         )
-        found = [(item["SK"]["S"], items.from_item(item)) for item in answer["Items"]]
+        found = [
+            (item["SK"]["S"], items.from_item(item)) for page in pages for item in page["Items"]
+        ]
         sources = [item for sk, item in found if sk.startswith("SOURCE#")]
         return {
             "sources": sorted(sources, key=lambda item: str(item["registered_at"]), reverse=True),

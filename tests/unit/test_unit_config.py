@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control_plane.config import effective, from_outputs, layer_names, merge, parse_layer, rendered
+from control_plane.config import (
+    all_layers,
+    file_layers,
+    from_outputs,
+    layer_names,
+    merge,
+    merged,
+    parse_layer,
+    rendered,
+)
 from control_plane.errors import ConfigInvalid
 from control_plane.manifest import ConfigTable
 from control_plane.models import Env, Tenant
@@ -109,7 +118,8 @@ def config_of(files: dict[str, Any], outputs: dict[str, str] | None = None) -> d
     texts = {
         name: text if isinstance(text, str) else json.dumps(text) for name, text in files.items()
     }
-    return effective(TABLE, ALPHA, texts.get, {}, outputs or {})
+    files = file_layers(TABLE, ALPHA, texts.get)
+    return merged(all_layers(files, TABLE, {}, outputs or {}))
 
 
 def test_the_organization_wins_over_the_environment_and_that_over_the_base() -> None:
