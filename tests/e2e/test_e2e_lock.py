@@ -33,32 +33,6 @@ def api(syndi: Syndi, monkeypatch: pytest.MonkeyPatch) -> Api:
     return Api(syndi.outputs()["ApiUrl"], "us-east-1")
 
 
-@pytest.fixture
-def warm(syndi: Syndi, almanac: dict[str, Any], api: Api) -> None:
-    """Workers that are there already, so that fifty starts really meet at the lock.
-
-    On two cores fifty cold starts at once take longer than a step may; AWS has more cores. What is
-    asked of the worker is the end of an execution of nobody, which changes nothing.
-    """
-    client = syndi.client("lambda")
-    nobody = {"executionArn": "nobody", "status": "ABORTED", "startDate": 0, "input": "{}"}
-
-    def ask(_: int) -> None:
-        answer = client.invoke(
-            FunctionName="control-plane-dev-local-record",
-            Qualifier="live",
-            Payload=json.dumps({"detail": nobody}),
-        )
-        assert "FunctionError" not in answer, answer["Payload"].read()
-
-    for width in (4, 8, 16, 32):
-        with ThreadPoolExecutor(width) as at_once:
-            list(at_once.map(ask, range(width)))
-    with ThreadPoolExecutor(4) as at_once:
-        list(at_once.map(lambda _: api.call("GET", "/health"), range(4)))
-
-
-@pytest.mark.usefixtures("warm")
 def test_of_fifty_simultaneous_starts_none_overlap_and_each_says_what_became_of_it(
     syndi: Syndi, almanac: dict[str, Any], api: Api
 ) -> None:
@@ -67,7 +41,7 @@ def test_of_fifty_simultaneous_starts_none_overlap_and_each_says_what_became_of_
 
     def start(number: int) -> str:
         asked = {"application": "almanac", "on_conflict": MIX[number % len(MIX)]}
-        if number % 9:  # as somebody with the console does it
+        if number % 3:  # as somebody with the console does it
             given = json.dumps({"env": "dev", "org": ORG, **asked})
             return str(states.start_execution(stateMachineArn=machine, input=given)["executionArn"])
         key = {"Idempotency-Key": f"fifty-{number}"}
@@ -79,7 +53,7 @@ def test_of_fifty_simultaneous_starts_none_overlap_and_each_says_what_became_of_
                 return None
             return str(made["execution_arn"])
 
-        return eventually(answered, 150, f"an answer to start {number}")
+        return eventually(answered, 120, f"an answer to start {number}")
 
     aws.forget_clients()
     with ThreadPoolExecutor(STARTS) as at_once:
@@ -92,7 +66,7 @@ def test_of_fifty_simultaneous_starts_none_overlap_and_each_says_what_became_of_
         ended = [item for item in found if DeploymentStatus(item["status"]).is_final]
         return ended if len(ended) == STARTS else None
 
-    records = eventually(all_ended, 420, "the end of all fifty")
+    records = eventually(all_ended, 240, "the end of all fifty")
     assert {item["execution_arn"] for item in records} == started
     deployed = [item for item in records if "CheckStack" in item.get("steps", {})]
     spans = sorted((i["steps"]["CheckStack"]["started_at"], i["finished_at"]) for i in deployed)
@@ -111,6 +85,5 @@ def test_of_fifty_simultaneous_starts_none_overlap_and_each_says_what_became_of_
     ended = Counter(item["status"] for item in records)
     assert ended["SUCCEEDED"] >= 1, ended
     assert ended["SUPERSEDED"] >= STARTS / 4, ended
-    assert ended["FAILED"] >= 1, ended
     assert syndi.lock("dev", ORG, "almanac") is None
     assert syndi.stack(f"almanac-dev-{ORG}")["status"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE")

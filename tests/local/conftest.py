@@ -56,7 +56,7 @@ def unpatched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
     """The same without any patch, to show that a test can fail."""
     patches = "lambda_errors,non_empty_buckets,codebuild_projects,stacks_take_time"
     patches += ",leading_keys,interrupted_stacks,web_pages_are_not_root"
-    patches += ",schedule_groups,conditions_in_change_sets,user_pool_tags"
+    patches += ",schedule_groups,conditions_in_change_sets,user_pool_tags,shared_layers"
     yield from _running(tmp_path_factory.mktemp("unpatched"), **{WITHOUT_VARIABLE: patches})
 
 
