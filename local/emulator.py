@@ -57,11 +57,12 @@ def stack_seconds(text: str | None) -> float:
 
 def apply_patches(seconds: float, *, without: frozenset[str] = frozenset()) -> None:
     """Apply every patch but those named in `without`. Raises UnexpectedEmulator."""
-    from local import execution_patches, patches, stack_patches, web_pages
+    from local import execution_patches, layer_patches, patches, stack_patches, web_pages
 
     available: dict[str, Callable[[], None]] = {
         "lambda_errors": patches.lambda_errors,
         "task_token_errors": execution_patches.task_token_errors,
+        "shared_layers": layer_patches.shared_layers,
         "non_empty_buckets": patches.non_empty_buckets,
         "codebuild_projects": patches.codebuild_projects,
         "leading_keys": patches.leading_keys,

@@ -55,7 +55,7 @@ def updates_slowly(copy: Path) -> None:
     assert text.count("Outputs:\n") == 1
     waiting = (
         "  Signalled:\n    Type: AWS::CloudFormation::WaitCondition\n"
-        "    CreationPolicy: {ResourceSignal: {Count: 1, Timeout: PT2M}}\n"
+        "    CreationPolicy: {ResourceSignal: {Count: 1, Timeout: PT5M}}\n"
         "  Afterwards:\n    Type: AWS::CloudFormation::WaitConditionHandle\n"
         "    DependsOn: Signalled\n\n"
     )

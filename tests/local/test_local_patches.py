@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from local_aws import Aws, allow, client, error_of
+from local_aws import Aws, allow, client, error_of, zipped
 
 RAISES = """
 class TargetIsBad(Exception):
@@ -396,7 +396,25 @@ def client_of_the_emulator(aws: Aws) -> Callable[..., dict[str, Any]]:
     return found
 
 
+WHERE = "import shared\n\ndef handler(event, context):\n    return shared.__file__\n"
+
+
+def functions_share_an_unpacked_layer(aws: Aws) -> None:
+    lambda_ = client(aws.laptop, "lambda")
+    layer = lambda_.publish_layer_version(
+        LayerName="shared", Content={"ZipFile": zipped({"python/shared.py": "HERE = True\n"})}
+    )["LayerVersionArn"]
+    found = set()
+    for name in ("one", "two"):
+        arn = aws.function(f"layered-{name}", WHERE)
+        lambda_.update_function_configuration(FunctionName=arn, Layers=[layer])
+        found.add(lambda_.invoke(FunctionName=arn)["Payload"].read())
+    assert len(found) == 1, found
+    assert b"/python/shared.py" in found.pop()
+
+
 CHECKS = [
+    functions_share_an_unpacked_layer,
     lambda_error_has_the_type_of_its_exception,
     typed_catch_matches,
     a_function_that_fails_sends_no_task_token,
