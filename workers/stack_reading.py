@@ -47,14 +47,11 @@ def parameters(stack: "StackTypeDef") -> dict[str, str]:
 
 def failed_resources(name_or_id: str) -> dict[str, str]:
     """The resources that a failed operation left behind, by logical id, each with its reason."""
-    # Not DescribeStackResources: that answers the first 100 only.
-    pages = (
-        aws.cloudformation().get_paginator("list_stack_resources").paginate(StackName=name_or_id)
-    )
+    # The first 100 resources of a stack; ListStackResources has all, and on the laptop no reasons.
+    found = aws.cloudformation().describe_stack_resources(StackName=name_or_id)["StackResources"]
     return {
         item["LogicalResourceId"]: " ".join(item.get("ResourceStatusReason", "").split())
-        for page in pages
-        for item in page["StackResourceSummaries"]
+        for item in found
         if item["ResourceStatus"].endswith("_FAILED")
     }
 

@@ -49,7 +49,7 @@ def event(
 
 
 def resource(name: str, status: str, reason: str = "") -> dict[str, Any]:
-    """One resource of ListStackResources' answer."""
+    """One resource of DescribeStackResources' answer."""
     return {
         "LogicalResourceId": name,
         "ResourceType": "AWS::S3::Bucket",
@@ -101,7 +101,7 @@ class Cloud:
         self.says("DescribeStackEvents", {"StackEvents": list(events)})
 
     def has_resources(self, *resources: dict[str, Any]) -> None:
-        self.says("ListStackResources", {"StackResourceSummaries": list(resources)})
+        self.says("DescribeStackResources", {"StackResources": list(resources)})
 
     def asked(self, operation: str) -> list[dict[str, Any]]:
         return self._script.of(operation)
