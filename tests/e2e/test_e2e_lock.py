@@ -18,7 +18,7 @@ from cli.failure import Failed
 from control_plane import aws
 from control_plane.models import DeploymentStatus
 
-ORG = "harbour"
+ORG = "quay"
 MIX = ("supersede", "supersede", "reject", "supersede", "wait")
 STARTS = 50
 
