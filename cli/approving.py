@@ -32,7 +32,8 @@ def _decide(verb: str, deployment_id: str, comment: str) -> None:
     """Send the decision, and say what it was about. A refusal of the API is exit code 2."""
     api = current.api()
     of = api.call("GET", f"/deployments/{deployment_id}")
-    path = f"{tenant_path(of['env'], of['org'])}/deployments/{of['id']}/{verb}"
+    base = tenant_path(of["env"], of["org"], of["application"])
+    path = f"{base}/deployments/{of['id']}/{verb}"
     record = api.call("POST", path + query(of["application"]), {"comment": comment})
     if current.as_json:
         print_json(record)

@@ -57,4 +57,5 @@ def _find(api: Api, deployment_id: str) -> tuple[dict[str, Any], Env, str, str]:
 
 
 def _path(env: Env, org: str, deployment_id: str, verb: str, application: str) -> str:
-    return f"{tenant_path(env, org)}/deployments/{deployment_id}/{verb}{query(application)}"
+    base = tenant_path(env, org, application)
+    return f"{base}/deployments/{deployment_id}/{verb}{query(application)}"

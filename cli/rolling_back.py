@@ -60,5 +60,5 @@ def rollback(
     body = {name: value for name, value in request.items() if value is not None}
     headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
     api = current.api()
-    record = api.call("POST", f"{tenant_path(env, org)}/rollback", body, headers)
+    record = api.call("POST", f"{tenant_path(env, org, application)}/rollback", body, headers)
     follow(api, env, org, record, application, wait=wait)

@@ -43,7 +43,7 @@ def watch(
     api: Api, env: Env, org: str, record: dict[str, Any], application: str | None
 ) -> dict[str, Any]:
     """Follow a deployment to its end; on a terminal, with its steps as they happen."""
-    path = f"{tenant_path(env, org)}/deployments/{record['id']}{query(application)}"
+    path = f"{tenant_path(env, org, application)}/deployments/{record['id']}{query(application)}"
     show = not current.as_json
     if show:
         err.print(f"deployment {record['id']} of {record['stack_name']}\n{record['console_url']}")
