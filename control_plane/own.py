@@ -26,9 +26,13 @@ class Release(Frozen):
 def own_tenant(stack_name: str) -> Tenant:
     """The tenant that owns a control plane's stack. Raises InvalidRequest for any other name."""
     env, _, org = stack_name.removeprefix(f"{APPLICATION}-").partition("-")
-    if not stack_name.startswith(f"{APPLICATION}-") or env not in list(Env) or not org:
+    try:
+        found = Tenant(application=APPLICATION, env=Env(env), org=org)
+    except ValueError:
+        found = None
+    if found is None or found.stack_name != stack_name:
         raise InvalidRequest.of("stack", f"{stack_name} must be {APPLICATION}-{{env}}-{{org}}")
-    return Tenant(application=APPLICATION, env=Env(env), org=org)
+    return found
 
 
 def is_own(tenant: Tenant) -> bool:

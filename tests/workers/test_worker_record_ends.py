@@ -139,7 +139,8 @@ def good_tenant(**more: Any) -> None:
         "last_good": made.id,
         "endpoint": "https://before",
     }
-    History(TABLE).succeed(ALPHA, made.id, made.execution_arn, {}, {**current, **more})
+    facts = {**current, **more}
+    History(TABLE).succeed(ALPHA, made.id, made.execution_arn, {}, facts, is_whole=True)
 
 
 def test_a_way_back_that_worked_is_told_and_the_tenant_is_what_it_was(source: str) -> None:
