@@ -5,7 +5,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from syndi_command import Syndi
+from syndi_command import Syndi, eventually
 
 
 def ask(address: str, token: str | None = None) -> tuple[int, Any]:
@@ -42,6 +42,16 @@ def executions(syndi: Syndi) -> int:
     machine = syndi.outputs()["StateMachineArn"]
     pages = syndi.client("stepfunctions").get_paginator("list_executions")
     return sum(len(page["executions"]) for page in pages.paginate(stateMachineArn=machine))
+
+
+def reaches(syndi: Syndi, deployment: dict[str, Any], step: str) -> dict[str, Any]:
+    """The record, as soon as the deployment has begun a step."""
+
+    def there() -> dict[str, Any] | None:
+        found = syndi.show(deployment["id"])
+        return found if step in found["steps"] else None
+
+    return eventually(there, 90, f"{step} of {deployment['id']}")
 
 
 def entered(record: dict[str, Any]) -> list[str]:

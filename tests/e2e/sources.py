@@ -39,6 +39,17 @@ def never_completes(almanac: Path) -> None:
     )
 
 
+def updates_slowly(copy: Path) -> None:
+    """A stack that waits for a signal, and has one more resource to make after it."""
+    add_resources(
+        copy,
+        "  Signalled:\n    Type: AWS::CloudFormation::WaitCondition\n"
+        "    CreationPolicy: {ResourceSignal: {Count: 1, Timeout: PT5M}}\n"
+        "  Afterwards:\n    Type: AWS::CloudFormation::WaitConditionHandle\n"
+        "    DependsOn: Signalled\n",
+    )
+
+
 def push(syndi: Syndi, path: Path, env: str) -> str:
     """Make a directory the source of an environment; gives its SHA-256."""
     pushed = syndi.ok("--local", "source", "push", str(path), "--env", env, "--json").json

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live import listed
-from sources import ALMANAC, APPLICATION, add_resources, copied, push, replace
+from live import listed, reaches
+from sources import ALMANAC, APPLICATION, add_resources, copied, push, replace, updates_slowly
 from syndi_command import Syndi, eventually
 
 Edit = Callable[[Path], None]
@@ -41,32 +41,11 @@ def has_a_drawer(copy: Path) -> None:
     add_resources(copy, f"  Drawer: {drawer}\n")
 
 
-def updates_slowly(copy: Path) -> None:
-    """A stack that waits for a signal, and has one more resource to make after it."""
-    add_resources(
-        copy,
-        "  Signalled:\n    Type: AWS::CloudFormation::WaitCondition\n"
-        "    CreationPolicy: {ResourceSignal: {Count: 1, Timeout: PT5M}}\n"
-        "  Afterwards:\n    Type: AWS::CloudFormation::WaitConditionHandle\n"
-        "    DependsOn: Signalled\n",
-    )
-
-
 def start(syndi: Syndi, org: str, source: str) -> dict[str, Any]:
     found: dict[str, Any] = syndi.attempt(
         "test", org, *APPLICATION, "--source", source, "--no-wait"
     ).json
     return found
-
-
-def reaches(syndi: Syndi, deployment: dict[str, Any], step: str) -> dict[str, Any]:
-    """The record, as soon as the deployment has begun a step."""
-
-    def there() -> dict[str, Any] | None:
-        found = syndi.show(deployment["id"])
-        return found if step in found["steps"] else None
-
-    return eventually(there, 90, f"{step} of {deployment['id']}")
 
 
 def cancel(syndi: Syndi, deployment: dict[str, Any]) -> dict[str, Any]:
