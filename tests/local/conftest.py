@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from local_aws import Aws
 from local.environment import STACK_SECONDS_VARIABLE, WITHOUT_VARIABLE
 from local.lifecycle import Laptop, down, up
 
+pytest.register_assert_rewrite("execution_checks", "permission_checks", "stack_checks")
 ROOT = Path(__file__).parents[2]
 STACK_SECONDS = 0.25
 
@@ -69,6 +70,3 @@ def laptop(tmp_path: Path) -> Iterator[Laptop]:
     laptop = new_laptop(tmp_path / "state")
     yield laptop
     down(laptop)
-
-
-Check = Callable[[Aws], None]

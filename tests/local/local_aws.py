@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Callable
 from typing import Any
 
 import boto3
@@ -101,6 +102,10 @@ class Aws:
             for e in events
             if e["ResourceStatus"].endswith("_FAILED") and e["PhysicalResourceId"] != e["StackId"]
         ]
+
+
+# Fails where the emulator does not behave as AWS does.
+Check = Callable[[Aws], None]
 
 
 def client(laptop: Laptop, service: str, **key: str) -> Any:
