@@ -11,10 +11,11 @@ from botocore.exceptions import ClientError
 
 from cli import connection, source
 from cli.connection import ROOT
-from cli.context import JsonOption, command, current
+from cli.context import command, current
 from cli.failure import Refused
 from cli.install import Target, fingerprint, lambda_platform, this_machine
 from cli.install import install as install_stack
+from cli.options import JsonOption
 from cli.output import err, out, print_json
 from control_plane import aws
 from control_plane.models import Env
