@@ -16,6 +16,7 @@ class _Settings(BaseModel):
 
     account_id: str
     aws_region: str
+    control_plane_stack: str
     table_name: str
 
 

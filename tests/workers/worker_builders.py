@@ -35,6 +35,7 @@ ENVIRONMENT = {
     "AWS_SECRET_ACCESS_KEY": "testing",
     "AWS_SESSION_TOKEN": "testing",
     "TABLE_NAME": TABLE,
+    "CONTROL_PLANE_STACK": "control-plane-prod-main",
     "DEFAULT_APPLICATION": "notes",
     "APPLICATION_PREFIXES": "notes,notes-frontend,other,plain",
     "ARTIFACT_BUCKET": ARTIFACTS,
