@@ -5,6 +5,7 @@ from typing import Any
 
 from cli.connection import Api
 from cli.context import query, tenant_path
+from control_plane.models import Env
 
 Body = dict[str, Any] | None
 
@@ -17,5 +18,7 @@ def ask_of(
     Gives the record that the API answers. Raises Refused, also when there is no such deployment.
     """
     found = api.call("GET", f"/deployments/{deployment_id}")
-    path = f"{tenant_path(found['env'], found['org'])}/deployments/{found['id']}/{verb}"
-    return api.call("POST", path + query(application=found["application"]), body(found))
+    application = found["application"]
+    base = tenant_path(Env(found["env"]), found["org"], application)
+    path = f"{base}/deployments/{found['id']}/{verb}{query(application=application)}"
+    return api.call("POST", path, body(found))

@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cli import connection
 from cli.failure import CommandError
 from cli.output import err, print_json
+from control_plane import own
 from control_plane.models import Env
 from local.errors import LaptopError
 
@@ -64,8 +65,15 @@ def _ended(code: str, message: str, details: list[Any], exit_code: int) -> typer
     return typer.Exit(exit_code)
 
 
-def tenant_path(env: Env, org: str) -> str:
-    """The API's path of a tenant. What is no organization's name is left to the API to refuse."""
+def tenant_path(env: Env, org: str, application: str | None = None) -> str:
+    """The API's path of a tenant; the control plane itself has one of its own.
+
+    What is no organization's name, and another control plane than this one, is left to the API to
+    refuse.
+    """
+    own_stack = connection.stack_name(current.local)
+    if application == own.APPLICATION and f"{application}-{env}-{org}" == own_stack:
+        return f"/{own.APPLICATION}"
     return f"/envs/{env}/orgs/{quote(org, safe='')}"
 
 

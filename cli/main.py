@@ -10,9 +10,11 @@ from cli import (
     deploying,
     drifting,
     ending,
+    installing,
     laptop,
     offboarding,
     reading,
+    releasing,
     rolling_back,
     scheduling,
     sources,
@@ -40,7 +42,9 @@ def options(
 app.command()(laptop.up)
 app.command()(laptop.down)
 app.command()(laptop.reset)
-app.command()(laptop.install)
+app.command()(installing.install)
+app.command()(releasing.self_update)
+app.command()(releasing.version)
 app.command()(deploying.deploy)
 app.command()(rolling_back.rollback)
 app.command()(ending.cancel)

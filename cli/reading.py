@@ -32,7 +32,7 @@ def history(
 ) -> None:
     """The deployments of a tenant, newest first."""
     asked = query(limit=limit, application=application)
-    answer = current.api().call("GET", f"{tenant_path(env, org)}/deployments{asked}")
+    answer = current.api().call("GET", f"{tenant_path(env, org, application)}/deployments{asked}")
     if current.as_json:
         print_json(answer["deployments"])
     elif answer["deployments"]:

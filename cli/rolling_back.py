@@ -52,5 +52,6 @@ def rollback(
     }
     body = {name: value for name, value in request.items() if value is not None}
     api = current.api()
-    record = api.call("POST", f"{tenant_path(env, org)}/rollback", body, once(idempotency_key))
+    path = f"{tenant_path(env, org, application)}/rollback"
+    record = api.call("POST", path, body, once(idempotency_key))
     follow(api, env, org, record, application, wait=wait)

@@ -34,7 +34,7 @@ def set_schedule(
         body["mode"] = Mode.DRIFT
     if application:
         body["application"] = application
-    _print(current.api().call("PUT", f"{tenant_path(env, org)}/schedule", body))
+    _print(current.api().call("PUT", f"{tenant_path(env, org, application)}/schedule", body))
 
 
 @app.command("show")
@@ -69,7 +69,7 @@ def delete_schedule(
 
 def _path(env: Env, org: str, application: str | None, *, drift: bool) -> str:
     asked = query(application=application, mode=Mode.DRIFT if drift else None)
-    return f"{tenant_path(env, org)}/schedule{asked}"
+    return f"{tenant_path(env, org, application)}/schedule{asked}"
 
 
 def _print(schedule: dict[str, Any]) -> None:

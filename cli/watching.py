@@ -51,7 +51,8 @@ def watch(
     api: Api, env: Env, org: str, record: dict[str, Any], application: str | None
 ) -> dict[str, Any]:
     """Follow a deployment to its end; on a terminal, with its steps as they happen."""
-    path = f"{tenant_path(env, org)}/deployments/{record['id']}{query(application=application)}"
+    base = tenant_path(env, org, application)
+    path = f"{base}/deployments/{record['id']}{query(application=application)}"
     show = not current.as_json
     if show:
         err.print(f"deployment {record['id']} of {record['stack_name']}\n{record['console_url']}")

@@ -6,7 +6,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response, content_types
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 
-from control_plane import routes_deployments, routes_tenants
+from control_plane import own, routes_deployments, routes_own, routes_tenants
 from control_plane.errors import (
     Conflict,
     ControlPlaneError,
@@ -25,6 +25,7 @@ app = APIGatewayRestResolver(enable_validation=True)
 
 app.include_router(routes_deployments.router)
 app.include_router(routes_tenants.router)
+app.include_router(routes_own.router)
 
 
 def handler(event: dict[str, Any], context: Any) -> JsonObject:
@@ -39,8 +40,8 @@ def handler(event: dict[str, Any], context: Any) -> JsonObject:
 
 @app.get("/health", tags=["service"])
 def health() -> JsonObject:
-    """Whether the API answers."""
-    return {"status": "ok"}
+    """Whether the API answers, and which release of the control plane it is."""
+    return {"status": "ok", **own.running().model_dump()}
 
 
 @app.get("/openapi.json", tags=["service"])

@@ -4,7 +4,7 @@ Separate from `history`, which opens and ends records: every worker writes steps
 worker opens and ends.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -127,6 +127,24 @@ class Progress:
             # Condition: the record exists and has not ended.
             ConditionExpression=f"#status IN ({', '.join(writes.OPEN)})",
             **update,
+        )
+
+    def add_missing_steps(self, deployment: Deployment, known: Collection[str]) -> None:
+        """Give the record the steps that it lacks: a release opened it that did not have them."""
+        missing = [name for name in ALL_STEPS if name not in known]
+        if not missing:
+            return
+        names = {f"#step{number}": name for number, name in enumerate(missing)}
+        pending = {"status": StepStatus.PENDING, "attempts": 0}
+        self._client.update_item(
+            TableName=self._table,
+            Key=_key(deployment),
+            UpdateExpression="SET "
+            + ", ".join(f"{STEPS}.{key} = if_not_exists({STEPS}.{key}, :pending)" for key in names),
+            # Condition: the record exists and has not ended.
+            ConditionExpression=f"#status IN ({', '.join(writes.OPEN)})",
+            ExpressionAttributeNames={"#status": "status", **names},
+            ExpressionAttributeValues=items.to_item({":pending": pending}) | writes.OPEN,
         )
 
     def open_way_back(self, deployment: Deployment) -> None:

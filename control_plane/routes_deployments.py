@@ -22,9 +22,11 @@ from control_plane.routes import (
     Limit,
     OrgPath,
     caller,
+    changed_tenant,
     front,
     presented,
     record_of,
+    refuse_own,
     tenant,
 )
 
@@ -104,7 +106,7 @@ def cancel_deployment(
     env: Env, org: OrgPath, deployment_id: IdPath, application: ApplicationQuery = None
 ) -> tuple[JsonObject, int]:
     """Ask for a deployment's end."""
-    of = tenant(env, org, application)
+    of = changed_tenant(env, org, application)
     return presented(operations.cancel(front(), of, deployment_id, _by())), 202
 
 
@@ -117,7 +119,7 @@ def approve_deployment(
     application: ApplicationQuery = None,
 ) -> JsonObject:
     """Let a deployment that waits for an approval go on."""
-    of, by = tenant(env, org, application), _by()
+    of, by = changed_tenant(env, org, application), _by()
     record = approvals.decide(
         front(), of, deployment_id, approved=True, by=by, comment=request.comment
     )
@@ -133,7 +135,7 @@ def reject_deployment(
     application: ApplicationQuery = None,
 ) -> JsonObject:
     """End a deployment that waits for an approval, before anything was changed."""
-    of, by = tenant(env, org, application), _by()
+    of, by = changed_tenant(env, org, application), _by()
     record = approvals.decide(
         front(), of, deployment_id, approved=False, by=by, comment=request.comment
     )
@@ -149,7 +151,7 @@ def retry_deployment(
     application: ApplicationQuery = None,
 ) -> tuple[JsonObject, int]:
     """Start the request of an ended deployment again, with its source."""
-    of = tenant(env, org, application)
+    of = changed_tenant(env, org, application)
     return presented(operations.retry(front(), of, deployment_id, request, _by())), 202
 
 
@@ -158,4 +160,5 @@ def _by() -> str | None:
 
 
 def _start(env: Env, org: str, asked: Asked) -> tuple[JsonObject, int]:
+    refuse_own(asked.target.application)
     return presented(deployments.start(front(), env, org, asked)), 202

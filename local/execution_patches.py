@@ -27,3 +27,31 @@ def task_token_errors() -> None:
     )
     name = "_invoke_with_callback"
     install(name, rewrite(stepfunctions, name, [(forgets, fails)]), [stepfunctions])
+
+
+def definitions_of_executions() -> None:
+    """DescribeStateMachineForExecution tells of the definition and the role that an execution runs
+    with, as on AWS.
+
+    Without this it tells of those that the state machine has now, and whoever wants to know what a
+    running execution may still call is told of something else.
+    """
+    stepfunctions = emulator_module("services.stepfunctions")
+    starts = '        "testCase": test_case,\n'
+    remembers = (
+        starts
+        + '        "_definition": sm["definition"],\n'
+        + '        "_role_arn": sm["roleArn"],\n'
+    )
+    now, then = 'sm["definition"]', 'execution.get("_definition", sm["definition"])'
+    role, role_then = (
+        '        "roleArn": sm["roleArn"],\n',
+        '        "roleArn": execution.get("_role_arn", sm["roleArn"]),\n',
+    )
+    tells = "_describe_state_machine_for_execution"
+    for name, changes in (
+        ("_start_execution", [(starts, remembers)]),
+        ("_run_execution", [(now, then)]),
+        (tells, [(now, then), (role, role_then)]),
+    ):
+        install(name, rewrite(stepfunctions, name, changes), [stepfunctions])

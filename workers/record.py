@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, naming, turns
+from control_plane import aws, naming, own, turns
 from control_plane.admission import admit, has_meaning, parse_input, tenant_of
 from control_plane.errors import DeploymentInProgress, InvalidRequest, ServiceBusy, Superseded
 from control_plane.events import ExecutionInput, Trigger, facts_of
@@ -18,6 +18,7 @@ from control_plane.listing import Listing
 from control_plane.locks import Locks
 from control_plane.models import (
     Deployment,
+    DeploymentStatus,
     Env,
     JsonObject,
     Mode,
@@ -76,7 +77,9 @@ def prepare_deployment(execution: Mapping[str, Any]) -> JsonObject:
     arn = execution["Id"]
     started = datetime.fromisoformat(execution["StartTime"])
     deployment_id = naming.deployment_id_of(tenant, arn, started)
-    source, manifest = admit(tenant, request, Sources(known.table_name), known.account_id)
+    source, manifest = admit(
+        tenant, request, Sources(known.table_name), known.account_id, known.control_plane_stack
+    )
     if request.mode in (Mode.OFFBOARD, Mode.DRIFT):  # about what is deployed, not what might be
         build = (Listing(known.table_name).current(tenant) or {}).get("build")
         if build:
@@ -98,7 +101,10 @@ def prepare_deployment(execution: Mapping[str, Any]) -> JsonObject:
         started_at=started,
     )
     progress = Progress(known.table_name)
+    if not DeploymentStatus(record["status"]).is_final:
+        progress.add_missing_steps(deployment, record["steps"])
     progress.begin_step(deployment, "PrepareDeployment")
+    progress.add_facts(deployment, {"control_plane": own.running().model_dump()})
     note = f"{request.mode}: {tenant.stack_name}"
     if has_meaning("source", request.mode):
         note += f" from source {source[:12]}"

@@ -10,7 +10,7 @@ import worker_builders as build
 from api_calls import call
 from worker_builders import ALPHA, ARTIFACTS, TABLE
 
-from control_plane import aws, naming
+from control_plane import __version__, aws, naming
 from control_plane.admission import parse_input
 from control_plane.history import History
 from control_plane.models import Deployment
@@ -30,7 +30,8 @@ def succeeded(number: int = 1) -> Deployment:
 
 
 def test_the_api_answers() -> None:
-    assert call("GET", "/health").body == {"status": "ok"}
+    body = call("GET", "/health").body
+    assert body == {"status": "ok", "version": __version__, "source": None, "build": None}
 
 
 def test_a_deployment_is_shown_with_the_steps_that_were_entered() -> None:
