@@ -36,6 +36,14 @@ class Move(StrEnum):
 
 
 @dataclass(frozen=True)
+class Execution:
+    """How the execution of a trial is, and if it failed, why."""
+
+    status: str
+    cause: str = ""
+
+
+@dataclass(frozen=True)
 class Judgement:
     """What comes next, and why."""
 
@@ -75,18 +83,21 @@ def source_of(files: Mapping[str, bytes], mark: str) -> tuple[bytes, str]:
     return data, hashlib.sha256(data).hexdigest()
 
 
-def judge(phase: Phase, record: JsonObject, execution: str, build: str) -> Judgement:
+def judge(phase: Phase, record: JsonObject, execution: Execution, build: str) -> Judgement:
     """What comes next in a trial. Raises TrialFailed.
 
-    `record`: the trial's deployment or removal as the new version tells of it, read after
-    `execution`, the status of its execution. `build`: the fingerprint of the version on trial.
+    `record`: the trial's deployment or removal as the new version tells of it, read after its
+    `execution` was. `build`: the fingerprint of the version on trial.
     """
     what = f"trial {record['id']} ({phase})"
     status = DeploymentStatus(record["status"])
     if not status.is_final:
-        if execution == "RUNNING":
+        if execution.status == "RUNNING":
             return Judgement(Move.WAIT, f"{what} is {status}")
-        raise TrialFailed(f"{what}: its execution ended {execution}, and its record is {status}")
+        why = f" ({execution.cause})" if execution.cause else ""
+        raise TrialFailed(
+            f"{what}: its execution ended {execution.status}{why}, and its record is {status}"
+        )
     if status != DeploymentStatus.SUCCEEDED:
         raise TrialFailed(f"{what} ended {status}: {record.get('reason') or 'without a reason'}")
     ran_on = (record.get("control_plane") or {}).get("build")

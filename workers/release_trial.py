@@ -10,8 +10,9 @@ from control_plane.errors import TenantNotReady, TrialFailed
 from control_plane.models import Deployment, JsonObject, Tenant
 from control_plane.own import TRIAL_APPLICATION
 from control_plane.progress import Progress
+from control_plane.reasons import plain, shortened
 from control_plane.settings import ReleaseSettings, settings
-from control_plane.trials import Move, Phase
+from control_plane.trials import Execution, Move, Phase
 from workers.step import Outcome
 
 BUNDLED = Path(__file__).resolve().parent.parent
@@ -39,7 +40,7 @@ def await_trial(deployment: Deployment, event: JsonObject) -> Outcome:
     """
     trial = event["trial"]
     tenant = Tenant(application=TRIAL_APPLICATION, env=trial["env"], org=trial["org"])
-    execution = _execution_status(trial["execution_arn"])  # first: its record ends before it does
+    execution = _execution(trial["execution_arn"])  # first: its record ends before it does
     record = _call(event, "GET", f"/deployments/{trial['id']}")
     judgement = trials.judge(Phase(trial["phase"]), record, execution, event["fingerprint"])
     match judgement.move:
@@ -110,12 +111,14 @@ def _files(directory: str) -> dict[str, bytes]:
     return found
 
 
-def _execution_status(arn: str) -> str:
-    client = aws.stepfunctions()
+def _execution(arn: str) -> Execution:
+    states = aws.stepfunctions()
     try:
-        return client.describe_execution(executionArn=arn)["status"]
-    except client.exceptions.ExecutionDoesNotExist:
-        return "NOT_STARTED"
+        found = states.describe_execution(executionArn=arn)
+    except states.exceptions.ExecutionDoesNotExist:
+        return Execution("NOT_STARTED")
+    told = " ".join((found.get("error", ""), plain(found.get("cause", "")))).strip()
+    return Execution(found["status"], shortened(told))
 
 
 def _call(

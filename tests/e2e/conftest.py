@@ -5,6 +5,7 @@ It is started and installed by the command line, as a user does it.
 
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,13 @@ PREFIXES = "rawscribe,syndi-frontend,almanac"
 @pytest.fixture(scope="session")
 def syndi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Syndi]:
     """The `syndi` command on an installed control plane."""
-    state = tmp_path_factory.mktemp("laptop")
+    with started(tmp_path_factory.mktemp("laptop")) as command:
+        yield command
+
+
+@contextmanager
+def started(state: Path) -> Iterator[Syndi]:
+    """A laptop's AWS with its control plane, and its end."""
     command = Syndi(
         {
             "SYNDI_LOCAL_DIR": str(state),
@@ -27,7 +34,7 @@ def syndi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Syndi]:
             "SYNDI_LOCAL_STACK_SECONDS": STACK_SECONDS,
             "SYNDI_PREFIXES": PREFIXES,
         },
-        Path(state),
+        state,
     )
     try:
         command.ok("--local", "up")

@@ -8,7 +8,7 @@ import pytest
 
 from control_plane.errors import TrialFailed
 from control_plane.models import Tenant
-from control_plane.trials import Move, Phase, judge, source_of, tenant_of
+from control_plane.trials import Execution, Move, Phase, judge, source_of, tenant_of
 
 OWN = Tenant(application="control-plane", env="prod", org="main")
 BUILD = "ab" * 32
@@ -67,13 +67,13 @@ def test_a_source_is_the_same_for_the_same_mark_and_holds_every_file() -> None:
     ],
 )
 def test_what_comes_next(phase: Phase, told: dict[str, Any], execution: str, move: Move) -> None:
-    assert judge(phase, told, execution, BUILD).move == move
+    assert judge(phase, told, Execution(execution, "no handler"), BUILD).move == move
 
 
 @pytest.mark.parametrize(
     ("phase", "told", "execution", "says"),
     [
-        (Phase.DEPLOYING, record("QUEUED"), "FAILED", "its execution ended FAILED"),
+        (Phase.DEPLOYING, record("QUEUED"), "FAILED", r"its execution ended FAILED \(no handler\)"),
         (Phase.DEPLOYING, record("RUNNING"), "SUCCEEDED", "its record is RUNNING"),
         (Phase.DEPLOYING, record("QUEUED"), "NOT_STARTED", "NOT_STARTED"),
         (Phase.DEPLOYING, record("FAILED", reason="no table"), "FAILED", "no table"),
@@ -91,4 +91,4 @@ def test_what_is_no_proof_fails_the_trial(
     phase: Phase, told: dict[str, Any], execution: str, says: str
 ) -> None:
     with pytest.raises(TrialFailed, match=says):
-        judge(phase, told, execution, BUILD)
+        judge(phase, told, Execution(execution, "no handler"), BUILD)
