@@ -10,9 +10,10 @@ import typer
 
 from cli import connection, own_stack, source
 from cli.connection import ROOT
-from cli.context import JsonOption, command, current
+from cli.context import command, current
 from cli.failure import Refused
 from cli.install import Target, build, lambda_platform
+from cli.options import JsonOption
 from cli.output import err, out, print_json
 from cli.recording import Installation
 from control_plane import aws, templates

@@ -6,8 +6,9 @@ from typing import Any
 
 from cli import connection, installing, source
 from cli.connection import ROOT
-from cli.context import JsonOption, command, current
+from cli.context import command, current
 from cli.install import Target, this_machine
+from cli.options import JsonOption
 from cli.output import err, out, print_json
 from control_plane import stack_reading as reading
 from local import lifecycle, operator_user

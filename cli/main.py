@@ -20,6 +20,7 @@ from cli import (
     sources,
 )
 from cli.context import current
+from cli.options import JsonOption
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -32,7 +33,7 @@ app = typer.Typer(
 @app.callback()
 def options(
     local: Annotated[bool, typer.Option("--local", help="this laptop's AWS")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON to standard output")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Deploy tenants of serverless applications, and prove that they work."""
     current.local, current.as_json = local, as_json

@@ -47,7 +47,7 @@ def admit(
     Raises InvalidRequest naming the field when the source is unknown, a name would not fit, or the
     application cannot do what is asked.
     """
-    check_own(tenant, target.mode, own_stack)
+    check_own(tenant, target, own_stack)
     sha256, manifest = sources.resolve(tenant.application, tenant.env, target.source)
     check_length(tenant, manifest, account)
     check_options(target, manifest)
@@ -75,7 +75,7 @@ OWN_MODES = (Mode.FULL, Mode.DEPLOY_ONLY, Mode.ROLLBACK)
 """What can be done with the control plane itself, by itself."""
 
 
-def check_own(tenant: Tenant, mode: Mode, own_stack: str) -> None:
+def check_own(tenant: Tenant, target: Target, own_stack: str) -> None:
     """Raise InvalidRequest for another control plane, and for what has no meaning for this one."""
     if not own.is_own(tenant):
         return
@@ -85,11 +85,16 @@ def check_own(tenant: Tenant, mode: Mode, own_stack: str) -> None:
             f"this control plane is {own_stack}, and updates no other than itself: ask "
             f"{tenant.stack_name}",
         )
-    if mode not in OWN_MODES:
+    if target.mode not in OWN_MODES:
         raise InvalidRequest.of(
             "mode",
-            f"the control plane has no mode {mode} for itself, only {', '.join(OWN_MODES)}; "
+            f"the control plane has no mode {target.mode} for itself, only {', '.join(OWN_MODES)}; "
             "'syndi uninstall' removes it",
+        )
+    if not target.rollback_on_failure:
+        raise InvalidRequest.of(
+            "rollback_on_failure",
+            "a control plane that fails its trial always goes back: leave it out",
         )
 
 
@@ -100,6 +105,8 @@ _ONLY_IN: dict[str, tuple[Mode, ...]] = {
     "source": (Mode.FULL, Mode.FUNCTION),
     "allow_replacement": (Mode.FULL, Mode.DEPLOY_ONLY, Mode.ROLLBACK),
     "dry_run": (Mode.FULL, Mode.DEPLOY_ONLY, Mode.ROLLBACK),
+    "approval": (Mode.FULL, Mode.DEPLOY_ONLY, Mode.FUNCTION, Mode.ROLLBACK, Mode.OFFBOARD),
+    "rollback_on_failure": (Mode.FULL, Mode.DEPLOY_ONLY, Mode.FUNCTION, Mode.ROLLBACK),
     "to": (Mode.ROLLBACK,),
     "confirm": (Mode.OFFBOARD,),
     "export": (Mode.OFFBOARD,),

@@ -59,8 +59,10 @@ class Client:
         except ValueError as error:
             told = f"{method} {path} answered {status} without JSON"
             raise ApiError(status, "NoJson", told) from error
+        if not isinstance(answer, dict):
+            raise ApiError(status, "NoJson", f"{method} {path} answered {status} without an object")
         if status < 400:
-            return dict(answer)
+            return answer
         raise _refusal(status, method, path, answer)
 
 

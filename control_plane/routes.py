@@ -53,20 +53,21 @@ def tenant(env: Env, org: str, application: str | None) -> Tenant:
     return tenant_of(env, org, Target(), name)
 
 
-def changed_tenant(env: Env, org: str, application: str | None) -> Tenant:
+def changed_tenant(env: Env, org: str, application: str | None, instead: str) -> Tenant:
     """The tenant that a request changes. Raises InvalidRequest for the control plane itself."""
-    refuse_own(application)
+    refuse_own(application, instead)
     return tenant(env, org, application)
 
 
-def refuse_own(application: str | None) -> None:
+def refuse_own(application: str | None, instead: str) -> None:
     """Raise InvalidRequest when a tenant's route is asked to change the control plane itself.
 
     Whoever may do that is an administrator of the account in effect, and has routes of their own.
+    `instead`: which one, or what else to do.
     """
-    if application == APPLICATION:
+    if (application or settings(ApiSettings).default_application) == APPLICATION:
         raise InvalidRequest.of(
-            "application", f"{APPLICATION} is changed by the routes below /{APPLICATION}/ only"
+            "application", f"{APPLICATION} is this control plane itself: {instead}"
         )
 
 

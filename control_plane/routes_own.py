@@ -24,6 +24,7 @@ from control_plane.routes import (
     IdPath,
     KeyHeader,
     Limit,
+    ModeQuery,
     caller,
     front,
     presented,
@@ -90,9 +91,9 @@ def retry_self_update(deployment_id: IdPath, request: RetryRequest) -> tuple[Jso
 
 
 @router.get("/control-plane/schedule", tags=["control plane"])
-def get_own_schedule() -> JsonObject:
+def get_own_schedule(mode: ModeQuery = Mode.FULL) -> JsonObject:
     """The schedule of the control plane's updates."""
-    return schedules.show(front(), _own(), Mode.FULL)
+    return schedules.show(front(), _own(), mode)
 
 
 @router.put("/control-plane/schedule", tags=["control plane"])
@@ -105,9 +106,9 @@ def put_own_schedule(request: ScheduleRequest) -> JsonObject:
 
 
 @router.delete("/control-plane/schedule", tags=["control plane"])
-def delete_own_schedule() -> JsonObject:
+def delete_own_schedule(mode: ModeQuery = Mode.FULL) -> JsonObject:
     """Stop updating the control plane by a schedule."""
-    schedules.delete(front(), _own(), Mode.FULL)
+    schedules.delete(front(), _own(), mode)
     return {"deleted": True}
 
 
