@@ -60,7 +60,8 @@ def unpatched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
     )
     patches += ",leading_keys,interrupted_stacks,web_pages_are_not_root"
     patches += ",schedule_groups,conditions_in_change_sets,user_pool_tags"
-    patches += ",bucket_tags,adopted_buckets,shared_layers"
+    patches += ",bucket_tags,adopted_buckets,shared_layers,role_paths"
+    patches += ",executions_keep_their_definition"
     yield from _running(tmp_path_factory.mktemp("unpatched"), **{WITHOUT_VARIABLE: patches})
 
 

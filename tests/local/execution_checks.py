@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from local_aws import Aws, client, zipped
 
@@ -85,6 +86,32 @@ def a_function_that_fails_sends_no_task_token(aws: Aws) -> None:
     assert aws.execute("asks", definition)["error"] == "TargetIsBad"
 
 
+def edition(number: int) -> dict[str, Any]:
+    """A state machine whose executions tell, after a second, which one it is."""
+    states = {
+        "Wait": {"Type": "Wait", "Seconds": 1, "Next": "Tell"},
+        "Tell": {"Type": "Pass", "Result": number, "End": True},
+    }
+    return {"StartAt": "Wait", "States": states}
+
+
+def execution_keeps_the_definition_and_role_that_it_started_with(aws: Aws) -> None:
+    states = aws.stepfunctions
+    machine = aws.machine("updated", edition(1))
+    first_role = states.describe_state_machine(stateMachineArn=machine)["roleArn"]
+    second_role = aws.role("updated-role-2", "states.amazonaws.com")
+    first = states.start_execution(stateMachineArn=machine)["executionArn"]
+    states.update_state_machine(
+        stateMachineArn=machine, definition=json.dumps(edition(2)), roleArn=second_role
+    )
+    second = states.start_execution(stateMachineArn=machine)["executionArn"]
+    for execution, number, role in ((first, 1, first_role), (second, 2, second_role)):
+        for _ in ("while it runs", "and when it has ended"):
+            found = states.describe_state_machine_for_execution(executionArn=execution)
+            assert (json.loads(found["definition"]), found["roleArn"]) == (edition(number), role)
+            assert json.loads(aws.ended(execution)["output"]) == number
+
+
 WHERE = "import shared\n\ndef handler(event, context):\n    return shared.__file__\n"
 
 
@@ -106,5 +133,6 @@ CHECKS = [
     lambda_error_has_the_type_of_its_exception,
     typed_catch_matches,
     a_function_that_fails_sends_no_task_token,
+    execution_keeps_the_definition_and_role_that_it_started_with,
     functions_share_an_unpacked_layer,
 ]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import json
 
-from local_aws import Aws, allow, error_of
+from botocore.exceptions import ClientError
+from local_aws import Aws, allow, error_of, policy
 
 
 def leading_keys_are_evaluated(aws: Aws) -> None:
@@ -100,7 +102,27 @@ def web_page_cannot_be_root(aws: Aws) -> None:
     assert get("/_ministack/health", Origin="http://localhost:3000") == 200
 
 
+def roles_have_their_path(aws: Aws) -> None:
+    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}}
+    document = json.dumps(policy({**trust, "Action": "sts:AssumeRole"}))
+    for name, path in (("within", "/ours/"), ("without", "/theirs/")):
+        aws.iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=document)
+    own = aws.client_of(
+        "pruner", "iam", allow("iam:ListRolePolicies", on="arn:aws:iam::*:role/ours/*")
+    )
+
+    def may(name: str) -> bool:
+        try:
+            own.list_role_policies(RoleName=name)
+        except ClientError as error:
+            return error.response["Error"]["Code"] != "AccessDenied"
+        return True
+
+    assert [may("within"), may("without")] == [True, False]
+
+
 CHECKS = [
+    roles_have_their_path,
     leading_keys_are_evaluated,
     schedules_belong_to_their_group,
     user_pools_are_told_apart_by_their_tags,
