@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
-from cli import connection, own_stack, source
+from cli import connection, own_stack, recording, source
 from cli.connection import ROOT
 from cli.context import command, current
 from cli.failure import Refused
+from cli.holding import Hold
 from cli.install import Target, build, lambda_platform
 from cli.options import JsonOption
 from cli.output import err, out, print_json
-from cli.recording import Installation
 from control_plane import aws, templates
 from control_plane import stack_reading as reading
 from control_plane.errors import InvalidRequest
@@ -128,11 +128,12 @@ def install_stack(
     Raises Refused, and Failed with what went wrong.
     """
     account = aws.sts().get_caller_identity()["Account"]
-    installation = Installation(target, account, aws.cloudformation().meta.region_name)
-    installation.hold()
-    bucket = f"{target.prefixes.split(',')[0]}-sam-deployments-{account}"
-    template = templates.parse((ROOT / "template.yaml").read_text())
+    region = aws.cloudformation().meta.region_name
+    hold = Hold(target.tenant, account, region, recording.BUILD_ID)
+    hold.take()
     try:
+        bucket = own_stack.artifact_bucket(target, account)
+        template = templates.parse((ROOT / "template.yaml").read_text())
         if not own_stack.make_ready(target):
             tell(f"creating {target.stack} with its artifact bucket")
             own_stack.create_bucket(target, template, bucket)
@@ -141,12 +142,13 @@ def install_stack(
         tell(f"deploying build {built.fingerprint[:12]}")
         change_set = own_stack.deploy(target, built, account)
         own_stack.protect(target)
+        installation = recording.Installation(target, hold)
         changed = bool(change_set["has_changes"]) or not installation.knows(built)
         if changed:
             installation.record(packed, built, change_set)
         return changed
     finally:
-        installation.release()
+        hold.release()
 
 
 def push_first() -> None:

@@ -14,7 +14,7 @@ from control_plane import stack_reading as reading
 from local import lifecycle, operator_user
 from local.laptop import Laptop
 
-_POLL_SECONDS = 0.3
+POLL_SECONDS = 0.3
 """How often the laptop's CloudFormation is asked what AWS's would be asked once in 5 seconds."""
 
 
@@ -44,7 +44,7 @@ def up(
         variables=laptop.aws_environment(),
         approval_in=installing.approval_environments(approval_in, installed),
         version_retention_days=0,
-        poll_seconds=_POLL_SECONDS,
+        poll_seconds=POLL_SECONDS,
     )
     packed = source.pack(ROOT)
     stamp, wanted = laptop.state_dir / "installed", f"{packed.sha256} {target.parameters()}"

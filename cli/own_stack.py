@@ -12,6 +12,9 @@ from control_plane import stack_reading as reading
 from control_plane.decisions import StackAction, StackRequest
 from control_plane.models import Env, JsonObject, StackStatus, utc_now
 
+POLL_SECONDS = 5.0
+"""How often CloudFormation is asked how far it is: DescribeStacks has a limit for the account."""
+
 _BUCKET_RESOURCES = ("ArtifactBucket", "ArtifactBucketPolicy")
 """What the first installation makes first: the bucket that the rest is packaged into."""
 
@@ -29,8 +32,7 @@ def make_ready(target: Target) -> bool:
         case StackAction.UPDATE:
             return True
         case StackAction.DELETE_FIRST if stack:
-            client.delete_stack(StackName=stack["StackId"])
-            _wait(target, "stack_delete_complete", stack["StackId"])
+            delete(target.stack, stack["StackId"], target.poll_seconds)
             return False
         case StackAction.CONTINUE_ROLLBACK:
             client.continue_update_rollback(StackName=target.stack)
@@ -38,6 +40,20 @@ def make_ready(target: Target) -> bool:
             return True
         case _:
             raise Refused(f"{target.stack} is {status}: {decision.reason}")
+
+
+def artifact_bucket(target: Target, account: str) -> str:
+    """The bucket that the first prefix names. Raises Refused where another one is in use."""
+    bucket = f"{target.prefixes.split(',')[0]}-sam-deployments-{account}"
+    found = reading.describe(target.stack)
+    outputs = {i["OutputKey"]: i["OutputValue"] for i in found.get("Outputs", [])} if found else {}
+    used = outputs.get("ArtifactBucketName", bucket)
+    if used != bucket:
+        raise Refused(
+            f"the first of --prefixes names the artifact bucket, and {target.stack} has {used}: "
+            f"put {used.removesuffix(f'-sam-deployments-{account}')} first"
+        )
+    return bucket
 
 
 def create_bucket(target: Target, template: JsonObject, bucket: str) -> None:
@@ -143,6 +159,14 @@ def protect(target: Target) -> None:
         )
 
 
+def delete(name: str, stack_id: str, poll_seconds: float) -> None:
+    """Delete the stack, also a protected one. Raises Failed with what is in the way."""
+    client, token = aws.cloudformation(), f"uninstall-{naming.new_deployment_id(utc_now())}"
+    client.update_termination_protection(StackName=name, EnableTerminationProtection=False)
+    client.delete_stack(StackName=stack_id, ClientRequestToken=token)
+    _await(name, poll_seconds, "stack_delete_complete", stack_id, token)
+
+
 def _previous(target: Target) -> dict[str, str]:
     stack = reading.describe(target.stack)
     return reading.parameters(stack) if stack else {}
@@ -152,7 +176,7 @@ def _found(target: Target, stack: str, change_set: str) -> list[changes.Change] 
     """What a change set would do, when it is there; None: nothing. Raises Failed."""
     try:
         aws.cloudformation().get_waiter("change_set_create_complete").wait(
-            ChangeSetName=change_set, WaiterConfig=_every(target, minutes=15)
+            ChangeSetName=change_set, WaiterConfig=_every(target.poll_seconds, 15)
         )
     except WaiterError as error:
         described = reading.change_set(stack, change_set)
@@ -164,18 +188,21 @@ def _found(target: Target, stack: str, change_set: str) -> list[changes.Change] 
 
 
 def _wait(target: Target, waiter: str, stack: str, token: str = "") -> None:
+    _await(target.stack, target.poll_seconds, waiter, stack, token)
+
+
+def _await(name: str, poll_seconds: float, waiter: str, stack: str, token: str) -> None:
     """Wait for an operation's end. Raises Failed with what failed first in it."""
     client: Any = aws.cloudformation()  # a waiter's name is a literal in the stubs
     try:
-        client.get_waiter(waiter).wait(StackName=stack, WaiterConfig=_every(target, minutes=120))
+        client.get_waiter(waiter).wait(StackName=stack, WaiterConfig=_every(poll_seconds, 120))
     except WaiterError as error:
         found = reading.describe(stack)
         status = found["StackStatus"] if found else "gone"
         told = "; ".join(reading.validation_failures(stack))
         told = told or decisions.first_failure(reading.operation_events(stack, token)) or str(error)
-        raise Failed(f"{told}; {target.stack} is {status}") from error
+        raise Failed(f"{told}; {name} is {status}") from error
 
 
-def _every(target: Target, minutes: int) -> Any:
-    attempts = int(minutes * 60 / target.poll_seconds)
-    return {"Delay": target.poll_seconds, "MaxAttempts": attempts}
+def _every(poll_seconds: float, minutes: int) -> Any:
+    return {"Delay": poll_seconds, "MaxAttempts": int(minutes * 60 / poll_seconds)}

@@ -3,28 +3,27 @@
 Without it a first update would have nothing to go back to.
 """
 
-from botocore.exceptions import ClientError
-
-from cli.failure import Refused
+from cli.holding import Hold
 from cli.install import Built, Target
 from cli.source import Source
-from control_plane import __version__, aws, naming, receipts
+from control_plane import __version__, aws, endings, naming, receipts
 from control_plane import stack_reading as reading
 from control_plane.builds import Builds, BuildStatus
 from control_plane.events import ExecutionInput, Trigger, facts_of
 from control_plane.history import History
 from control_plane.listing import Listing
-from control_plane.locks import Locks
 from control_plane.manifest import Manifest
 from control_plane.models import (
     Build,
     Deployment,
+    DeploymentStatus,
     Env,
     JsonObject,
+    Mode,
     Options,
     StackState,
     StackStatus,
-    utc_now,
+    Tenant,
 )
 from control_plane.own import Release
 from control_plane.sources import Sources
@@ -34,52 +33,24 @@ BUILD_ID = "install"
 
 
 class Installation:
-    """One installation: the deployment that it is, and the control plane's lock.
+    """One installation: the deployment that it is, and what it leaves in the table."""
 
-    Whoever holds the lock is an execution that never existed: an installer that dies blocks nobody.
-    """
-
-    def __init__(self, target: Target, account: str, region: str) -> None:
+    def __init__(self, target: Target, hold: Hold) -> None:
         self.target = target
-        started = utc_now()
-        self._id = naming.new_deployment_id(started)
-        self._started = started
-        machine = f"arn:aws:states:{region}:{account}:stateMachine:{target.stack}-deployment"
-        self._arn = naming.execution_arn(machine, f"{BUILD_ID}-{self._id}")
-        self._table = naming.history_table(target.stack)
-
-    def hold(self) -> None:
-        """Take the lock, where there is a table. Raises Refused while an update runs."""
-        locks = Locks(self._table)
-        try:
-            holder = locks.holder(self.target.tenant)
-        except ClientError as error:
-            if aws.error_code(error) != "ResourceNotFoundException":
-                raise
-            return  # nothing is installed yet
-        if holder and _runs(holder["execution_arn"]):
-            raise Refused(
-                f"{self.target.stack} is being updated by deployment {holder['deployment_id']}: "
-                f"let it end, or 'syndi cancel {holder['deployment_id']}'"
-            )
-        self._acquire(instead_of=holder["execution_arn"] if holder else self._arn)
-
-    def release(self) -> None:
-        """Give the lock back, where nothing was recorded; harmless when it is not held."""
-        Locks(self._table).release(self.target.tenant, self._arn)
+        self._hold = hold
 
     def knows(self, built: Built) -> bool:
         """Whether the table says that this build is what runs."""
-        current = Listing(self._table).current(self.target.tenant) or {}
+        current = Listing(self._hold.table).current(self.target.tenant) or {}
         return bool(current.get("running") == built.fingerprint)
 
     def record(self, packed: Source, built: Built, change_set: JsonObject) -> None:
         """Write what was installed: source, build, record and current state, and free the lock."""
         tenant = self.target.tenant
-        self._acquire(instead_of=self._arn)
+        self._hold.keep()
         key = naming.source_key(packed.sha256)
         aws.s3().put_object(Bucket=built.bucket, Key=key, Body=packed.content)
-        Sources(self._table).register(packed.sha256, built.manifest, list(Env))
+        Sources(self._hold.table).register(packed.sha256, built.manifest, list(Env))
         build = _build(built)
         self._remember(build)
         done = self._deployment(built.source, built.manifest)
@@ -93,53 +64,73 @@ class Installation:
         receipt = receipts.of_success(done, proof)
         release = Release(version=__version__, source=built.source, build=built.fingerprint)
         receipt["control_plane"] = release.model_dump()
-        asked = ExecutionInput(
-            application=tenant.application,
-            env=Env(tenant.env),
-            org=tenant.org,
-            trigger=Trigger.INSTALL,
-            requested_by=aws.sts().get_caller_identity()["Arn"],
-        )
-        history = History(self._table)
-        history.open(tenant, done.id, self._arn, facts_of(asked, built.source))
+        history = _opened(self._hold, facts_of(_asked(tenant), built.source))
         current = receipts.current_after(done, receipt)
         history.succeed(
             tenant,
             done.id,
-            self._arn,
+            self._hold.arn,
             receipt,
             current,
             [*receipts.FORGOTTEN, "patch"],
             is_whole=True,
         )
 
-    def _acquire(self, instead_of: str) -> None:
-        locks = Locks(self._table)
-        if not locks.acquire(self.target.tenant, self._id, self._arn, instead_of=instead_of):
-            raise Refused(f"{self.target.stack} is being updated by somebody else right now")
-
     def _deployment(self, source: str, manifest: Manifest) -> Deployment:
         return Deployment(
-            id=self._id,
-            execution_arn=self._arn,
+            id=self._hold.id,
+            execution_arn=self._hold.arn,
             tenant=self.target.tenant,
             source=source,
             config_source=source,
             manifest=manifest,
             options=Options(),
-            started_at=self._started,
+            started_at=self._hold.started,
         )
 
     def _remember(self, build: Build) -> None:
         """The build as one that is there: an update of the same source reuses it."""
-        builds, stack = Builds(self._table), self.target.stack
-        builds.claim(build.fingerprint, stack, self._arn)
-        builds.started(build.fingerprint, stack, self._arn, BUILD_ID)
+        builds, stack = Builds(self._hold.table), self.target.stack
+        builds.claim(build.fingerprint, stack, self._hold.arn)
+        builds.started(build.fingerprint, stack, self._hold.arn, BUILD_ID)
         builds.finished(
             build.fingerprint,
-            {"stack_name": stack, "build_id": BUILD_ID, "claimed_by": self._arn},
+            {"stack_name": stack, "build_id": BUILD_ID, "claimed_by": self._hold.arn},
             BuildStatus.SUCCEEDED,
         )
+
+
+def record_removal(hold: Hold, source: str) -> None:
+    """Write that the control plane was removed, and free the lock. `source`: what it was of."""
+    tenant = hold.tenant
+    hold.keep()
+    update = {"mode": Mode.OFFBOARD, "confirm": tenant.stack_name}
+    history = _opened(hold, facts_of(_asked(tenant).model_copy(update=update), source))
+    current = {
+        "last_deployment": hold.id,
+        "last_status": DeploymentStatus.SUCCEEDED,
+        "last_reason": "uninstalled",
+        "offboarded_at": receipts.now(),
+    }
+    history.succeed(tenant, hold.id, hold.arn, {}, current, endings.GOOD)
+
+
+def _opened(hold: Hold, facts: JsonObject) -> History:
+    """The history with a record of what is done under the lock, begun when that was."""
+    began = History(hold.table, clock=lambda: hold.started)
+    began.open(hold.tenant, hold.id, hold.arn, facts)
+    return History(hold.table)
+
+
+def _asked(tenant: Tenant) -> ExecutionInput:
+    """What the record says of the request: who asked, by hand."""
+    return ExecutionInput(
+        application=tenant.application,
+        env=Env(tenant.env),
+        org=tenant.org,
+        trigger=Trigger.INSTALL,
+        requested_by=aws.sts().get_caller_identity()["Arn"],
+    )
 
 
 def _build(built: Built) -> Build:
@@ -161,11 +152,3 @@ def _state(stack_name: str) -> StackState:
         outputs={item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", [])},
         parameters=reading.parameters(stack),
     )
-
-
-def _runs(execution_arn: str) -> bool:
-    client = aws.stepfunctions()
-    try:
-        return client.describe_execution(executionArn=execution_arn)["status"] == "RUNNING"
-    except client.exceptions.ExecutionDoesNotExist:
-        return False

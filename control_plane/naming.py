@@ -132,6 +132,16 @@ def history_table(stack_name: str) -> str:
     return f"{stack_name}-history"
 
 
+def own_state_machine(stack_name: str, account: str, region: str) -> str:
+    """The ARN of a control plane's state machine, as template.yaml names it."""
+    return f"arn:aws:states:{region}:{account}:stateMachine:{stack_name}-deployment"
+
+
+def own_layer(stack_name: str) -> str:
+    """The layer of a control plane's functions, as template.yaml names it."""
+    return f"{stack_name}-dependencies"
+
+
 def build_label(template_key: str) -> str:
     """The first digits of the fingerprint of the build whose packaged template that is: what a
     template's parameter `Build` is given."""
