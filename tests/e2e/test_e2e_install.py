@@ -1,4 +1,4 @@
-"""A control plane is installed, found unchanged, removed around what must stay, and installed again.
+"""A control plane is installed, found unchanged, removed around what must stay, and installed anew.
 
 On a laptop of its own: the others' must not lose theirs.
 """
