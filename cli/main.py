@@ -18,6 +18,7 @@ from cli import (
     rolling_back,
     scheduling,
     sources,
+    uninstalling,
 )
 from cli.context import current
 from cli.options import JsonOption
@@ -43,6 +44,7 @@ app.command()(laptop.up)
 app.command()(laptop.down)
 app.command()(laptop.reset)
 app.command()(installing.install)
+app.command()(uninstalling.uninstall)
 app.command()(releasing.self_update)
 app.command()(releasing.version)
 app.command()(deploying.deploy)

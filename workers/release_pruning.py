@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from control_plane import aws, naming, pruning
+from control_plane import aws, naming, pruning, roles
 from control_plane.models import Deployment, JsonObject, utc_now
 from control_plane.pruning import Version
 from control_plane.settings import ReleaseSettings, settings
@@ -34,13 +34,13 @@ def prune_versions(deployment: Deployment, event: JsonObject) -> Outcome:
         removed, kept = removed + len(gone), kept + len(found) - len(gone)
         roles_in_use |= {version.role for version in found if version not in gone} | {now_in}
     path = naming.role_path(stack, event["fingerprint"])
-    roles = pruning.unused_roles(_roles(f"/{stack}/"), roles_in_use, path)
-    for role in roles:
-        _delete_role(role)
+    unused_roles = pruning.unused_roles(roles.below(f"/{stack}/"), roles_in_use, path)
+    for role in unused_roles:
+        roles.delete(role)
     executions = f"{len(running)} running execution{'s' * (len(running) != 1)}"
     return Outcome(
         {},
-        f"removed {removed} versions and {len(roles)} roles; kept {kept} versions, "
+        f"removed {removed} versions and {len(unused_roles)} roles; kept {kept} versions, "
         f"with {executions}",
     )
 
@@ -94,17 +94,3 @@ def _delete(function: str, version: Version) -> bool:
     except functions.exceptions.ResourceNotFoundException:
         return True  # by an earlier attempt of this step
     return True
-
-
-def _roles(path: str) -> list[str]:
-    pages = aws.iam().get_paginator("list_roles").paginate(PathPrefix=path)
-    return [role["Arn"] for page in pages for role in page["Roles"]]
-
-
-def _delete_role(arn: str) -> None:
-    iam, name = aws.iam(), arn.rsplit("/", 1)[-1]
-    for attached in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
-        iam.detach_role_policy(RoleName=name, PolicyArn=attached["PolicyArn"])
-    for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
-        iam.delete_role_policy(RoleName=name, PolicyName=policy)
-    iam.delete_role(RoleName=name)
