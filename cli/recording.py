@@ -104,7 +104,13 @@ class Installation:
         history.open(tenant, done.id, self._arn, facts_of(asked, built.source))
         current = receipts.current_after(done, receipt)
         history.succeed(
-            tenant, done.id, self._arn, receipt, current, [*receipts.FORGOTTEN, "patch"]
+            tenant,
+            done.id,
+            self._arn,
+            receipt,
+            current,
+            [*receipts.FORGOTTEN, "patch"],
+            is_whole=True,
         )
 
     def _acquire(self, instead_of: str) -> None:

@@ -67,7 +67,15 @@ def summary(record: Mapping[str, Any]) -> None:
             else "password not kept here"
         )
         out.print(f"admin      {admin['username']} ({admin['group']}; {kept})")
+    if record.get("control_plane"):
+        out.print(f"run by     {release(record['control_plane'])}", markup=False)
     out.print(f"execution  {record['console_url']}")
+
+
+def release(found: Mapping[str, Any]) -> str:
+    """Which release of the control plane it was, such as `control plane 0.2.0 (build …)`."""
+    known = [f"{what} {found[what][:12]}" for what in ("build", "source") if found.get(what)]
+    return f"control plane {found['version']} ({', '.join(known) or 'a checkout, not a build'})"
 
 
 def _builds(record: Mapping[str, Any]) -> None:

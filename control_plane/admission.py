@@ -15,13 +15,18 @@ from control_plane.events import ExecutionInput, Target, invalid
 from control_plane.manifest import Manifest
 from control_plane.models import Env, Mode, OnConflict, Tenant
 from control_plane.naming import check_length
+from control_plane.schema import upgraded_request
 from control_plane.sources import Sources
 
 
 def parse_input(raw: Mapping[str, Any]) -> ExecutionInput:
-    """An execution's input. Raises InvalidRequest that names every wrong field."""
+    """An execution's input, which a schedule may have kept since an earlier release.
+
+    Raises InvalidRequest that names every wrong field.
+    """
     try:
-        return ExecutionInput.model_validate(raw)
+        asked = upgraded_request(raw) if isinstance(raw, Mapping) else raw
+        return ExecutionInput.model_validate(asked)
     except ValidationError as error:
         raise invalid(error, "execution input") from error
 

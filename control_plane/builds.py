@@ -66,8 +66,11 @@ class Builds:
         expires = int((self._clock() + REMEMBERED).timestamp())
         self._client.put_item(  # no condition: an execution builds one thing, and says so again
             TableName=self._table,
-            Item=items.key(f"BUILD#{execution_arn}", "EXECUTION")
-            | items.to_item({"fingerprint": fingerprint, "expires_at": expires}),
+            Item=items.whole(
+                f"BUILD#{execution_arn}",
+                "EXECUTION",
+                {"fingerprint": fingerprint, "expires_at": expires},
+            ),
         )
 
     def of_execution(self, execution_arn: str) -> str | None:
@@ -157,7 +160,7 @@ class Builds:
         try:
             self._client.put_item(
                 TableName=self._table,
-                Item=self._key(fingerprint) | items.to_item(values),
+                Item=items.whole(f"BUILD#{fingerprint}", "BUILD", values),
                 ConditionExpression=condition,
                 ExpressionAttributeValues=items.to_item(facts),
                 ExpressionAttributeNames={"#status": "status"},
@@ -167,6 +170,3 @@ class Builds:
                 raise
             return False
         return True
-
-    def _key(self, fingerprint: str) -> JsonObject:
-        return items.key(f"BUILD#{fingerprint}", "BUILD")

@@ -84,7 +84,7 @@ class History:
         if idempotency:
             expires = int(self._clock().timestamp()) + IDEMPOTENCY_SECONDS
             remembered = {"id": deployment_id, "request": idempotency[1], "expires_at": expires}
-            item = items.key(pk, items.idempotency_key(idempotency[0])) | items.to_item(remembered)
+            item = items.whole(pk, items.idempotency_key(idempotency[0]), remembered)
             # Condition: the key was never used, or a day ago; DynamoDB removes such items later.
             fresh = {
                 "ConditionExpression": "attribute_not_exists(SK) OR expires_at < :now",
@@ -110,7 +110,7 @@ class History:
         remembered = table.read(self._client, self._table, pk, items.idempotency_key(key))
         if remembered is None:
             return None
-        if remembered["request"] != request:
+        if remembered.get("request", request) != request:
             raise IdempotencyConflict(
                 "this Idempotency-Key was used for another request: use a new key"
             )
@@ -128,11 +128,12 @@ class History:
                 Key=items.key(items.tenant_key(tenant), items.DEPLOYMENT + deployment_id),
                 UpdateExpression="SET #cancel = if_not_exists(#cancel, :cancel)",
                 # Condition: the record has not ended, is not on its way back, and has not begun to
-                # delete its stack.
+                # delete its stack (or was opened by a release that never did).
                 ConditionExpression=(
                     f"#status IN ({', '.join(writes.OPEN)})"
                     " AND attribute_not_exists(rollback_steps)"
-                    " AND #steps.DeleteStack.attempts = :never"
+                    " AND (attribute_not_exists(#steps.DeleteStack)"
+                    " OR #steps.DeleteStack.attempts = :never)"
                 ),
                 ExpressionAttributeNames={
                     "#status": "status", "#cancel": "cancel", "#steps": "steps",
@@ -157,11 +158,14 @@ class History:
         receipt: JsonObject,
         current: JsonObject,
         forget: Sequence[str] = (),
+        *,
+        is_whole: bool = False,
     ) -> JsonObject:
         """Record success, the tenant's current state and the lock's release, all or nothing.
 
         `receipt` is the proof, for the record; `current` what the tenant is from now on, without
-        what is in `forget`; empty, nothing of the tenant changed. Harmless when repeated.
+        what is in `forget`; empty, nothing of the tenant changed. `is_whole`: nothing else is known
+        of it. Harmless when repeated.
         """
         end = {**receipt, "status": DeploymentStatus.SUCCEEDED, "finished_at": self._now()}
         now = {**writes.identity(tenant), **current}
@@ -171,7 +175,9 @@ class History:
             self._locks.release_write(tenant, execution_arn),
         ]
         if current:
-            changes.append(writes.current_state(self._table, tenant, now, forget))
+            changes.append(
+                writes.current_state(self._table, tenant, now, forget, is_whole=is_whole)
+            )
         return self._finish(tenant, deployment_id, changes)
 
     def fail(
@@ -199,18 +205,23 @@ class History:
             "last_reason": facts.get("reason"),
             **(current or {}),
         }
-        before = self._listing.get(tenant, deployment_id) or {}
+        before = self._listing.get(tenant, deployment_id)
         running = [
             name
-            for name, step in before.get("steps", {}).items()
+            for name, step in (before or {}).get("steps", {}).items()
             if step["status"] == StepStatus.RUNNING
         ]
         changes = [
-            writes.end_of_record(self._table, tenant, deployment_id, end, failed_steps=running),
+            writes.end_of_record(
+                self._table, tenant, deployment_id, end, running, is_new=before is None
+            ),
         ]
-        known = self._listing.current(tenant) or {}
-        if known.get("last_good", "") < deployment_id:  # else the word of its end came too late
-            changes.append(writes.current_state(self._table, tenant, last, forget))
+        known = self._listing.current(tenant)
+        # Else the word of its end came too late.
+        if (known or {}).get("last_good", "") < deployment_id:
+            changes.append(
+                writes.current_state(self._table, tenant, last, forget, is_whole=known is None)
+            )
         lock = self._locks.holder(tenant)
         if lock and lock["execution_arn"] == execution_arn:
             changes.append(self._locks.release_write(tenant, execution_arn))

@@ -7,6 +7,7 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
+from control_plane import schema
 from control_plane.models import JsonObject, Tenant
 
 LISTING_INDEX = "listing"
@@ -35,6 +36,11 @@ def key(pk: str, sk: str) -> dict[str, Any]:
     return {"PK": {"S": pk}, "SK": {"S": sk}}
 
 
+def whole(pk: str, sk: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """An item as it is put, with the version of what this release writes."""
+    return key(pk, sk) | to_item({**values, schema.ATTRIBUTE: schema.SCHEMA})
+
+
 def to_item(values: Mapping[str, Any]) -> dict[str, Any]:
     """Values in DynamoDB's form; those that are None are left out."""
     return {
@@ -43,12 +49,21 @@ def to_item(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def from_item(item: Mapping[str, Any]) -> JsonObject:
-    """An item as plain values, without its keys."""
-    return {
+    """A whole item as plain values without its keys, as this release would have written it."""
+    plain = {
         name: _plain(_deserialize(value))
         for name, value in item.items()
         if name not in ("PK", "SK", "listing", "listed_at")
     }
+    return schema.upgraded(item["SK"]["S"], plain)
+
+
+def from_part(item: Mapping[str, Any]) -> JsonObject:
+    """What an index or a projection has of an item, its keys included; nothing is added to it.
+
+    What is not there may be something else in the item itself.
+    """
+    return {name: value for name, value in from_item(item).items() if name in item}
 
 
 def _storable(value: Any) -> Any:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from control_plane import aws, items, table
+from control_plane import aws, items, schema, table
 from control_plane.models import DeploymentStatus, JsonObject, OnConflict, StepStatus, Tenant
 from control_plane.turns import Rival
 
@@ -70,7 +70,7 @@ class Listing:
         if not answer["Items"]:
             return None
         # The index holds a part of each record; the record itself is read from the table.
-        part = items.from_item(answer["Items"][0])
+        part = items.from_part(answer["Items"][0])
         tenant = Tenant(application=part["application"], env=part["env"], org=part["org"])
         return self.get(tenant, deployment_id)
 
@@ -82,12 +82,18 @@ class Listing:
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression="PK = :pk AND SK BETWEEN :since AND :end",
-            FilterExpression="#status = :queued OR #request.on_conflict = :supersede",
+            # `on_busy`: as the first release wrote it.
+            FilterExpression=(
+                "#status = :queued OR #request.on_conflict = :supersede"
+                " OR #request.on_busy = :supersede"
+            ),
             ProjectionExpression=(
-                "id, execution_arn, #status, #request.on_conflict, #steps.AcquireLock.#status"
+                "PK, SK, #schema, id, execution_arn, #status, #request.on_conflict,"
+                " #request.on_busy, #steps.AcquireLock.#status"
             ),
             ExpressionAttributeNames={
-                "#status": "status", "#request": "request", "#steps": "steps",
+                "#schema": schema.ATTRIBUTE, "#status": "status", "#request": "request",
+                "#steps": "steps",
             },
             ExpressionAttributeValues={
                 ":pk": {"S": items.tenant_key(tenant)},
@@ -98,7 +104,7 @@ class Listing:
             },
             ConsistentRead=True,
         )  # fmt: skip
-        return [_rival(items.from_item(item)) for page in pages for item in page["Items"]]
+        return [_rival(items.from_part(item)) for page in pages for item in page["Items"]]
 
     def tenants(self) -> Iterator[JsonObject]:
         """Every tenant that ever had a deployment end, by stack name."""
@@ -109,7 +115,7 @@ class Listing:
             ExpressionAttributeValues={":listing": {"S": "TENANT"}},
         )
         for page in pages:
-            found = [(item["PK"]["S"], items.from_item(item)) for item in page["Items"]]
+            found = [(item["PK"]["S"], items.from_part(item)) for item in page["Items"]]
             for start in range(0, len(found), _BATCH):
                 part = found[start : start + _BATCH]
                 unlisted = self._unlisted([key for key, _ in part])
@@ -118,7 +124,7 @@ class Listing:
     def _unlisted(self, partitions: list[str]) -> dict[str, JsonObject]:
         """What the index does not hold of these tenants: DynamoDB cannot change an index that is
         there, so what is told of a tenant since then is read from the table."""
-        names = {"#pk": "PK", **{f"#{name}": name for name in _UNLISTED}}
+        names = {f"#{name}": name for name in ("PK", "SK", schema.ATTRIBUTE, *_UNLISTED)}
         asked: Any = {
             self._table: {
                 "Keys": [items.key(partition, items.CURRENT) for partition in partitions],
@@ -130,7 +136,7 @@ class Listing:
         while asked:  # what is too much for one answer comes with the next
             answer = self._client.batch_get_item(RequestItems=asked)
             for item in answer["Responses"].get(self._table, []):
-                found[item["PK"]["S"]] = items.from_item(item)
+                found[item["PK"]["S"]] = items.from_part(item)
             asked = answer.get("UnprocessedKeys")
         return found
 

@@ -46,8 +46,11 @@ class Locks:
         try:
             self._client.put_item(
                 TableName=self._table,
-                Item=items.key(items.tenant_key(tenant), items.LOCK)
-                | items.to_item({**values, "acquired_at": self._clock().isoformat()}),
+                Item=items.whole(
+                    items.tenant_key(tenant),
+                    items.LOCK,
+                    {**values, "acquired_at": self._clock().isoformat()},
+                ),
                 # Condition: nobody holds the lock, or exactly the execution that may lose it.
                 ConditionExpression="attribute_not_exists(SK) OR execution_arn = :instead_of",
                 ExpressionAttributeValues={":instead_of": {"S": instead_of}},

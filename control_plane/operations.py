@@ -1,12 +1,13 @@
 """What may be asked of a deployment that there is: cancel, retry."""
 
 from botocore.exceptions import ClientError
+from pydantic import ValidationError
 
 from control_plane import aws, deployments
 from control_plane.deployments import Asked, Front
 from control_plane.endings import refuse_cancel, refuse_retry
 from control_plane.errors import Conflict, NotFound
-from control_plane.events import RetryRequest, Target
+from control_plane.events import RetryRequest, Target, invalid
 from control_plane.models import DeploymentStatus, Env, JsonObject, Mode, Tenant
 
 _MOVED_ON = ("TaskDoesNotExist", "TaskTimedOut", "InvalidToken")
@@ -76,7 +77,10 @@ def retry(
     asked = {**record["request"], "application": tenant.application}
     if asked.get("mode", Mode.FULL) in (Mode.FULL, Mode.FUNCTION):
         asked["source"] = record["source"]
-    target = Target.model_validate(asked)
+    try:
+        target = Target.model_validate(asked)
+    except ValidationError as error:  # a release that was rolled back knew more
+        raise invalid(error, f"the request of {deployment_id}") from error
     password = request.admin_password
     return deployments.start(
         front, Env(tenant.env), tenant.org, Asked(target, by, None, password, deployment_id)

@@ -94,11 +94,10 @@ class Overrides:
             comment=comment,
         )
         values = {**stored.model_dump(mode="json"), "content": json.dumps(content)}
-        key = items.key(items.tenant_key(tenant), _sort_key(stored.version))
         try:
             self._client.put_item(
                 TableName=self._table,
-                Item=key | items.to_item(values),
+                Item=items.whole(items.tenant_key(tenant), _sort_key(stored.version), values),
                 # Condition: this version does not exist yet; of two at once, one is told.
                 ConditionExpression="attribute_not_exists(SK)",
             )
@@ -114,7 +113,8 @@ def _sort_key(version: int) -> str:
 
 
 def _stored(found: JsonObject) -> StoredOverrides:
-    return StoredOverrides(**{**found, "content": json.loads(found["content"])})
+    content = json.loads(found["content"])
+    return StoredOverrides.model_validate({**found, "content": content}, extra="ignore")
 
 
 def _conflict(version: int) -> Conflict:

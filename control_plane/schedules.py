@@ -13,6 +13,7 @@ from control_plane.deployments import Front
 from control_plane.errors import InvalidRequest, NotFound
 from control_plane.events import ScheduleRequest, Trigger
 from control_plane.models import Env, JsonObject, Mode, Tenant
+from control_plane.schema import upgraded_request
 
 SCHEDULED = (Mode.FULL, Mode.DEPLOY_ONLY, Mode.DRIFT)
 """The modes that need nobody to look on: the others are asked for one by one."""
@@ -106,5 +107,5 @@ def _read(front: Front, tenant: Tenant, mode: Mode) -> JsonObject | None:
         "expression": found["ScheduleExpression"],
         "timezone": found.get("ScheduleExpressionTimezone", "UTC"),
         "enabled": found.get("State", "ENABLED") == "ENABLED",
-        "request": json.loads(found["Target"].get("Input", "{}")),
+        "request": upgraded_request(json.loads(found["Target"].get("Input", "{}"))),
     }

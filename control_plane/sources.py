@@ -134,7 +134,8 @@ class Sources:
         known = self._read(application, f"SOURCE#{sha256}")
         if known is None:
             raise unknown_source(sha256)
-        return sha256, Manifest.model_validate(known["manifest"])
+        # A release that was rolled back may have registered it, with keys of its own.
+        return sha256, Manifest.model_validate(known["manifest"], extra="ignore")
 
     def listed(self, application: str) -> JsonObject:
         """The sources of an application and the current one of each environment."""
@@ -155,7 +156,7 @@ class Sources:
         }
 
     def _put(self, partition: str, sk: str, values: JsonObject) -> Any:
-        item = items.key(partition, sk) | items.to_item(values)
+        item = items.whole(partition, sk, values)
         return {"Put": {"TableName": self._table, "Item": item}}
 
     def _read(self, application: str, sk: str) -> JsonObject | None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from control_plane import items
+from control_plane import items, schema
 from control_plane.models import OPEN_STATUSES, JsonObject, StepStatus, Tenant
 
 OPEN = {f":open_{status.lower()}": {"S": str(status)} for status in OPEN_STATUSES}
@@ -23,8 +23,9 @@ def identity(tenant: Tenant) -> JsonObject:
 def record_item(tenant: Tenant, deployment_id: str, record: JsonObject) -> Any:
     """A whole record, listed."""
     listed = {"listing": "DEPLOYMENT", "listed_at": deployment_id}
-    key = items.key(items.tenant_key(tenant), items.DEPLOYMENT + deployment_id)
-    return key | items.to_item({**record, **listed})
+    return items.whole(
+        items.tenant_key(tenant), items.DEPLOYMENT + deployment_id, {**record, **listed}
+    )
 
 
 def end_of_record(
@@ -33,10 +34,15 @@ def end_of_record(
     deployment_id: str,
     values: JsonObject,
     failed_steps: Sequence[str] = (),
+    *,
+    is_new: bool = False,
 ) -> Any:
-    """End a record that has not ended yet, or write one that is an end; fail `failed_steps`."""
+    """End a record that has not ended yet, or write one that is an end; fail `failed_steps`.
+
+    `is_new`: there was none.
+    """
     listed = {"listing": "DEPLOYMENT", "listed_at": deployment_id}
-    update = items.assignments({**values, **listed})
+    update = items.assignments({**values, **listed, **_version(is_whole=is_new)})
     update["ExpressionAttributeValues"] |= OPEN
     for number, step in enumerate(failed_steps):  # nothing runs on in what has ended
         update["UpdateExpression"] += (
@@ -57,11 +63,19 @@ def end_of_record(
 
 
 def current_state(
-    table: str, tenant: Tenant, values: JsonObject, forget: Sequence[str] = ()
+    table: str,
+    tenant: Tenant,
+    values: JsonObject,
+    forget: Sequence[str] = (),
+    *,
+    is_whole: bool = False,
 ) -> Any:
-    """Set what is known of a tenant; what is not in `values` stays, unless it is in `forget`."""
+    """Set what is known of a tenant; what is not in `values` stays, unless it is in `forget`.
+
+    `is_whole`: nothing stays that an earlier release wrote in another form.
+    """
     listed = {"listing": "TENANT", "listed_at": tenant.stack_name}
-    update = items.assignments({**values, **listed})
+    update = items.assignments({**values, **listed, **_version(is_whole=is_whole)})
     if forget:
         # By placeholders: some of the names are words of DynamoDB's own, such as `source`.
         update["UpdateExpression"] += " REMOVE " + ", ".join(f"#{name}" for name in forget)
@@ -73,3 +87,9 @@ def current_state(
             **update,
         }
     }
+
+
+def _version(*, is_whole: bool) -> JsonObject:
+    """A write of all of an item has the version of its release; that of a part leaves the item's
+    (`schema`)."""
+    return {schema.ATTRIBUTE: schema.SCHEMA} if is_whole else {}

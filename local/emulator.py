@@ -69,7 +69,7 @@ def apply_patches(seconds: float, *, without: frozenset[str] = frozenset()) -> N
     available: dict[str, Callable[[], None]] = {
         "lambda_errors": patches.lambda_errors,
         "task_token_errors": execution_patches.task_token_errors,
-        "definitions_of_executions": execution_patches.definitions_of_executions,
+        "executions_keep_their_definition": execution_patches.executions_keep_their_definition,
         "shared_layers": layer_patches.shared_layers,
         "non_empty_buckets": patches.non_empty_buckets,
         "codebuild_projects": patches.codebuild_projects,

@@ -29,29 +29,26 @@ def task_token_errors() -> None:
     install(name, rewrite(stepfunctions, name, [(forgets, fails)]), [stepfunctions])
 
 
-def definitions_of_executions() -> None:
-    """DescribeStateMachineForExecution tells of the definition and the role that an execution runs
-    with, as on AWS.
+def executions_keep_their_definition() -> None:
+    """An execution runs the definition that its state machine had when it was started, and
+    DescribeStateMachineForExecution gives that one, with the role of then.
 
-    Without this it tells of those that the state machine has now, and whoever wants to know what a
-    running execution may still call is told of something else.
+    Without this the answer is the state machine as it is now, and so is what an execution runs
+    that was started a moment before an update: nobody could tell which code an execution still
+    calls after the control plane was replaced.
     """
     stepfunctions = emulator_module("services.stepfunctions")
-    starts = '        "testCase": test_case,\n'
-    remembers = (
-        starts
-        + '        "_definition": sm["definition"],\n'
-        + '        "_role_arn": sm["roleArn"],\n'
+    test_case = '        "testCase": test_case,\n'
+    of_now = '        "definition": sm["definition"],\n        "roleArn": sm["roleArn"],\n'
+    # An execution that an unpatched emulator kept has none of its own.
+    own = "execution.get({0!r}, sm[{0!r}])"
+    of_then = "".join(
+        f"        {name!r}: {own.format(name)},\n" for name in ("definition", "roleArn")
     )
-    now, then = 'sm["definition"]', 'execution.get("_definition", sm["definition"])'
-    role, role_then = (
-        '        "roleArn": sm["roleArn"],\n',
-        '        "roleArn": execution.get("_role_arn", sm["roleArn"]),\n',
-    )
-    tells = "_describe_state_machine_for_execution"
-    for name, changes in (
-        ("_start_execution", [(starts, remembers)]),
-        ("_run_execution", [(now, then)]),
-        (tells, [(now, then), (role, role_then)]),
+    runs = 'json.loads(sm["definition"])'
+    for name, old, new in (
+        ("_start_execution", test_case, test_case + of_now),
+        ("_run_execution", runs, f"json.loads({own.format('definition')})"),
+        ("_describe_state_machine_for_execution", of_now, of_then),
     ):
-        install(name, rewrite(stepfunctions, name, changes), [stepfunctions])
+        install(name, rewrite(stepfunctions, name, [(old, new)]), [stepfunctions])

@@ -19,6 +19,11 @@ from control_plane.models import (
 from control_plane.observability import count_end
 from control_plane.settings import RecordSettings, settings
 
+STACKS_OWN = (
+    "build", "change_set", "stack", "config", "config_source", "config_deployment", "admin",
+)  # fmt: skip
+"""What a patch leaves of a tenant's current state: what came with the stack."""
+
 
 def record_success(deployment: Deployment, event: Mapping[str, Any]) -> JsonObject:
     """Record what this execution proved, make it the tenant's current state, release the lock."""
@@ -27,16 +32,14 @@ def record_success(deployment: Deployment, event: Mapping[str, Any]) -> JsonObje
     forget = [*receipts.FORGOTTEN]
     if receipt["patch"]:
         receipt["config_source"] = None  # a patch brings no configuration
-        # The stack's own are kept; only that there is a patch over them is said beside the build.
-        for name in (
-            "build", "change_set", "stack", "config", "config_source", "config_deployment", "admin"
-        ):  # fmt: skip
-            del current[name]
-        stack_build = (Listing(_settings().table_name).current(deployment.tenant) or {})["build"]
-        current["build"] = {**stack_build, "patched": receipt["running"]}
+        # The stack's own are kept, as this release writes them; only that there is a patch over
+        # them is said beside the build.
+        known = Listing(_settings().table_name).current(deployment.tenant) or {}
+        current |= {name: known.get(name) for name in STACKS_OWN}
+        current["build"] = {**known["build"], "patched": receipt["running"]}
     else:
         forget.append("patch")
-    return _succeed(deployment, receipt, current, forget)
+    return _succeed(deployment, receipt, current, forget, is_whole=True)
 
 
 def record_dry_run(deployment: Deployment, event: Mapping[str, Any]) -> JsonObject:
@@ -54,7 +57,7 @@ def record_offboarding(deployment: Deployment, event: Mapping[str, Any]) -> Json
         "offboarded_at": receipts.now(),
         "leftovers": event["leftovers"],
     }
-    return _succeed(deployment, receipt, current, GOOD)
+    return _succeed(deployment, receipt, current, GOOD, is_whole=True)
 
 
 def record_drift(deployment: Deployment, event: Mapping[str, Any]) -> JsonObject:
@@ -66,11 +69,22 @@ def record_drift(deployment: Deployment, event: Mapping[str, Any]) -> JsonObject
 
 
 def _succeed(
-    deployment: Deployment, receipt: JsonObject, current: JsonObject, forget: Sequence[str] = ()
+    deployment: Deployment,
+    receipt: JsonObject,
+    current: JsonObject,
+    forget: Sequence[str] = (),
+    *,
+    is_whole: bool = False,
 ) -> JsonObject:
     tenant = deployment.tenant
     record = History(_settings().table_name).succeed(
-        tenant, deployment.id, deployment.execution_arn, receipt, current, forget
+        tenant,
+        deployment.id,
+        deployment.execution_arn,
+        receipt,
+        current,
+        forget,
+        is_whole=is_whole,
     )
     if record["status"] != DeploymentStatus.SUCCEEDED:
         raise Cancelled(f"deployment {deployment.id} had ended {record['status']} before")

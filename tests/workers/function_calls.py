@@ -106,7 +106,7 @@ def deployed(source: str, **more: Any) -> Deployment:
         **more,
     }
     current = {**facts, "last_good": made.id, "last_status": "SUCCEEDED"}
-    History(TABLE).succeed(ALPHA, made.id, made.execution_arn, facts, current)
+    History(TABLE).succeed(ALPHA, made.id, made.execution_arn, facts, current, is_whole=True)
     return made
 
 

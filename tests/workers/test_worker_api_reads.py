@@ -10,7 +10,7 @@ import worker_builders as build
 from api_calls import call
 from worker_builders import ALPHA, ARTIFACTS, TABLE
 
-from control_plane import __version__, aws, naming
+from control_plane import aws, naming, own
 from control_plane.admission import parse_input
 from control_plane.history import History
 from control_plane.models import Deployment
@@ -29,9 +29,12 @@ def succeeded(number: int = 1) -> Deployment:
     return made
 
 
-def test_the_api_answers() -> None:
-    body = call("GET", "/health").body
-    assert body == {"status": "ok", "version": __version__, "source": None, "build": None}
+def test_the_api_answers_and_says_which_release_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    release = own.Release(version="1.2.3", source="5" * 64, build="f" * 64)
+    monkeypatch.setattr(own, "running", lambda: release)
+    assert call("GET", "/health").body == {
+        "status": "ok", "version": "1.2.3", "source": "5" * 64, "build": "f" * 64,
+    }  # fmt: skip
 
 
 def test_a_deployment_is_shown_with_the_steps_that_were_entered() -> None:

@@ -45,7 +45,7 @@ def deployed(number: int, source: str, name: str, **more: Any) -> Deployment:
         **more,
     }
     current = {**facts, "last_good": made.id, "last_deployment": made.id}
-    History(TABLE).succeed(ALPHA, made.id, made.execution_arn, facts, current)
+    History(TABLE).succeed(ALPHA, made.id, made.execution_arn, facts, current, is_whole=True)
     return made
 
 

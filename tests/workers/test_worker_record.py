@@ -9,7 +9,7 @@ from botocore.exceptions import HTTPClientError
 from record_calls import BARE, BY_HAND, prepare
 from worker_builders import ALPHA, BETA, TABLE, arn
 
-from control_plane import aws, naming
+from control_plane import aws, naming, own, routes
 from control_plane.errors import DeploymentInProgress, InvalidRequest, ServiceBusy, Superseded
 from control_plane.listing import Listing
 from control_plane.models import Deployment, Options
@@ -26,6 +26,15 @@ def test_an_environment_and_an_organization_make_a_deployment(source: str) -> No
     found = build.record(made)
     assert (found["status"], found["trigger"]) == ("QUEUED", "execution")
     assert found["steps"]["PrepareDeployment"]["status"] == "SUCCEEDED"
+
+
+def test_a_record_says_which_release_runs_it(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    release = own.Release(version="1.2.3", source="5" * 64, build="f" * 64)
+    monkeypatch.setattr(own, "running", lambda: release)
+    found = build.record(prepare(BARE))
+    expected = {"version": "1.2.3", "source": "5" * 64, "build": "f" * 64}
+    assert found["control_plane"] == expected
+    assert routes.presented(found)["control_plane"] == expected
 
 
 def test_preparing_twice_is_the_same_deployment(source: str) -> None:

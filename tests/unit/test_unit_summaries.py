@@ -1,0 +1,36 @@
+"""What `syndi show` tells of the release that ran a deployment."""
+
+from typing import Any
+
+import pytest
+
+from cli import summaries
+
+RECORD: dict[str, Any] = {
+    "id": "20261122-120000-000abcde", "status": "SUCCEEDED", "stack_name": "notes-stage-alpha",
+    "console_url": "https://console",
+}  # fmt: skip
+
+
+def _told(capsys: pytest.CaptureFixture[str], **facts: Any) -> list[str]:
+    summaries.summary({**RECORD, **facts})
+    return [line.strip() for line in capsys.readouterr().out.splitlines()]
+
+
+def test_the_release_that_ran_a_deployment_is_told_in_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    release = {"version": "1.2.3", "source": "5" * 64, "build": "f" * 64}
+    line = "run by     control plane 1.2.3 (build ffffffffffff, source 555555555555)"
+    assert line in _told(capsys, control_plane=release)
+
+
+def test_a_control_plane_that_is_no_build_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    release = {"version": "1.2.3", "source": None, "build": None}
+    assert "run by     control plane 1.2.3 (a checkout, not a build)" in _told(
+        capsys, control_plane=release
+    )
+
+
+def test_an_old_record_names_no_release(capsys: pytest.CaptureFixture[str]) -> None:
+    assert not [line for line in _told(capsys) if line.startswith("run by")]
