@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, build_roles, naming
+from control_plane import aws, naming, roles
 from control_plane import stack_reading as reading
 
 BUCKET = "ArtifactBucket"
@@ -18,9 +18,9 @@ policy, which are retained for as long as there are tenants."""
 class Kept:
     """Something that stays, why, and how somebody who wants it gone removes it."""
 
-    what: str
+    resource: str
     why: str
-    removal: str
+    remove: str
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ def remove(stack: str, left: Left, *, with_tenants: bool) -> list[str]:
     `with_tenants`: there are some, so what was made for them stays, as does what IAM says is still
     in use. Running it twice is harmless.
     """
-    roles = build_roles.below(f"/{stack}/") + ([] if with_tenants else list(left.roles))
-    removed = [f"role {role.rsplit('/', 1)[-1]}" for role in roles if build_roles.remove(role)]
+    useless = roles.below(f"/{stack}/") + ([] if with_tenants else list(left.roles))
+    removed = [f"role {role.rsplit('/', 1)[-1]}" for role in useless if roles.delete(role)]
     removed += [f"layer {naming.own_layer(stack)}:{number}" for number in _remove_layers(stack)]
     for arn in () if with_tenants else left.policies:
         if _remove_policy(arn):
@@ -85,7 +85,7 @@ def kept(table: str | None, left: Left, *, with_tenants: bool, local: bool) -> l
         )
     if local:
         forget = "'syndi --local reset' forgets all of the laptop's AWS"
-        found = [Kept(one.what, one.why, forget) for one in found]
+        found = [Kept(one.resource, one.why, forget) for one in found]
     if with_tenants:
         found.append(
             Kept(

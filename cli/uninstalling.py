@@ -132,7 +132,7 @@ def _offboard_first(tenants: list[JsonObject]) -> str:
 def _ask(tenant: Tenant, tenants: list[JsonObject]) -> str:
     """The stack's name, typed by somebody who has seen what would go. Raises Refused."""
     if current.as_json or not sys.stdin.isatty():
-        raise Refused("removing the control plane needs --confirm with the name of its stack")
+        raise Refused(f"removing the control plane needs --confirm {tenant.stack_name}")
     err.print(f"the stack {tenant.stack_name} is removed, with its API, schedules and functions")
     if tenants:
         names = ", ".join(str(one["stack_name"]) for one in tenants)
@@ -158,5 +158,5 @@ def _tell(stack: str, removed: list[str], kept: list[Kept]) -> None:
         return
     out.print(f"removed {stack}, and {len(removed)} roles, policies and layer versions of it")
     for one in kept:
-        out.print(f"kept    {one.what}: {one.why}", markup=False)
-        out.print(f"        to remove it: {one.removal}", markup=False)
+        out.print(f"kept    {one.resource}: {one.why}", markup=False)
+        out.print(f"        to remove it: {one.remove}", markup=False)

@@ -66,9 +66,8 @@ def refuse_own(application: str | None, instead: str) -> None:
     `instead`: which one, or what else to do.
     """
     if (application or settings(ApiSettings).default_application) == APPLICATION:
-        raise InvalidRequest.of(
-            "application", f"{APPLICATION} is this control plane itself: {instead}"
-        )
+        told = f"{APPLICATION} is changed by the routes below /{APPLICATION}/ only: {instead}"
+        raise InvalidRequest.of("application", told)
 
 
 def caller(event: Any) -> str | None:

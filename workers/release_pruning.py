@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from control_plane import aws, build_roles, naming, pruning
+from control_plane import aws, naming, pruning, roles
 from control_plane.models import Deployment, JsonObject, utc_now
 from control_plane.pruning import Version
 from control_plane.settings import ReleaseSettings, settings
@@ -34,13 +34,13 @@ def prune_versions(deployment: Deployment, event: JsonObject) -> Outcome:
         removed, kept = removed + len(gone), kept + len(found) - len(gone)
         roles_in_use |= {version.role for version in found if version not in gone} | {now_in}
     path = naming.role_path(stack, event["fingerprint"])
-    roles = pruning.unused_roles(build_roles.below(f"/{stack}/"), roles_in_use, path)
-    for role in roles:
-        build_roles.remove(role)
+    unused_roles = pruning.unused_roles(roles.below(f"/{stack}/"), roles_in_use, path)
+    for role in unused_roles:
+        roles.delete(role)
     executions = f"{len(running)} running execution{'s' * (len(running) != 1)}"
     return Outcome(
         {},
-        f"removed {removed} versions and {len(roles)} roles; kept {kept} versions, "
+        f"removed {removed} versions and {len(unused_roles)} roles; kept {kept} versions, "
         f"with {executions}",
     )
 

@@ -77,7 +77,7 @@ def test_what_a_tenant_needs_stays_with_it_and_what_it_has_works(
         for name in ("CloudFormationRole", "TenantBoundary")
     }
     answer = house.ok("--local", "uninstall", *CONFIRM, "--leave-tenants", "--json").json
-    assert any("TenantBoundary" in one["what"] for one in answer["kept"])
+    assert any("TenantBoundary" in one["resource"] for one in answer["kept"])
     assert _roles(house) >= {made_for_tenants["CloudFormationRole"]}
     assert made_for_tenants["TenantBoundary"] in _policies(house)
     assert house.stack(TENANT)["status"].endswith("_COMPLETE")
@@ -92,9 +92,9 @@ def test_what_is_removed_and_what_is_kept(house: Syndi, lodger: dict[str, Any]) 
     )  # fmt: skip
     outputs, known = house.outputs(), {record["id"] for record in updates(house)}
     answer = house.ok("--local", "uninstall", *CONFIRM, "--json").json
-    kept = {one["what"] for one in answer["kept"]}
+    kept = {one["resource"] for one in answer["kept"]}
     assert kept == {f"table {outputs['TableName']}", f"bucket {outputs['ArtifactBucketName']}"}
-    assert all(one["why"] and one["removal"] for one in answer["kept"])
+    assert all(one["why"] and one["remove"] for one in answer["kept"])
     assert not [name for name in _roles(house) if name.startswith(STACK)]
     assert not [arn for arn in _policies(house) if STACK in arn]
     layers = house.client("lambda").list_layer_versions(LayerName=f"{STACK}-dependencies")

@@ -23,8 +23,8 @@ from wildcards import wildcards
 THE_TABLE = "dynamodb:"
 BORROWED = {
     "AdminFunction": ["control_plane/secrets.py"],
-    "ReleaseFunction": ["control_plane/build_roles.py"],
     "StackFunction": ["control_plane/stack_reading.py"],
+    "ReleaseFunction": ["control_plane/roles.py"],
 }
 """Modules of control_plane that make calls of their own for one worker."""
 

@@ -1,4 +1,4 @@
-"""The roles of a control plane's builds in IAM: found by their path, and removed."""
+"""The roles that builds of the control plane made: listed by their path, and removed."""
 
 from control_plane import aws
 
@@ -9,7 +9,7 @@ def below(path: str) -> list[str]:
     return [role["Arn"] for page in pages for role in page["Roles"]]
 
 
-def remove(role: str) -> bool:
+def delete(role: str) -> bool:
     """Delete a role, by ARN or name, with its policies; False when it is gone already."""
     iam, name = aws.iam(), role.rsplit("/", 1)[-1]
     try:
