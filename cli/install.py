@@ -14,12 +14,10 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from botocore.exceptions import ClientError
-
 from cli.connection import ROOT
 from cli.failure import Failed
 from cli.source import Source
-from control_plane import aws, manifest, naming
+from control_plane import aws, build_artifacts, manifest, naming
 from control_plane.builds import fingerprint
 from control_plane.manifest import Manifest
 from control_plane.models import Tenant
@@ -92,7 +90,7 @@ def this_machine() -> tuple[str, str]:
 
 
 def build(target: Target, packed: Source, bucket: str, work: Path, log: Path) -> Built:
-    """Build a packed control plane into its artifact bucket, unless that build is there already.
+    """Build a packed control plane into its artifact bucket, where it is not complete already.
 
     `work` is a directory for the build, made anew but for its cache; `log` gets what is said.
     Raises Failed with the end of the log.
@@ -104,7 +102,7 @@ def build(target: Target, packed: Source, bucket: str, work: Path, log: Path) ->
     made = Built(described, packed.sha256, print_, bucket, key)
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_bytes(b"")
-    if not _exists(bucket, key):
+    if build_artifacts.missing(bucket, key, target.stack):
         _make(target, packed, made, work, log)
     return made
 
@@ -163,16 +161,6 @@ def _unpack(packed: Source, tree: Path) -> None:
 def _text(packed: Source, name: str) -> str:
     with zipfile.ZipFile(io.BytesIO(packed.content)) as archive:
         return archive.read(name).decode()
-
-
-def _exists(bucket: str, key: str) -> bool:
-    try:
-        aws.s3().head_object(Bucket=bucket, Key=key)
-    except ClientError as error:
-        if aws.error_code(error) not in ("404", "NoSuchKey", "NotFound"):
-            raise
-        return False
-    return True
 
 
 def _run(command: list[str], directory: Path, environment: dict[str, str], log: Path) -> None:

@@ -1,12 +1,11 @@
 """What the control plane's stack leaves behind when it is deleted, and what of it is removed."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from botocore.exceptions import ClientError
 
 from control_plane import aws, naming, roles
-from control_plane import stack_reading as reading
 
 BUCKET = "ArtifactBucket"
 ROLE, BOUNDARY = "CloudFormationRole", "TenantBoundary"
@@ -38,7 +37,7 @@ def left_by(stack_ids: Iterable[str]) -> Left:
     By the stacks' own word, which CloudFormation gives for 90 days after a deletion: names that it
     made up are cut, and may look like another control plane's.
     """
-    found = [reading.physical_ids(stack_id, (BUCKET, ROLE, BOUNDARY)) for stack_id in stack_ids]
+    found = [_physical_ids(stack_id, (BUCKET, ROLE, BOUNDARY)) for stack_id in stack_ids]
 
     def named(logical_id: str) -> tuple[str, ...]:
         return tuple(dict.fromkeys(ids[logical_id] for ids in found if ids.get(logical_id)))
@@ -95,6 +94,25 @@ def kept(table: str | None, left: Left, *, with_tenants: bool, local: bool) -> l
             )
         )
     return found
+
+
+def _physical_ids(stack_id: str, logical_ids: Collection[str]) -> dict[str, str]:
+    """What these resources of a stack are called, by logical id; nothing of an unknown stack.
+
+    By its id a stack is known for 90 days after its deletion.
+    """
+    pages = aws.cloudformation().get_paginator("list_stack_resources").paginate(StackName=stack_id)
+    try:
+        found = [item for page in pages for item in page["StackResourceSummaries"]]
+    except ClientError as error:
+        if aws.error_code(error) != "ValidationError":
+            raise
+        return {}
+    return {
+        item["LogicalResourceId"]: item.get("PhysicalResourceId", "")
+        for item in found
+        if item["LogicalResourceId"] in logical_ids
+    }
 
 
 def _remove_policy(arn: str) -> bool:

@@ -1,6 +1,5 @@
 """What CloudFormation says of a stack, in the words of the rules."""
 
-from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -54,25 +53,6 @@ def failed_resources(name_or_id: str) -> dict[str, str]:
         item["LogicalResourceId"]: " ".join(item.get("ResourceStatusReason", "").split())
         for item in found
         if item["ResourceStatus"].endswith("_FAILED")
-    }
-
-
-def physical_ids(stack_id: str, logical_ids: Collection[str]) -> dict[str, str]:
-    """What these resources of a stack are called, by logical id; nothing of an unknown stack.
-
-    By its id a stack is known for 90 days after its deletion.
-    """
-    pages = aws.cloudformation().get_paginator("list_stack_resources").paginate(StackName=stack_id)
-    try:
-        found = [item for page in pages for item in page["StackResourceSummaries"]]
-    except ClientError as error:
-        if aws.error_code(error) != "ValidationError":
-            raise
-        return {}
-    return {
-        item["LogicalResourceId"]: item.get("PhysicalResourceId", "")
-        for item in found
-        if item["LogicalResourceId"] in logical_ids
     }
 
 

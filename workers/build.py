@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from control_plane import aws, naming
+from control_plane import aws, build_artifacts, naming
 from control_plane.builds import Builds, BuildStatus, fingerprint
 from control_plane.errors import BuildFailed, Cancelled
 from control_plane.models import Build, Deployment, JsonObject
 from control_plane.progress import Progress
 from control_plane.settings import BuildSettings, settings
 from control_plane.sources import SourceArchive
-from workers import build_artifacts, build_choice
+from workers import build_choice
 from workers.build_state import refreshed, stop_of_ended, stop_own
 from workers.step import Outcome, Step, run
 

@@ -1,13 +1,12 @@
 """Which build that is there already: the tenant's last one, or one to go back to."""
 
-from control_plane import comebacks
+from control_plane import build_artifacts, comebacks
 from control_plane.errors import NoSuchBuild
 from control_plane.listing import Listing
 from control_plane.models import Build, Deployment, JsonObject, Mode
 from control_plane.progress import Progress
 from control_plane.settings import BuildSettings, settings
 from control_plane.sources import Sources
-from workers import build_artifacts
 from workers.step import Outcome
 
 

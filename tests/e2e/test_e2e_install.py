@@ -47,6 +47,19 @@ def test_installing_again_changes_and_records_nothing(house: Syndi) -> None:
     assert (house.stack(STACK)["resources"], updates(house)) == before
 
 
+def test_installing_again_brings_back_what_was_lost_of_the_build(house: Syndi) -> None:
+    s3, bucket = house.client("s3"), house.outputs()["ArtifactBucketName"]
+    listed = s3.list_objects_v2(Bucket=bucket, Prefix=f"{STACK}/", Delimiter="/")["Contents"]
+    lost = {item["Key"] for item in listed}
+    for key in lost:
+        s3.delete_object(Bucket=bucket, Key=key)
+    (house.state / "installed").unlink()
+    house.ok("--local", "up")
+    listed = s3.list_objects_v2(Bucket=bucket, Prefix=f"{STACK}/", Delimiter="/")["Contents"]
+    assert {item["Key"] for item in listed} == lost
+    assert len(updates(house)) == 1
+
+
 def test_an_update_with_the_same_source_reuses_the_build_and_changes_nothing(house: Syndi) -> None:
     record = updated(house, ROOT)
     assert record["build"]["reused"]

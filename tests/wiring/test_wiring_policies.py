@@ -24,6 +24,7 @@ THE_TABLE = "dynamodb:"
 BORROWED = {
     "AdminFunction": ["control_plane/secrets.py"],
     "StackFunction": ["control_plane/stack_reading.py"],
+    "BuildFunction": ["control_plane/build_artifacts.py"],
     "ReleaseFunction": ["control_plane/roles.py"],
 }
 """Modules of control_plane that make calls of their own for one worker."""

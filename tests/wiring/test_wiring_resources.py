@@ -56,6 +56,18 @@ def test_every_change_of_a_function_makes_a_version_that_is_kept(function: str) 
     assert resource("WorkerDependencies")["Properties"]["RetentionPolicy"] == "Retain"
 
 
+@pytest.mark.parametrize(
+    ("name", "needed_by"),
+    [
+        ("UpdateRole", "CloudFormation, which deletes the stack in it after an update"),
+        ("CloudFormationRole", "the stacks of tenants"),
+        ("TenantBoundary", "the roles of tenants"),
+    ],
+)
+def test_what_is_needed_longer_than_the_stack_lives_is_kept(name: str, needed_by: str) -> None:
+    assert resource(name)["DeletionPolicy"] == "RetainExceptOnCreate", needed_by
+
+
 # Data -------------------------------------------------------------------------------------------
 
 
