@@ -105,10 +105,12 @@ clean: ## stop the laptop's AWS, and remove all that was installed and built
 	@test ! -x $(SYNDI) || $(SYNDI) --local reset
 	rm -rf .tools .venv .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-# == What `sam build` puts into every worker function ===============================================
-#
-# All workers share one bundle, so that what they import is there, and nothing else is.
+# == What is in every worker function: bundle/Makefile takes it from there ==========================
 
-build-%Function:
-	cp -R control_plane workers buildspec.yml "$(ARTIFACTS_DIR)/"
-	find "$(ARTIFACTS_DIR)" -name __pycache__ -prune -exec rm -rf {} +
+BUNDLED := control_plane workers trial buildspec.yml
+
+.PHONY: bundle
+bundle:
+	rm -rf $(addprefix bundle/,$(BUNDLED))
+	cp -R $(BUNDLED) bundle/
+	find bundle -name __pycache__ -prune -exec rm -rf {} +

@@ -1,15 +1,10 @@
 """`syndi approve` and `syndi reject`: a yes or no to what a deployment would change."""
 
-from typing import Annotated
-
-import typer
-
-from cli.context import JsonOption, command, current, query, tenant_path
+from cli.by_id import ask_of
+from cli.context import command, current
+from cli.options import CommentOption, IdArgument, JsonOption
 from cli.output import out, print_json
 from cli.summaries import changes
-
-IdArgument = Annotated[str, typer.Argument(metavar="ID", help="a deployment that waits")]
-CommentOption = Annotated[str, typer.Option(help="why; it is kept with the decision")]
 
 
 @command
@@ -30,10 +25,7 @@ def reject(
 
 def _decide(verb: str, deployment_id: str, comment: str) -> None:
     """Send the decision, and say what it was about. A refusal of the API is exit code 2."""
-    api = current.api()
-    of = api.call("GET", f"/deployments/{deployment_id}")
-    path = f"{tenant_path(of['env'], of['org'])}/deployments/{of['id']}/{verb}"
-    record = api.call("POST", path + query(of["application"]), {"comment": comment})
+    record = ask_of(current.api(), deployment_id, verb, lambda _: {"comment": comment})
     if current.as_json:
         print_json(record)
         return

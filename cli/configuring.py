@@ -13,23 +13,13 @@ import typer
 from cli.config_output import shown, stored_notice, versions_table
 from cli.config_values import assigned, parsed_assignment, unset_paths
 from cli.connection import Api
-from cli.context import (
-    ApplicationOption,
-    EnvArgument,
-    JsonOption,
-    OrgArgument,
-    command,
-    current,
-    query,
-    tenant_path,
-)
+from cli.context import command, current, query, tenant_path
 from cli.failure import Failed, Refused
+from cli.options import ApplicationOption, CommentOption, EnvArgument, JsonOption, OrgArgument
 from cli.output import err, out, print_json
 from control_plane.models import Env
 
 app = typer.Typer(no_args_is_help=True, help="A tenant's configuration.")
-
-CommentOption = Annotated[str, typer.Option("--comment", help="why, for the history")]
 
 
 @app.command("show")
@@ -44,10 +34,8 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """The configuration that is live, and whether it is what was deployed."""
-    asked = f"{tenant_path(env, org)}/config{query(application)}"
-    if explain:
-        asked += f"{'&' if application else '?'}explain=true"
-    answer = current.api().call("GET", asked)
+    asked = query(application=application, explain="true" if explain else None)
+    answer = current.api().call("GET", f"{tenant_path(env, org)}/config{asked}")
     if current.as_json:
         print_json(answer)
     else:
@@ -154,7 +142,7 @@ def history(
 
 
 def _versions(api: Api, env: Env, org: str, application: str | None, limit: int) -> dict[str, Any]:
-    asked = f"?limit={limit}" + (f"&application={application}" if application else "")
+    asked = query(limit=limit, application=application)
     return api.call("GET", f"{tenant_path(env, org)}/config/history{asked}")
 
 

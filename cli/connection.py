@@ -1,19 +1,17 @@
 """How the command reaches a control plane: AWS by the standard credentials, or the laptop's."""
 
-import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
-import urllib3
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.failure import Failed, Refused
 from control_plane import aws
+from control_plane.client import ApiError, Client, NoCredentials
 from local import operator_user
 from local.laptop import Laptop
 
@@ -52,10 +50,15 @@ def act_as_root() -> None:
 
 @dataclass(frozen=True)
 class Api:
-    """The control plane's API, called with Signature Version 4."""
+    """The control plane's API, as the command line wants it: refusals and failures apart."""
 
     url: str
     region: str
+
+    @property
+    def client(self) -> Client:
+        """The client that calls it."""
+        return Client(self.url, self.region)
 
     def call(
         self,
@@ -65,39 +68,20 @@ class Api:
         headers: dict[str, str] | None = None,
     ) -> dict[str, Any]:
         """The answer's JSON. Raises Refused for a 4xx and Failed for anything else."""
-        url = aws.reachable(self.url) + path
-        data = json.dumps(body).encode() if body is not None else None
-        request = AWSRequest(method, url, data=data, headers=dict(headers or {}))
-        if data is not None:
-            request.headers["Content-Type"] = "application/json"
-        credentials = boto3.Session().get_credentials()
-        if credentials is None:
-            raise Refused("there are no AWS credentials: configure them, or use --local")
-        SigV4Auth(credentials.get_frozen_credentials(), "execute-api", self.region).add_auth(
-            request
-        )
-        try:
-            answer = urllib3.request(
-                method, url, body=data, headers=dict(request.headers), timeout=35.0, retries=False
-            )
-        except urllib3.exceptions.HTTPError as error:
-            raise Failed(f"the control plane does not answer at {url}: {error}") from error
-        try:
-            content = json.loads(answer.data)
-        except ValueError as error:
-            raise Failed(f"{method} {path} answered {answer.status} without JSON") from error
-        if answer.status < 400:
-            return dict(content)
-        raise _refusal(answer.status, method, path, content)
+        with told():
+            return self.client.call(method, path, body, headers)
 
 
-def _refusal(status: int, method: str, path: str, content: dict[str, Any]) -> Exception:
-    told = content.get("error")
-    if not isinstance(told, dict):  # API Gateway itself, such as a missing permission
-        message = content.get("message") or content.get("Message") or "no reason"
-        return Refused(f"{method} {path} was refused with {status}: {message}", "Forbidden")
-    kind = Refused if status < 500 else Failed
-    return kind(told["message"], told["code"], told.get("details", []))
+@contextmanager
+def told() -> Iterator[None]:
+    """Say what the API answered in the command line's words."""
+    try:
+        yield
+    except NoCredentials as error:
+        raise Refused(f"{error}: configure them, or use --local") from error
+    except ApiError as error:
+        kind = Refused if 400 <= error.status < 500 else Failed
+        raise kind(str(error), error.code, error.details) from error
 
 
 def connect(local: bool) -> Api:

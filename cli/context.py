@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
-from typing import Annotated, Any, ParamSpec, TypeVar
-from urllib.parse import quote
+from typing import Any, ParamSpec, TypeVar
+from urllib.parse import quote, urlencode
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
@@ -12,18 +12,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cli import connection
 from cli.failure import CommandError
 from cli.output import err, print_json
+from control_plane import own
 from control_plane.models import Env
 from local.errors import LaptopError
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-EnvArgument = Annotated[Env, typer.Argument(metavar="ENV", help="dev, test, stage or prod")]
-OrgArgument = Annotated[str, typer.Argument(metavar="ORG", help="the organization, e.g. myorg")]
-ApplicationOption = Annotated[
-    str | None, typer.Option("--application", help="an application other than the default one")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="JSON to standard output")]
 
 
 @dataclass
@@ -71,11 +65,25 @@ def _ended(code: str, message: str, details: list[Any], exit_code: int) -> typer
     return typer.Exit(exit_code)
 
 
-def tenant_path(env: Env, org: str) -> str:
-    """The API's path of a tenant. What is no organization's name is left to the API to refuse."""
+def tenant_path(env: Env, org: str, application: str | None = None) -> str:
+    """The API's path of a tenant; the control plane itself has one of its own.
+
+    What is no organization's name, and another control plane than this one, is left to the API to
+    refuse.
+    """
+    own_stack = connection.stack_name(current.local)
+    if application == own.APPLICATION and f"{application}-{env}-{org}" == own_stack:
+        return f"/{own.APPLICATION}"
     return f"/envs/{env}/orgs/{quote(org, safe='')}"
 
 
-def query(application: str | None) -> str:
-    """The API's query for a tenant of another application."""
-    return f"?application={application}" if application else ""
+def query(**parameters: str | int | None) -> str:
+    """A query of the API, with its question mark; parameters that are None are left out."""
+    given = {name: value for name, value in parameters.items() if value is not None}
+    # Spaces as %20: a plus would have another signature at the API.
+    return f"?{urlencode(given, quote_via=quote)}" if given else ""
+
+
+def once(idempotency_key: str | None) -> dict[str, str]:
+    """The header with which a request starts only once, however often it is sent."""
+    return {"Idempotency-Key": idempotency_key} if idempotency_key else {}

@@ -7,14 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.context import (
+from cli.context import command, current, once, tenant_path
+from cli.options import (
+    AllowReplacementOption,
     ApplicationOption,
+    ApprovalOption,
+    DryRunOption,
     EnvArgument,
+    IdempotencyKeyOption,
     JsonOption,
+    OnConflictOption,
     OrgArgument,
-    command,
-    current,
-    tenant_path,
+    WaitOption,
 )
 from cli.watching import follow
 from control_plane.models import Mode, OnConflict
@@ -49,9 +53,7 @@ def deploy(
     source: Annotated[
         str | None, typer.Option(help="SHA-256 of a source; default: the environment's current one")
     ] = None,
-    on_conflict: Annotated[
-        OnConflict, typer.Option(help="what to do while another deployment has the tenant")
-    ] = OnConflict.WAIT,
+    on_conflict: OnConflictOption = OnConflict.WAIT,
     mode: Annotated[
         DeployMode,
         typer.Option(
@@ -59,24 +61,15 @@ def deploy(
             " is now; function: only the function's code, past CloudFormation",
         ),
     ] = DeployMode.FULL,
-    allow_replacement: Annotated[
-        list[str] | None,
-        typer.Option(help="a resource, by logical id, that may lose its data"),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="show what would change, and change nothing")
-    ] = False,
-    approval: Annotated[
-        bool, typer.Option("--approval", help="wait for 'syndi approve' before anything changes")
-    ] = False,
+    allow_replacement: AllowReplacementOption = None,
+    dry_run: DryRunOption = False,
+    approval: ApprovalOption = False,
     rollback: Annotated[
         bool,
         typer.Option("--rollback/--no-rollback", help="when the tests fail: the previous build"),
     ] = True,
-    idempotency_key: Annotated[
-        str | None, typer.Option(help="the same key starts the same deployment only once")
-    ] = None,
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="watch it to its end")] = True,
+    idempotency_key: IdempotencyKeyOption = None,
+    wait: WaitOption = True,
     as_json: JsonOption = False,
 ) -> None:
     """Deploy one tenant: build, configuration, stack, administrator, tests."""
@@ -95,9 +88,8 @@ def deploy(
         "admin_password": _password(admin_username),
     }
     body = {name: value for name, value in request.items() if value is not None}
-    headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
     api = current.api()
-    record = api.call("POST", f"{tenant_path(env, org)}/deployments", body, headers)
+    record = api.call("POST", f"{tenant_path(env, org)}/deployments", body, once(idempotency_key))
     follow(api, env, org, record, application, wait=wait)
 
 

@@ -1,18 +1,19 @@
 """`syndi drift`: what is not as it was deployed, and what a deployment would do about it."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from rich.table import Table
 
-from cli.context import (
+from cli.context import command, current, once, tenant_path
+from cli.options import (
     ApplicationOption,
     EnvArgument,
+    IdempotencyKeyOption,
     JsonOption,
+    OnConflictOption,
     OrgArgument,
-    command,
-    current,
-    tenant_path,
+    WaitOption,
 )
 from cli.output import out
 from cli.watching import follow
@@ -24,10 +25,9 @@ def drift(
     env: EnvArgument,
     org: OrgArgument,
     application: ApplicationOption = None,
-    on_conflict: Annotated[
-        OnConflict, typer.Option(help="what to do while a deployment has the tenant")
-    ] = OnConflict.WAIT,
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="watch it to its end")] = True,
+    on_conflict: OnConflictOption = OnConflict.WAIT,
+    idempotency_key: IdempotencyKeyOption = None,
+    wait: WaitOption = True,
     as_json: JsonOption = False,
 ) -> None:
     """Look for what is not as it was deployed, and change nothing. Exit code 1: something is."""
@@ -35,7 +35,7 @@ def drift(
     if on_conflict != OnConflict.WAIT:
         body["on_conflict"] = on_conflict
     api = current.api()
-    record = api.call("POST", f"{tenant_path(env, org)}/drift", body)
+    record = api.call("POST", f"{tenant_path(env, org)}/drift", body, once(idempotency_key))
     record = follow(api, env, org, record, application, wait=wait)
     if not wait:
         return

@@ -1,38 +1,23 @@
 """`syndi cancel` and `syndi retry`: the end of a deployment, and another try."""
 
 import os
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from cli.connection import Api
-from cli.context import JsonOption, command, current, query, tenant_path
+from cli.by_id import ask_of
+from cli.context import command, current
 from cli.deploying import PASSWORD_VARIABLE
-from cli.output import out, print_json
-from cli.summaries import summary
-from cli.watching import follow, show_command, watch
+from cli.options import IdArgument, JsonOption, WaitOption
+from cli.watching import follow
 from control_plane.models import DeploymentStatus, Env
-
-IdArgument = Annotated[str, typer.Argument(metavar="ID", help="as 'syndi history' lists them")]
-WaitOption = Annotated[bool, typer.Option("--wait/--no-wait", help="watch it to its end")]
 
 
 @command
 def cancel(deployment_id: IdArgument, wait: WaitOption = True, as_json: JsonOption = False) -> None:
     """End a deployment: its build is stopped, its stack's update undone. Exit 0: CANCELLED."""
     api = current.api()
-    _, env, org, application = _find(api, deployment_id)
-    record = api.call("POST", _path(env, org, deployment_id, "cancel", application))
-    if wait:
-        record = watch(api, env, org, record, application)
-    if current.as_json:
-        print_json(record)
-    elif wait:
-        summary(record)
-    else:
-        out.print(f"asked {deployment_id} to end: {show_command(deployment_id)}")
-    if wait and record["status"] != DeploymentStatus.CANCELLED:
-        raise typer.Exit(1)
+    record = ask_of(api, deployment_id, "cancel", lambda _: None)
+    env, org, application = Env(record["env"]), record["org"], record["application"]
+    follow(api, env, org, record, application, wait=wait, good=DeploymentStatus.CANCELLED)
 
 
 @command
@@ -42,19 +27,13 @@ def retry(deployment_id: IdArgument, wait: WaitOption = True, as_json: JsonOptio
     A password for its administrator is taken from ADMIN_PASSWORD: none is kept anywhere.
     """
     api = current.api()
-    found, env, org, application = _find(api, deployment_id)
-    wanted = "admin_username" in found.get("request", {})
-    password = os.environ.get(PASSWORD_VARIABLE) if wanted else None
-    body: dict[str, Any] = {"admin_password": password} if password else {}
-    record = api.call("POST", _path(env, org, deployment_id, "retry", application), body)
+    record = ask_of(api, deployment_id, "retry", _password)
+    env, org, application = Env(record["env"]), record["org"], record["application"]
     follow(api, env, org, record, application, wait=wait)
 
 
-def _find(api: Api, deployment_id: str) -> tuple[dict[str, Any], Env, str, str]:
-    """A deployment, with its environment, organization and application. Raises Refused."""
-    found = api.call("GET", f"/deployments/{deployment_id}")
-    return found, Env(found["env"]), str(found["org"]), str(found["application"])
-
-
-def _path(env: Env, org: str, deployment_id: str, verb: str, application: str) -> str:
-    return f"{tenant_path(env, org)}/deployments/{deployment_id}/{verb}{query(application)}"
+def _password(found: dict[str, Any]) -> dict[str, Any]:
+    """The password that a retry needs, where the deployment was to have an administrator."""
+    wanted = "admin_username" in found.get("request", {})
+    password = os.environ.get(PASSWORD_VARIABLE) if wanted else None
+    return {"admin_password": password} if password else {}

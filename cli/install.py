@@ -1,28 +1,41 @@
-"""Installing the control plane: `sam build` and `sam deploy`, the same on a laptop and on AWS."""
+"""The build of a control plane: what a checkout becomes, on a laptop as in CodeBuild.
 
-import hashlib
+buildspec.yml does the same for an update that the control plane makes of itself: from the same
+source it makes the same build, with the same fingerprint.
+"""
+
+import io
 import os
 import platform
 import shutil
 import subprocess
 import sys
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from botocore.exceptions import ClientError
+
 from cli.connection import ROOT
 from cli.failure import Failed
-from cli.source import tracked_files
+from cli.source import Source
+from control_plane import aws, manifest, naming
+from control_plane.builds import fingerprint
+from control_plane.manifest import Manifest
+from control_plane.models import Tenant
 
 _MACHINES = {"arm64": "arm64", "aarch64": "arm64", "x86_64": "x86_64", "amd64": "x86_64"}
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where and for what the control plane is installed."""
+    """Where and for what the control plane is installed.
 
-    stack: str
-    environment: str
-    organization: str
+    `variables`: what `sam` is told of the AWS that it works with. `poll_seconds`: how often
+    CloudFormation is asked how far it is.
+    """
+
+    tenant: Tenant
     runtime: str
     architecture: str
     layer_platform: str
@@ -30,21 +43,38 @@ class Target:
     default_application: str
     variables: dict[str, str]
     approval_in: tuple[str, ...] = ()
+    version_retention_days: int = 14
+    poll_seconds: float = 5
 
-    def parameters(self) -> list[str]:
-        """The stack's parameters, as `sam` takes them."""
-        values = {
-            "Environment": self.environment,
-            "Organization": self.organization,
+    @property
+    def stack(self) -> str:
+        """The name of its stack."""
+        return self.tenant.stack_name
+
+    def parameters(self) -> dict[str, str]:
+        """The stack's parameters, but for the one that says which build it is."""
+        return {
+            "Environment": self.tenant.env,
+            "Organization": self.tenant.org,
             "Runtime": self.runtime,
             "Architecture": self.architecture,
             "LayerPlatform": self.layer_platform,
             "ApplicationPrefixes": self.prefixes,
             "DefaultApplication": self.default_application,
-            # SAM takes an empty value only in quotes, and keeps the previous one without any.
-            "ApprovalEnvironments": ",".join(self.approval_in) or '""',
+            "ApprovalEnvironments": ",".join(self.approval_in),
+            "VersionRetentionDays": str(self.version_retention_days),
         }
-        return [f"{name}={value}" for name, value in values.items()]
+
+
+@dataclass(frozen=True)
+class Built:
+    """A build of the control plane, and where its packaged template lies."""
+
+    manifest: Manifest
+    source: str
+    fingerprint: str
+    bucket: str
+    template_key: str
 
 
 def lambda_platform(architecture: str) -> str:
@@ -61,25 +91,28 @@ def this_machine() -> tuple[str, str]:
     return architecture, lambda_platform(architecture)
 
 
-def fingerprint(target: Target) -> str:
-    """What an installation is made of: the tracked files and the stack's parameters."""
-    digest = hashlib.sha256("\0".join(target.parameters()).encode())
-    for name in tracked_files(ROOT)[0]:
-        digest.update(name.encode() + b"\0" + (ROOT / name).read_bytes())
-    return digest.hexdigest()
+def build(target: Target, packed: Source, bucket: str, work: Path, log: Path) -> Built:
+    """Build a packed control plane into its artifact bucket, unless that build is there already.
 
-
-def install(target: Target, work: Path, log: Path) -> None:
-    """Build the control plane from the tracked files and deploy its stack.
-
-    `work` is a directory for the build, made anew but for its cache; `log` gets what `sam` says.
+    `work` is a directory for the build, made anew but for its cache; `log` gets what is said.
     Raises Failed with the end of the log.
     """
+    buildspec = (ROOT / "buildspec.yml").read_text()
+    print_ = fingerprint(packed.sha256, "", target.runtime, target.architecture, buildspec)
+    key = f"{naming.build_prefix(target.stack, print_)}/template.yaml"
+    described = manifest.parse(_text(packed, manifest.FILE_NAME))
+    made = Built(described, packed.sha256, print_, bucket, key)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_bytes(b"")
+    if not _exists(bucket, key):
+        _make(target, packed, made, work, log)
+    return made
+
+
+def _make(target: Target, packed: Source, made: Built, work: Path, log: Path) -> None:
     tree = work / "tree"
     shutil.rmtree(tree, ignore_errors=True)
-    for name in tracked_files(ROOT)[0]:
-        (tree / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, tree / name)
+    _unpack(packed, tree)
     environment = {
         **os.environ,
         **target.variables,
@@ -91,19 +124,55 @@ def install(target: Target, work: Path, log: Path) -> None:
         "LAYER_PYTHON_PLATFORM": target.layer_platform,
     }
     environment.pop("VIRTUAL_ENV", None)  # uv would install into it
-    log.parent.mkdir(parents=True, exist_ok=True)
-    log.write_bytes(b"")
+    described = made.manifest.build
+    for command in described.commands:
+        _run(["bash", "-euo", "pipefail", "-c", command], tree, environment, log)
+    stamp = tree / described.stamp
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    stamp.write_text(f'{{"fingerprint":"{made.fingerprint}","source":"{made.source}"}}\n')
     # fmt: off
     _run([
         "sam", "build", "--cached", "--parallel", "--cache-dir", str(work / "cache"),
-        "--parameter-overrides", *target.parameters(),
+        "--template", described.template, "--parameter-overrides",
+        f"Runtime={target.runtime}", f"Architecture={target.architecture}",
     ], tree, environment, log)
     _run([
-        "sam", "deploy", "--stack-name", target.stack, "--resolve-s3", "--no-confirm-changeset",
-        "--no-fail-on-empty-changeset", "--capabilities", "CAPABILITY_IAM",
-        "--parameter-overrides", *target.parameters(),
+        "sam", "package", "--no-progressbar", "--template-file", ".aws-sam/build/template.yaml",
+        "--s3-bucket", made.bucket, "--s3-prefix", target.stack,
+        "--output-template-file", "packaged.yaml",
     ], tree, environment, log)
     # fmt: on
+    # Last, because its being there says that the build is complete.
+    aws.s3().put_object(
+        Bucket=made.bucket,
+        Key=made.template_key,
+        Body=(tree / "packaged.yaml").read_bytes(),
+        ContentType="application/yaml",
+    )
+
+
+def _unpack(packed: Source, tree: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(packed.content)) as archive:
+        for info in archive.infolist():
+            file = tree / info.filename
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(archive.read(info))
+            file.chmod(info.external_attr >> 16 & 0o777)
+
+
+def _text(packed: Source, name: str) -> str:
+    with zipfile.ZipFile(io.BytesIO(packed.content)) as archive:
+        return archive.read(name).decode()
+
+
+def _exists(bucket: str, key: str) -> bool:
+    try:
+        aws.s3().head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if aws.error_code(error) not in ("404", "NoSuchKey", "NotFound"):
+            raise
+        return False
+    return True
 
 
 def _run(command: list[str], directory: Path, environment: dict[str, str], log: Path) -> None:

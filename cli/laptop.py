@@ -1,78 +1,60 @@
-"""`syndi up`, `down`, `reset`, and `install`: where the control plane runs."""
+"""`syndi up`, `down` and `reset`: the laptop's AWS, with the control plane in it."""
 
-import os
 import subprocess
-import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-from botocore.exceptions import ClientError
-
-from cli import connection, source
+from cli import connection, installing, source
 from cli.connection import ROOT
-from cli.context import JsonOption, command, current
-from cli.failure import Refused
-from cli.install import Target, fingerprint, lambda_platform, this_machine
-from cli.install import install as install_stack
+from cli.context import command, current
+from cli.install import Target, this_machine
+from cli.options import JsonOption
 from cli.output import err, out, print_json
-from control_plane import aws
-from control_plane.models import Env
+from control_plane import stack_reading as reading
 from local import lifecycle, operator_user
 from local.laptop import Laptop
 
-DEFAULT_PREFIXES = "rawscribe,syndi-frontend"
-PREFIXES_VARIABLE = "SYNDI_PREFIXES"
-
-PrefixesOption = Annotated[
-    str | None,
-    typer.Option(
-        envvar=PREFIXES_VARIABLE, help="what the names of the applications' resources begin with"
-    ),
-]
-
-ApprovalOption = Annotated[
-    str | None,
-    typer.Option(
-        help="environments where every deployment waits for an approval: prod,stage, or none"
-    ),
-]
+_POLL_SECONDS = 0.3
+"""How often the laptop's CloudFormation is asked what AWS's would be asked once in 5 seconds."""
 
 
 @command
 def up(
-    prefixes: PrefixesOption = None,
-    approval_in: ApprovalOption = None,
+    prefixes: installing.PrefixesOption = None,
+    approval_in: installing.ApprovalOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Start the laptop's AWS, install the control plane into it, and push the application."""
     current.local = True  # it can mean nothing else
     laptop = connection.laptop()
     started = lifecycle.up(laptop)
-    _say("started the laptop's AWS" if started else "the laptop's AWS is running already")
+    installing.say("started the laptop's AWS" if started else "the laptop's AWS is running already")
     connection.act_as_root()
     architecture, platform = this_machine()
+    tenant = installing.own(connection.stack_name(local=True))
+    installed = installing.installed_parameters(tenant.stack_name)
+    before = installed.get("ApplicationPrefixes", installing.DEFAULT_PREFIXES)
     target = Target(
-        stack=connection.stack_name(local=True),
-        environment="dev",
-        organization="local",
+        tenant=tenant,
         runtime=_emulator_runtime(laptop),
         architecture=architecture,
         layer_platform=platform,
-        prefixes=prefixes or _installed_prefixes(connection.stack_name(local=True)),
+        prefixes=installing.with_trial(prefixes or before),
         default_application="rawscribe",
-        # Polls once in 0.2 s what AWS would be asked once in 5 s (SAM CLI's own variable).
-        variables={**laptop.aws_environment(), "SAM_CLI_POLL_DELAY": "0.2"},
-        approval_in=_approval_in(approval_in, connection.stack_name(local=True)),
+        variables=laptop.aws_environment(),
+        approval_in=installing.approval_environments(approval_in, installed),
+        version_retention_days=0,
+        poll_seconds=_POLL_SECONDS,
     )
-    installed, current_files = laptop.state_dir / "installed", fingerprint(target)
-    if not _is_installed(target.stack) or _read(installed) != current_files:
-        installed.unlink(missing_ok=True)
-        _say("installing the control plane")
-        install_stack(target, laptop.state_dir / "install", laptop.logs_dir / "install.log")
-        installed.write_text(current_files)
+    packed = source.pack(ROOT)
+    stamp, wanted = laptop.state_dir / "installed", f"{packed.sha256} {target.parameters()}"
+    if not _is_installed(target.stack) or _read(stamp) != wanted:
+        stamp.unlink(missing_ok=True)
+        log = laptop.logs_dir / "install.log"
+        installing.install_stack(target, packed, laptop.state_dir / "install", log, installing.say)
+        stamp.write_text(wanted)
     operator_user.ensure_operator(laptop, _operator_policy(laptop, target.stack))
-    _push_first(Env)
+    installing.push_first()
     if current.as_json:
         print_json({"endpoint": laptop.endpoint, "stack": target.stack})
     else:
@@ -93,98 +75,14 @@ def reset(as_json: JsonOption = False) -> None:
     _stopped(lifecycle.reset(connection.laptop()), "stopped and forgotten")
 
 
-@command
-def install(
-    prefixes: PrefixesOption = None,
-    approval_in: ApprovalOption = None,
-    runtime: Annotated[str, typer.Option(help="the functions' runtime")] = "python3.13",
-    architecture: Annotated[str, typer.Option(help="arm64 or x86_64")] = "arm64",
-    as_json: JsonOption = False,
-) -> None:
-    """Install or update the control plane in a real account, with the usual AWS credentials."""
-    if current.local:
-        raise Refused("'syndi --local up' installs the laptop's control plane")
-    if architecture not in ("arm64", "x86_64"):
-        raise Refused(f"--architecture {architecture}: must be arm64 or x86_64")
-    stack = connection.stack_name(local=False)
-    environment, _, organization = stack.removeprefix("control-plane-").partition("-")
-    target = Target(
-        stack=stack,
-        environment=environment,
-        organization=organization,
-        runtime=runtime,
-        architecture=architecture,
-        layer_platform=lambda_platform(architecture),
-        prefixes=prefixes or _installed_prefixes(stack),
-        default_application="rawscribe",
-        variables={},
-        approval_in=_approval_in(approval_in, stack),
-    )
-    _say(f"installing {stack}: a few minutes")
-    work = Path(tempfile.gettempdir()) / f"{stack}-install-{os.getuid()}"
-    install_stack(target, work, work / "install.log")
-    _push_first(Env)
-    if current.as_json:
-        print_json({"stack": stack})
-    else:
-        out.print(f"installed {stack}: 'syndi deploy ENV ORG' deploys a tenant")
-
-
-def _stack(name: str) -> dict[str, Any]:
-    """The control plane's stack, or nothing: after a crash the emulator may have lost it."""
-    try:
-        return dict(aws.cloudformation().describe_stacks(StackName=name)["Stacks"][0])
-    except ClientError as error:
-        if "does not exist" not in str(error):
-            raise
-        return {}
-
-
 def _is_installed(stack: str) -> bool:
-    return _stack(stack).get("StackStatus") in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
-
-
-def _installed_prefixes(stack: str) -> str:
-    """What the control plane was installed for: it keeps that when nothing else is said, since the
-    first prefix names its artifact bucket."""
-    return _installed(stack).get("ApplicationPrefixes", DEFAULT_PREFIXES)
-
-
-def _installed(stack: str) -> dict[str, str]:
-    """The parameters that the control plane was installed with."""
-    return {p["ParameterKey"]: p["ParameterValue"] for p in _stack(stack).get("Parameters", [])}
-
-
-NOWHERE = "none"
-"""What `--approval-in` is told when no environment shall need an approval any more."""
-
-
-def _approval_in(given: str | None, stack: str) -> tuple[str, ...]:
-    """The environments that need an approval: as given, otherwise as installed. Raises Refused."""
-    if given == NOWHERE:
-        return ()
-    if given is None:
-        installed = _installed(stack).get("ApprovalEnvironments", "")
-        return tuple(installed.split(",")) if installed else ()
-    named = [name.strip() for name in given.split(",")]
-    if not set(named) <= set(Env):
-        raise Refused(
-            f"--approval-in {given}: must be environments ({', '.join(Env)}) with commas between, "
-            f"or {NOWHERE}"
-        )
-    return tuple(sorted(set(named)))
+    """Whether the stack is there: after a crash the emulator may have lost it."""
+    found = reading.describe(stack)
+    return found is not None and found["StackStatus"] in reading.SUCCEEDED
 
 
 def _read(file: Path) -> str:
     return file.read_text() if file.exists() else ""
-
-
-def _push_first(environments: type[Env]) -> None:
-    """Push the application that comes with the project, so that there is something to deploy."""
-    packed = source.pack(ROOT / "backend")
-    api = connection.connect(current.local)
-    source.push(api, packed, [str(env) for env in environments])
-    _say(f"pushed {packed.application} {packed.sha256[:12]}")
 
 
 def _operator_policy(laptop: Laptop, stack: str) -> dict[str, Any]:
@@ -232,8 +130,3 @@ def _stopped(result: lifecycle.Stopped, what: str) -> None:
     for name in result.killed:
         err.print(f"{name} did not stop by itself and was killed: its last changes are lost")
     out.print(what if result.stopped or result.killed else "nothing was running")
-
-
-def _say(message: str) -> None:
-    if not current.as_json:
-        err.print(message, style="dim")

@@ -10,14 +10,18 @@ from cli import (
     deploying,
     drifting,
     ending,
+    installing,
     laptop,
     offboarding,
     reading,
+    releasing,
     rolling_back,
     scheduling,
     sources,
+    uninstalling,
 )
 from cli.context import current
+from cli.options import JsonOption
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,7 +34,7 @@ app = typer.Typer(
 @app.callback()
 def options(
     local: Annotated[bool, typer.Option("--local", help="this laptop's AWS")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON to standard output")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Deploy tenants of serverless applications, and prove that they work."""
     current.local, current.as_json = local, as_json
@@ -39,7 +43,10 @@ def options(
 app.command()(laptop.up)
 app.command()(laptop.down)
 app.command()(laptop.reset)
-app.command()(laptop.install)
+app.command()(installing.install)
+app.command()(uninstalling.uninstall)
+app.command()(releasing.self_update)
+app.command()(releasing.version)
 app.command()(deploying.deploy)
 app.command()(rolling_back.rollback)
 app.command()(ending.cancel)

@@ -7,16 +7,18 @@ import typer
 from rich.table import Table
 
 from cli.connection import Api
-from cli.context import (
-    ApplicationOption,
-    EnvArgument,
-    JsonOption,
-    OrgArgument,
-    command,
-    current,
-    tenant_path,
-)
+from cli.context import command, current, once, query, tenant_path
 from cli.failure import Refused
+from cli.options import (
+    ApplicationOption,
+    ApprovalOption,
+    EnvArgument,
+    IdempotencyKeyOption,
+    JsonOption,
+    OnConflictOption,
+    OrgArgument,
+    WaitOption,
+)
 from cli.output import err, out
 from cli.sources import manifest_of
 from cli.watching import follow
@@ -39,17 +41,17 @@ def offboard(
     purge: Annotated[
         bool, typer.Option("--purge", help="remove its data too: buckets, users, passwords")
     ] = False,
-    approval: Annotated[
-        bool, typer.Option("--approval", help="wait for 'syndi approve'; in prod always")
-    ] = False,
+    approval: ApprovalOption = False,
     application: ApplicationOption = None,
-    on_conflict: Annotated[
-        OnConflict, typer.Option(help="what to do while another deployment has the tenant")
-    ] = OnConflict.WAIT,
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="watch it to its end")] = True,
+    on_conflict: OnConflictOption = OnConflict.WAIT,
+    idempotency_key: IdempotencyKeyOption = None,
+    wait: WaitOption = True,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove one tenant: its stack, and with --purge its data. Its history stays."""
+    """Remove one tenant: its stack, and with --purge its data. Its history stays.
+
+    In prod it always waits for 'syndi approve'.
+    """
     api = current.api()
     request: dict[str, Any] = {
         "application": application,
@@ -60,7 +62,7 @@ def offboard(
         "on_conflict": None if on_conflict == OnConflict.WAIT else on_conflict,
     }
     body = {name: value for name, value in request.items() if value is not None}
-    record = api.call("DELETE", tenant_path(env, org), body)
+    record = api.call("DELETE", tenant_path(env, org), body, once(idempotency_key))
     record = follow(api, env, org, record, application, wait=wait)
     if wait and not current.as_json:
         _tell(record, f"{env} {org}" + (f" --application {application}" if application else ""))
@@ -70,8 +72,9 @@ def _ask(api: Api, env: Env, org: str, application: str | None, *, purge: bool) 
     """The stack's name, typed by somebody who has seen what would go. Raises Refused."""
     if current.as_json or not sys.stdin.isatty():
         raise Refused("removing a tenant needs --confirm with the name of its stack")
-    asked = f"?limit=1&application={application}" if application else "?limit=1"
-    newest = api.call("GET", f"{tenant_path(env, org)}/deployments{asked}")["deployments"]
+    newest_first = f"{tenant_path(env, org)}/deployments"
+    newest_first += query(limit=1, application=application)
+    newest = api.call("GET", newest_first)["deployments"]
     if not newest:
         raise Refused(f"{env}/{org} was never deployed")
     stack = str(newest[0]["stack_name"])

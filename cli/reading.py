@@ -6,17 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from cli.checking import check_tenant
-from cli.context import (
-    ApplicationOption,
-    EnvArgument,
-    JsonOption,
-    OrgArgument,
-    command,
-    current,
-    query,
-    tenant_path,
-)
+from cli.context import command, current, query, tenant_path
 from cli.failure import Refused
+from cli.options import ApplicationOption, EnvArgument, IdArgument, JsonOption, OrgArgument
 from cli.output import (
     coloured,
     deployments_table,
@@ -39,8 +31,8 @@ def history(
     as_json: JsonOption = False,
 ) -> None:
     """The deployments of a tenant, newest first."""
-    asked = f"?limit={limit}" + (f"&application={application}" if application else "")
-    answer = current.api().call("GET", f"{tenant_path(env, org)}/deployments{asked}")
+    asked = query(limit=limit, application=application)
+    answer = current.api().call("GET", f"{tenant_path(env, org, application)}/deployments{asked}")
     if current.as_json:
         print_json(answer["deployments"])
     elif answer["deployments"]:
@@ -50,16 +42,14 @@ def history(
 
 
 @command
-def show(
-    deployment_id: Annotated[str, typer.Argument(metavar="ID")], as_json: JsonOption = False
-) -> None:
+def show(deployment_id: IdArgument, as_json: JsonOption = False) -> None:
     """One deployment: its steps, changes, tests and the reason of its end."""
     record = current.api().call("GET", f"/deployments/{deployment_id}")
     if current.as_json:
         print_json(record)
     else:
         out.print(steps_table(record))
-        summary(record, local=current.local)
+        summary(record)
 
 
 @command
@@ -117,5 +107,5 @@ def check(
 
 def _tenant(env: Env, org: str, application: str | None) -> dict[str, Any]:
     """The tenant's current state. Raises Refused when it was never deployed with success."""
-    path = f"{tenant_path(env, org)}{query(application)}"
+    path = f"{tenant_path(env, org)}{query(application=application)}"
     return current.api().call("GET", path)

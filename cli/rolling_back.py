@@ -4,14 +4,18 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.context import (
+from cli.context import command, current, once, tenant_path
+from cli.options import (
+    AllowReplacementOption,
     ApplicationOption,
+    ApprovalOption,
+    DryRunOption,
     EnvArgument,
+    IdempotencyKeyOption,
     JsonOption,
+    OnConflictOption,
     OrgArgument,
-    command,
-    current,
-    tenant_path,
+    WaitOption,
 )
 from cli.watching import follow
 from control_plane.models import OnConflict
@@ -29,23 +33,12 @@ def rollback(
         ),
     ] = None,
     application: ApplicationOption = None,
-    on_conflict: Annotated[
-        OnConflict, typer.Option(help="what to do while another deployment has the tenant")
-    ] = OnConflict.WAIT,
-    allow_replacement: Annotated[
-        list[str] | None,
-        typer.Option(help="a resource, by logical id, that may lose its data"),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="show what would change, and change nothing")
-    ] = False,
-    approval: Annotated[
-        bool, typer.Option("--approval", help="wait for 'syndi approve' before anything changes")
-    ] = False,
-    idempotency_key: Annotated[
-        str | None, typer.Option(help="the same key starts the same rollback only once")
-    ] = None,
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="watch it to its end")] = True,
+    on_conflict: OnConflictOption = OnConflict.WAIT,
+    allow_replacement: AllowReplacementOption = None,
+    dry_run: DryRunOption = False,
+    approval: ApprovalOption = False,
+    idempotency_key: IdempotencyKeyOption = None,
+    wait: WaitOption = True,
     as_json: JsonOption = False,
 ) -> None:
     """Bring an earlier good build of a tenant and its configuration back, and test it."""
@@ -58,7 +51,7 @@ def rollback(
         "approval": approval or None,
     }
     body = {name: value for name, value in request.items() if value is not None}
-    headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
     api = current.api()
-    record = api.call("POST", f"{tenant_path(env, org)}/rollback", body, headers)
+    path = f"{tenant_path(env, org, application)}/rollback"
+    record = api.call("POST", path, body, once(idempotency_key))
     follow(api, env, org, record, application, wait=wait)

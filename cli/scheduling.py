@@ -4,17 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.context import (
-    ApplicationOption,
-    EnvArgument,
-    JsonOption,
-    OrgArgument,
-    command,
-    current,
-    query,
-    tenant_path,
-)
+from cli.context import command, current, query, tenant_path
 from cli.failure import Refused
+from cli.options import ApplicationOption, EnvArgument, JsonOption, OrgArgument
 from cli.output import out, print_json
 from control_plane.models import Env, Mode
 
@@ -42,7 +34,7 @@ def set_schedule(
         body["mode"] = Mode.DRIFT
     if application:
         body["application"] = application
-    _print(current.api().call("PUT", f"{tenant_path(env, org)}/schedule", body))
+    _print(current.api().call("PUT", f"{tenant_path(env, org, application)}/schedule", body))
 
 
 @app.command("show")
@@ -76,10 +68,8 @@ def delete_schedule(
 
 
 def _path(env: Env, org: str, application: str | None, *, drift: bool) -> str:
-    asked = query(application)
-    if drift:
-        asked += f"{'&' if asked else '?'}mode={Mode.DRIFT}"
-    return f"{tenant_path(env, org)}/schedule{asked}"
+    asked = query(application=application, mode=Mode.DRIFT if drift else None)
+    return f"{tenant_path(env, org, application)}/schedule{asked}"
 
 
 def _print(schedule: dict[str, Any]) -> None:

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import urllib3
-
-from cli.connection import Api
-from cli.failure import Failed, Refused
-from control_plane import manifest
+from cli.connection import Api, told
+from cli.failure import Refused
+from control_plane import client, manifest
 from control_plane.errors import InvalidRequest
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
@@ -80,23 +78,9 @@ def _git(directory: Path, *options: str) -> list[str]:
     return [name for name in answer.stdout.decode().split("\0") if name]
 
 
-def push(api: Api, source: Source, environments: list[str]) -> dict[str, Any]:
+def push(api: Api, source: Source, environments: list[str], below: str = "") -> dict[str, Any]:
     """Upload a source where it is not there already, and make it the environments' current one."""
-    body = {
-        "application": source.application,
-        "environments": environments,
-        "size": len(source.content),
-    }
-    answer = api.call("PUT", f"/sources/{source.sha256}", body)
-    if answer["state"] == "UPLOAD":
-        upload = answer["upload"]
-        try:
-            reply = urllib3.request(
-                "PUT", upload["url"], body=source.content, headers=upload["headers"], timeout=120.0
-            )
-        except urllib3.exceptions.HTTPError as error:
-            raise Failed(f"the upload failed: {error}") from error
-        if reply.status != 200:
-            raise Failed(f"the upload was refused with {reply.status}: {reply.data[:300]!r}")
-        answer = api.call("PUT", f"/sources/{source.sha256}", body)
-    return answer
+    with told():
+        return client.push(
+            api.client, source.content, source.sha256, source.application, environments, below
+        )

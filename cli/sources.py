@@ -7,8 +7,9 @@ import typer
 
 from cli import source
 from cli.connection import ROOT, Api
-from cli.context import JsonOption, command, current, query
+from cli.context import command, current, query
 from cli.failure import Refused
+from cli.options import JsonOption
 from cli.output import err, out, print_json
 from control_plane.models import Env
 
@@ -17,7 +18,7 @@ app = typer.Typer(no_args_is_help=True, help="The sources of applications.")
 
 def manifest_of(api: Api, application: str, sha256: str) -> dict[str, Any]:
     """The manifest of a source. Raises Refused when the source is not registered."""
-    listed = api.call("GET", f"/sources{query(application)}")["sources"]
+    listed = api.call("GET", f"/sources{query(application=application)}")["sources"]
     found: dict[str, Any] | None = next(
         (item["manifest"] for item in listed if item["sha256"] == sha256), None
     )

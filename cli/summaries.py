@@ -6,6 +6,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from cli.context import current
 from cli.output import coloured, out, seconds_between
 from control_plane import aws
 
@@ -32,7 +33,7 @@ def steps_table(record: Mapping[str, Any]) -> Table:
     return table
 
 
-def summary(record: Mapping[str, Any], *, local: bool = False) -> None:
+def summary(record: Mapping[str, Any]) -> None:
     """A deployment's end: what happened, why, and where to look."""
     out.print(
         f"\n{coloured(record['status'])} [bold]{record['stack_name']}[/bold] "
@@ -47,7 +48,7 @@ def summary(record: Mapping[str, Any], *, local: bool = False) -> None:
         out.print("the build's log ends with")
         for line in record["build_log"]:
             out.print(f"  | {line}", markup=False)
-    for line in [*changes(record), *asked(record, local=local)]:
+    for line in [*changes(record), *asked(record)]:
         out.print(line)
     _builds(record)
     for kind, key in (("test", "tests"), ("test again", "rollback_tests")):
@@ -116,7 +117,7 @@ def changes(record: Mapping[str, Any]) -> list[Text]:
     return lines
 
 
-def asked(record: Mapping[str, Any], *, local: bool) -> list[Text]:
+def asked(record: Mapping[str, Any]) -> list[Text]:
     """Of a deployment that needs an approval: how to give it, or who decided, why and when."""
     approval = record.get("approval")
     if not approval:
@@ -127,7 +128,7 @@ def asked(record: Mapping[str, Any], *, local: bool) -> list[Text]:
         return [Text(told + (f": {approval['comment']}" if approval["comment"] else ""))]
     if record["status"] != "AWAITING_APPROVAL":
         return []
-    syndi = "syndi --local" if local else "syndi"
+    syndi = "syndi --local" if current.local else "syndi"
     return [
         Text(
             f"waiting for approval until {approval['expires_at'][:16]}: "

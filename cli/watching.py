@@ -20,21 +20,29 @@ _PATIENCE_SECONDS = 120.0
 
 
 def follow(
-    api: Api, env: Env, org: str, record: dict[str, Any], application: str | None, *, wait: bool
+    api: Api,
+    env: Env,
+    org: str,
+    record: dict[str, Any],
+    application: str | None,
+    *,
+    wait: bool,
+    good: DeploymentStatus = DeploymentStatus.SUCCEEDED,
 ) -> dict[str, Any]:
-    """Tell how what was started ends, or with `wait` False only how to see that.
+    """Tell how what was asked for ends, or with `wait` False only how to see that.
 
-    Gives the record. Ends the command with exit code 1 when it did not succeed.
+    Gives the record. Ends the command with exit code 1 when its end is not the `good` one.
     """
     if wait:
         record = watch(api, env, org, record, application)
     if current.as_json:
         print_json(record)
     elif wait:
-        summary(record, local=current.local)
+        summary(record)
     else:
-        out.print(f"started {record['id']}: {show_command(record['id'])}")
-    if wait and record["status"] != DeploymentStatus.SUCCEEDED:
+        told = "asked to end" if good == DeploymentStatus.CANCELLED else "started"
+        out.print(f"{told} {record['id']}: {show_command(record['id'])}")
+    if wait and record["status"] != good:
         raise typer.Exit(1)
     return record
 
@@ -43,7 +51,8 @@ def watch(
     api: Api, env: Env, org: str, record: dict[str, Any], application: str | None
 ) -> dict[str, Any]:
     """Follow a deployment to its end; on a terminal, with its steps as they happen."""
-    path = f"{tenant_path(env, org)}/deployments/{record['id']}{query(application)}"
+    base = tenant_path(env, org, application)
+    path = f"{base}/deployments/{record['id']}{query(application=application)}"
     show = not current.as_json
     if show:
         err.print(f"deployment {record['id']} of {record['stack_name']}\n{record['console_url']}")
@@ -91,7 +100,7 @@ def _question(record: dict[str, Any]) -> list[Text]:
     """What somebody is to approve and how, while a deployment waits for that."""
     if record["status"] != DeploymentStatus.AWAITING_APPROVAL or "approval" not in record:
         return []
-    return [*changes(record), *asked(record, local=current.local)]
+    return [*changes(record), *asked(record)]
 
 
 def _print_news(record: dict[str, Any], seen: set[tuple[str, str]]) -> None:

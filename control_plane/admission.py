@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from control_plane import own
 from control_plane.errors import InvalidRequest
 from control_plane.events import ExecutionInput, Target, invalid
 from control_plane.manifest import Manifest
@@ -38,12 +39,15 @@ def tenant_of(env: Env, org: str, target: Target, default_application: str) -> T
         raise invalid(error, "tenant") from error
 
 
-def admit(tenant: Tenant, target: Target, sources: Sources, account: str) -> tuple[str, Manifest]:
-    """The source that will be deployed, and its manifest.
+def admit(
+    tenant: Tenant, target: Target, sources: Sources, account: str, own_stack: str
+) -> tuple[str, Manifest]:
+    """The source that will be deployed, and its manifest. `own_stack`: the control plane's own.
 
     Raises InvalidRequest naming the field when the source is unknown, a name would not fit, or the
     application cannot do what is asked.
     """
+    check_own(tenant, target, own_stack)
     sha256, manifest = sources.resolve(tenant.application, tenant.env, target.source)
     check_length(tenant, manifest, account)
     check_options(target, manifest)
@@ -57,11 +61,40 @@ def check_prefix(application: str, prefixes: str) -> None:
 
     `prefixes`: what it was installed for, with commas between.
     """
+    if application == own.APPLICATION:  # which has a role of its own; check_own is about it
+        return
     if not any(f"{application}-".startswith(f"{prefix}-") for prefix in prefixes.split(",")):
         raise InvalidRequest.of(
             "application",
             f"{application} is none of the applications that this control plane was installed "
             f"for ({prefixes}): install it again with --prefixes {prefixes},{application}",
+        )
+
+
+OWN_MODES = (Mode.FULL, Mode.DEPLOY_ONLY, Mode.ROLLBACK)
+"""What can be done with the control plane itself, by itself."""
+
+
+def check_own(tenant: Tenant, target: Target, own_stack: str) -> None:
+    """Raise InvalidRequest for another control plane, and for what has no meaning for this one."""
+    if not own.is_own(tenant):
+        return
+    if tenant.stack_name != own_stack:
+        raise InvalidRequest.of(
+            "application",
+            f"this control plane is {own_stack}, and updates no other than itself: ask "
+            f"{tenant.stack_name}",
+        )
+    if target.mode not in OWN_MODES:
+        raise InvalidRequest.of(
+            "mode",
+            f"the control plane has no mode {target.mode} for itself, only {', '.join(OWN_MODES)}; "
+            "'syndi uninstall' removes it",
+        )
+    if not target.rollback_on_failure:
+        raise InvalidRequest.of(
+            "rollback_on_failure",
+            "a control plane that fails its trial always goes back: leave it out",
         )
 
 
@@ -72,6 +105,8 @@ _ONLY_IN: dict[str, tuple[Mode, ...]] = {
     "source": (Mode.FULL, Mode.FUNCTION),
     "allow_replacement": (Mode.FULL, Mode.DEPLOY_ONLY, Mode.ROLLBACK),
     "dry_run": (Mode.FULL, Mode.DEPLOY_ONLY, Mode.ROLLBACK),
+    "approval": (Mode.FULL, Mode.DEPLOY_ONLY, Mode.FUNCTION, Mode.ROLLBACK, Mode.OFFBOARD),
+    "rollback_on_failure": (Mode.FULL, Mode.DEPLOY_ONLY, Mode.FUNCTION, Mode.ROLLBACK),
     "to": (Mode.ROLLBACK,),
     "confirm": (Mode.OFFBOARD,),
     "export": (Mode.OFFBOARD,),

@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     from mypy_boto3_codebuild import CodeBuildClient
     from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_iam import IAMClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_scheduler import EventBridgeSchedulerClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_stepfunctions import SFNClient
+    from mypy_boto3_sts import STSClient
 
 # `adaptive` also slows down before it is throttled: DescribeStacks allows a few calls a second per
 # account. Path-style addressing because CloudFormation's TemplateURL is path-style everywhere.
@@ -103,6 +105,12 @@ def dynamodb() -> "DynamoDBClient":
     return client
 
 
+def iam() -> "IAMClient":
+    """Roles."""
+    client: IAMClient = _client("iam")
+    return client
+
+
 def lambda_() -> "LambdaClient":
     """Functions."""
     client: LambdaClient = _client("lambda")
@@ -136,6 +144,12 @@ def secretsmanager() -> "SecretsManagerClient":
 def stepfunctions() -> "SFNClient":
     """Executions."""
     client: SFNClient = _client("stepfunctions")
+    return client
+
+
+def sts() -> "STSClient":
+    """Who this process is."""
+    client: STSClient = _client("sts")
     return client
 
 

@@ -13,6 +13,7 @@ from control_plane.errors import InvalidRequest
 from control_plane.events import ExecutionInput, Target, Trigger, facts_of
 from control_plane.history import History
 from control_plane.listing import Listing
+from control_plane.manifest import Manifest
 from control_plane.models import DeploymentStatus, Env, JsonObject, Tenant, utc_now
 from control_plane.reasons import plain
 from control_plane.settings import ApiSettings
@@ -27,6 +28,11 @@ class Front:
     history: History
     listing: Listing
     sources: Sources
+
+    def admit(self, tenant: Tenant, target: Target) -> tuple[str, Manifest]:
+        """The source that will be deployed, and its manifest. Raises InvalidRequest."""
+        known = self.settings
+        return admit(tenant, target, self.sources, known.account_id, known.control_plane_stack)
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ def start(front: Front, env: Env, org: str, asked: Asked) -> JsonObject:
     if asked.password and not target.admin_username:
         raise InvalidRequest.of("admin_password", "needs admin_username: whose password is it?")
     check_prefix(tenant.application, front.settings.application_prefixes)
-    source, _ = admit(tenant, target, front.sources, front.settings.account_id)
+    source, _ = front.admit(tenant, target)
     deployment_id = naming.new_deployment_id(utc_now())
     arn = naming.execution_arn(
         front.settings.state_machine_arn, naming.execution_name(tenant, deployment_id)

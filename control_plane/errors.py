@@ -98,6 +98,10 @@ class TestsFailed(ControlPlaneError):
     __test__ = False  # pytest would take a class of this name for tests
 
 
+class TrialFailed(ControlPlaneError):
+    """The new version of the control plane did not deploy and remove its trial application."""
+
+
 # The world is busy: the deployment did nothing wrong. ---------------------------------------------
 
 

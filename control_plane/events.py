@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError
 
@@ -21,6 +21,7 @@ from control_plane.models import (
     Frozen,
     JsonObject,
     LogicalId,
+    Mode,
     OnConflict,
     Options,
     Org,
@@ -36,6 +37,7 @@ class Trigger(StrEnum):
 
     API = "api"
     SCHEDULE = "schedule"
+    INSTALL = "install"  # by hand, past the state machine: the control plane itself
     EXECUTION = "execution"  # StartExecution: by hand, in the console, by another program
 
 
@@ -60,6 +62,17 @@ class RollbackRequest(Frozen):
 
     application: Application | None = None
     to: DeploymentId | None = None
+    on_conflict: OnConflict = OnConflict.WAIT
+    allow_replacement: tuple[LogicalId, ...] = ()
+    approval: bool = False
+    dry_run: bool = False
+
+
+class SelfUpdateRequest(Frozen):
+    """The body of `POST /control-plane/deployments`: its source, or its last build again."""
+
+    mode: Literal[Mode.FULL, Mode.DEPLOY_ONLY] = Mode.FULL
+    source: Sha256 | None = None
     on_conflict: OnConflict = OnConflict.WAIT
     allow_replacement: tuple[LogicalId, ...] = ()
     approval: bool = False

@@ -7,6 +7,7 @@ deployment, and the resources that the reason names; they are filled in.
 import re
 from dataclasses import dataclass
 
+from control_plane import own
 from control_plane.models import Mode, Tenant
 
 
@@ -32,7 +33,20 @@ class Row:
 STACK = ("StackFailed", "ChangeSetFailed")
 TESTS = ("TestsFailed", "TenantNotReady")
 
+TRIAL = ("TrialFailed", "TrialTimedOut")
+
 TABLE = (
+    # A new version of the control plane -----------------------------------------------------------
+    Row(
+        "the version before runs as it did: mend what is named, then 'syndi self-update'",
+        errors=TRIAL,
+        reason=r"the previous good build was put back",
+    ),
+    Row(
+        "the control plane is not proven: 'syndi install', from a checkout that worked, puts it "
+        "right whatever state it is in",
+        errors=TRIAL,
+    ),
     # A permission is missing ----------------------------------------------------------------------
     Row(
         "the tenant's roles can do no more than the control plane's TenantBoundary (template.yaml) "
@@ -239,6 +253,13 @@ def hint(state: str, error: str, reason: str) -> str | None:
     return todo.replace("--allow-replacement NAME", f"--allow-replacement {names}")
 
 
+_OWN_VERBS = {
+    "'syndi source push' it, deploy again": "'syndi self-update'",
+    "'syndi deploy ENV ORG": "'syndi self-update",
+    "'syndi rollback ENV ORG": "'syndi self-update --rollback",
+}
+
+
 def addressed(
     todo: str | None, tenant: Tenant, deployment_id: str, default: str, mode: str = ""
 ) -> str | None:
@@ -251,6 +272,9 @@ def addressed(
         return None
     if mode in (Mode.OFFBOARD, Mode.ROLLBACK):
         todo = todo.replace("'syndi retry ID'", f"'syndi {mode} ENV ORG'")
+    if own.is_own(tenant):  # which has verbs of its own
+        for said, meant in _OWN_VERBS.items():
+            todo = todo.replace(said, meant)
     whose = f"{tenant.env} {tenant.org}"
     if tenant.application != default:
         whose += f" --application {tenant.application}"

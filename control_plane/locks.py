@@ -61,6 +61,15 @@ class Locks:
             return False
         return True
 
+    def release(self, tenant: Tenant, execution_arn: str) -> None:
+        """Free the lock if it is the execution's; harmless when it is not."""
+        change = self.release_write(tenant, execution_arn)["Delete"]
+        try:
+            self._client.delete_item(**change)
+        except ClientError as error:
+            if not table.condition_failed(error):
+                raise
+
     def release_write(self, tenant: Tenant, execution_arn: str) -> Any:
         """The part of a transaction that frees the lock, if it is the execution's."""
         return {

@@ -75,9 +75,9 @@ class PackageTable(_Table):
 
 
 class StackTable(_Table):
-    """What the application's stack is made of."""
+    """What the application's stack is made of. `function`: what is patched, and compared."""
 
-    function: str
+    function: str | None = None
     layer: str | None = None
     buckets: tuple[str, ...] = ()
     stateful_types: tuple[str, ...] = ()
@@ -109,14 +109,22 @@ class AdminTable(_Table):
     group: str
 
 
+class TrialTable(_Table):
+    """The application, in `directory`, that a control plane deploys to prove itself."""
+
+    directory: SourcePath
+
+
 class TestsTable(_Table):
-    """How a live tenant is asked whether it works."""
+    """How a live tenant is asked whether it works. `signed`: with Signature Version 4, by an
+    endpoint that wants AWS credentials."""
 
     __test__ = False  # pytest would take a class of this name for tests
 
     endpoint: str
     health: HttpPath
     fingerprint: str
+    signed: bool = False
     protected: HttpPath | None = None
     identity: str | None = None
     groups: str | None = None
@@ -143,11 +151,18 @@ class Manifest(_Table):
     config: ConfigTable | None = None
     admin: AdminTable | None = None
     tests: TestsTable
+    trial: TrialTable | None = None
 
     @model_validator(mode="after")
     def _stamp_is_in_the_package(self) -> "Manifest":
         if self.package and not self.build.stamp.startswith(f"{self.package.code}/"):
             raise ValueError("build.stamp must lie below package.code: a patch writes it anew")
+        return self
+
+    @model_validator(mode="after")
+    def _a_package_is_of_a_function(self) -> "Manifest":
+        if self.package and not self.stack.function:
+            raise ValueError("[package] needs stack.function: what is patched?")
         return self
 
     @model_validator(mode="after")

@@ -7,6 +7,7 @@ is the control plane's. No name is ever looked up by a part of it: `lab` must no
 import hashlib
 import re
 import secrets
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 from control_plane.errors import InvalidRequest
@@ -124,6 +125,34 @@ def build_prefix(stack_name: str, fingerprint: str) -> str:
     did not change keeps its key, so CloudFormation sees no change.
     """
     return f"{stack_name}/builds/{fingerprint}"
+
+
+def history_table(stack_name: str) -> str:
+    """The table of a control plane, as template.yaml names it."""
+    return f"{stack_name}-history"
+
+
+def build_label(template_key: str) -> str:
+    """The first digits of the fingerprint of the build whose packaged template that is: what a
+    template's parameter `Build` is given."""
+    return template_key.rsplit("/", 2)[-2][:12]
+
+
+def role_path(stack_name: str, fingerprint: str) -> str:
+    """The IAM path of the roles of one build of the control plane."""
+    return f"/{stack_name}/{fingerprint[:12]}/"
+
+
+def state_machine_of(execution_arn: str) -> str:
+    """The ARN of the state machine that an execution is of."""
+    return execution_arn.rsplit(":", 1)[0].replace(":execution:", ":stateMachine:")
+
+
+def own_functions(stack_name: str, versions: Collection[str]) -> list[str]:
+    """The functions of a control plane: the workers whose `versions` (ARNs) are called, and the
+    API's, which no state machine calls."""
+    workers = {arn.rsplit(":", 2)[-2] for arn in versions}
+    return sorted({f"{stack_name}-api", *(w for w in workers if w.startswith(f"{stack_name}-"))})
 
 
 def change_set_name(deployment: Deployment) -> str:

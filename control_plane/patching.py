@@ -74,7 +74,7 @@ def configuration_changes(old: SourceFiles, new: SourceFiles) -> list[str]:
 
 
 def _environment(old: SourceFiles, new: SourceFiles) -> list[str]:
-    function = new.manifest.stack.function
+    function = new.manifest.stack.function or ""
     told = []
     for owner, path in (
         (function, ("Resources", function, "Properties", "Environment")),
@@ -103,7 +103,7 @@ def _infrastructure(old: SourceFiles, new: SourceFiles) -> list[str]:
 
 def _without_variables(files: SourceFiles) -> JsonObject:
     template = {k: v for k, v in files.template.items() if k != "Description"}
-    function = files.manifest.stack.function
+    function = files.manifest.stack.function or ""
     for path in (("Resources", function, "Properties"), ("Globals", "Function")):
         template = _without(template, (*path, "Environment"))
     return template

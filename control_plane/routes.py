@@ -7,7 +7,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Que
 
 from control_plane.admission import tenant_of
 from control_plane.deployments import Front
-from control_plane.errors import NotFound
+from control_plane.errors import InvalidRequest, NotFound
 from control_plane.events import Target
 from control_plane.history import History
 from control_plane.listing import Listing
@@ -21,6 +21,7 @@ from control_plane.models import (
     Tenant,
 )
 from control_plane.naming import console_url
+from control_plane.own import APPLICATION
 from control_plane.settings import ApiSettings, settings
 from control_plane.sources import Sources
 
@@ -50,6 +51,23 @@ def tenant(env: Env, org: str, application: str | None) -> Tenant:
     """The tenant that a path and a query name."""
     name = application or settings(ApiSettings).default_application
     return tenant_of(env, org, Target(), name)
+
+
+def changed_tenant(env: Env, org: str, application: str | None, instead: str) -> Tenant:
+    """The tenant that a request changes. Raises InvalidRequest for the control plane itself."""
+    refuse_own(application, instead)
+    return tenant(env, org, application)
+
+
+def refuse_own(application: str | None, instead: str) -> None:
+    """Raise InvalidRequest when a tenant's route is asked to change the control plane itself.
+
+    Whoever may do that is an administrator of the account in effect, and has routes of their own.
+    `instead`: which one, or what else to do.
+    """
+    if (application or settings(ApiSettings).default_application) == APPLICATION:
+        told = f"{APPLICATION} is changed by the routes below /{APPLICATION}/ only: {instead}"
+        raise InvalidRequest.of("application", told)
 
 
 def caller(event: Any) -> str | None:

@@ -22,9 +22,11 @@ from control_plane.routes import (
     Limit,
     OrgPath,
     caller,
+    changed_tenant,
     front,
     presented,
     record_of,
+    refuse_own,
     tenant,
 )
 
@@ -104,7 +106,7 @@ def cancel_deployment(
     env: Env, org: OrgPath, deployment_id: IdPath, application: ApplicationQuery = None
 ) -> tuple[JsonObject, int]:
     """Ask for a deployment's end."""
-    of = tenant(env, org, application)
+    of = changed_tenant(env, org, application, _of_its_own("cancel"))
     return presented(operations.cancel(front(), of, deployment_id, _by())), 202
 
 
@@ -117,9 +119,9 @@ def approve_deployment(
     application: ApplicationQuery = None,
 ) -> JsonObject:
     """Let a deployment that waits for an approval go on."""
-    of, by = tenant(env, org, application), _by()
+    of = changed_tenant(env, org, application, _of_its_own("approve"))
     record = approvals.decide(
-        front(), of, deployment_id, approved=True, by=by, comment=request.comment
+        front(), of, deployment_id, approved=True, by=_by(), comment=request.comment
     )
     return presented(record)
 
@@ -133,9 +135,9 @@ def reject_deployment(
     application: ApplicationQuery = None,
 ) -> JsonObject:
     """End a deployment that waits for an approval, before anything was changed."""
-    of, by = tenant(env, org, application), _by()
+    of = changed_tenant(env, org, application, _of_its_own("reject"))
     record = approvals.decide(
-        front(), of, deployment_id, approved=False, by=by, comment=request.comment
+        front(), of, deployment_id, approved=False, by=_by(), comment=request.comment
     )
     return presented(record)
 
@@ -149,7 +151,7 @@ def retry_deployment(
     application: ApplicationQuery = None,
 ) -> tuple[JsonObject, int]:
     """Start the request of an ended deployment again, with its source."""
-    of = tenant(env, org, application)
+    of = changed_tenant(env, org, application, _of_its_own("retry"))
     return presented(operations.retry(front(), of, deployment_id, request, _by())), 202
 
 
@@ -157,5 +159,19 @@ def _by() -> str | None:
     return caller(router.current_event)
 
 
+def _of_its_own(verb: str) -> str:
+    return f"use POST /control-plane/deployments/{{id}}/{verb}"
+
+
+_OWN_START = {
+    Mode.ROLLBACK: "use POST /control-plane/rollback",
+    Mode.DRIFT: "it has no drift checks; GET /health says which build runs",
+    Mode.OFFBOARD: "it does not remove itself; 'syndi uninstall' does",
+}
+"""How else the control plane itself is rolled back and removed; by a deployment otherwise."""
+
+
 def _start(env: Env, org: str, asked: Asked) -> tuple[JsonObject, int]:
+    instead = _OWN_START.get(asked.target.mode, "use POST /control-plane/deployments")
+    refuse_own(asked.target.application, instead)
     return presented(deployments.start(front(), env, org, asked)), 202

@@ -14,7 +14,9 @@ from control_plane.routes import (
     OrgPath,
     VersionLimit,
     caller,
+    changed_tenant,
     front,
+    refuse_own,
 )
 from control_plane.routes import tenant as tenant_named
 
@@ -48,6 +50,7 @@ def get_config(
 @router.put("/envs/<env>/orgs/<org>/config", tags=["tenants"])
 def put_config(env: Env, org: OrgPath, request: ConfigRequest) -> JsonObject:
     """Store the tenant's overrides as a new version, for the next deployment."""
+    refuse_own(request.application, "its configuration is its source and its stack's parameters")
     return configuring.put(front(), env, org, request, caller(router.current_event))
 
 
@@ -70,6 +73,7 @@ def get_schedule(
 @router.put("/envs/<env>/orgs/<org>/schedule", tags=["schedules"])
 def put_schedule(env: Env, org: OrgPath, request: ScheduleRequest) -> JsonObject:
     """Deploy the tenant by a schedule, or look for drift."""
+    refuse_own(request.application, "use PUT /control-plane/schedule")
     return schedules.put(front(), env, org, request)
 
 
@@ -78,7 +82,8 @@ def delete_schedule(
     env: Env, org: OrgPath, application: ApplicationQuery = None, mode: ModeQuery = Mode.FULL
 ) -> JsonObject:
     """Stop deploying the tenant by a schedule, or looking for drift."""
-    schedules.delete(front(), tenant_named(env, org, application), mode)
+    of = changed_tenant(env, org, application, "use DELETE /control-plane/schedule")
+    schedules.delete(front(), of, mode)
     return {"deleted": True}
 
 
@@ -92,4 +97,5 @@ def list_sources(application: ApplicationQuery = None) -> JsonObject:
 @router.put("/sources/<sha256>", tags=["sources"])
 def put_source(sha256: Digest, request: SourceRequest) -> JsonObject:
     """Register a source, or be told where to upload it first."""
+    refuse_own(request.application, "use PUT /control-plane/sources/{sha256}")
     return pushes.put(front(), sha256, request)

@@ -8,7 +8,7 @@ import json
 from botocore.exceptions import ClientError
 
 from control_plane import aws, naming
-from control_plane.admission import admit, check_prefix, tenant_of
+from control_plane.admission import check_prefix, tenant_of
 from control_plane.deployments import Front
 from control_plane.errors import InvalidRequest, NotFound
 from control_plane.events import ScheduleRequest, Trigger
@@ -28,7 +28,7 @@ def put(front: Front, env: Env, org: str, request: ScheduleRequest) -> JsonObjec
         raise InvalidRequest.of("mode", f"only {', '.join(SCHEDULED)} can be scheduled")
     tenant = tenant_of(env, org, request, front.settings.default_application)
     check_prefix(tenant.application, front.settings.application_prefixes)
-    admit(tenant, request, front.sources, front.settings.account_id)
+    front.admit(tenant, request)
     target = request.model_dump(
         mode="json", exclude={"expression", "timezone", "enabled"}, exclude_none=True
     )

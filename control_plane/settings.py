@@ -32,6 +32,7 @@ class StackSettings(_Settings):
 
     artifact_bucket: str
     cloudformation_role_arn: str
+    update_role_arn: str
     permissions_boundary_arn: str
     tenant_runtime: str
     tenant_architecture: str
@@ -64,6 +65,13 @@ class OffboardSettings(_Settings):
 
     artifact_bucket: str
     schedule_group: str
+
+
+class ReleaseSettings(_Settings):
+    """workers/release.py. `approval_environments`: with commas between, or empty."""
+
+    approval_environments: str
+    version_retention_days: int
 
 
 class AdminSettings(_Settings):

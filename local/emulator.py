@@ -57,17 +57,26 @@ def stack_seconds(text: str | None) -> float:
 
 def apply_patches(seconds: float, *, without: frozenset[str] = frozenset()) -> None:
     """Apply every patch but those named in `without`. Raises UnexpectedEmulator."""
-    from local import execution_patches, layer_patches, patches, stack_patches, web_pages
+    from local import (
+        execution_patches,
+        iam_patches,
+        layer_patches,
+        patches,
+        stack_patches,
+        web_pages,
+    )
 
     available: dict[str, Callable[[], None]] = {
         "lambda_errors": patches.lambda_errors,
         "task_token_errors": execution_patches.task_token_errors,
+        "executions_keep_their_definition": execution_patches.executions_keep_their_definition,
         "shared_layers": layer_patches.shared_layers,
         "non_empty_buckets": patches.non_empty_buckets,
         "codebuild_projects": patches.codebuild_projects,
-        "leading_keys": patches.leading_keys,
-        "schedule_groups": patches.schedule_groups,
-        "user_pool_tags": patches.user_pool_tags,
+        "leading_keys": iam_patches.leading_keys,
+        "schedule_groups": iam_patches.schedule_groups,
+        "role_paths": iam_patches.role_paths,
+        "user_pool_tags": iam_patches.user_pool_tags,
         "bucket_tags": patches.bucket_tags,
         "conditions_in_change_sets": stack_patches.conditions_in_change_sets,
         "adopted_buckets": stack_patches.adopted_buckets,

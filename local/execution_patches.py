@@ -27,3 +27,28 @@ def task_token_errors() -> None:
     )
     name = "_invoke_with_callback"
     install(name, rewrite(stepfunctions, name, [(forgets, fails)]), [stepfunctions])
+
+
+def executions_keep_their_definition() -> None:
+    """An execution runs the definition that its state machine had when it was started, and
+    DescribeStateMachineForExecution gives that one, with the role of then.
+
+    Without this the answer is the state machine as it is now, and so is what an execution runs
+    that was started a moment before an update: nobody could tell which code an execution still
+    calls after the control plane was replaced.
+    """
+    stepfunctions = emulator_module("services.stepfunctions")
+    test_case = '        "testCase": test_case,\n'
+    of_now = '        "definition": sm["definition"],\n        "roleArn": sm["roleArn"],\n'
+    # An execution that an unpatched emulator kept has none of its own.
+    own = "execution.get({0!r}, sm[{0!r}])"
+    of_then = "".join(
+        f"        {name!r}: {own.format(name)},\n" for name in ("definition", "roleArn")
+    )
+    runs = 'json.loads(sm["definition"])'
+    for name, old, new in (
+        ("_start_execution", test_case, test_case + of_now),
+        ("_run_execution", runs, f"json.loads({own.format('definition')})"),
+        ("_describe_state_machine_for_execution", of_now, of_then),
+    ):
+        install(name, rewrite(stepfunctions, name, [(old, new)]), [stepfunctions])

@@ -1,21 +1,18 @@
 """Where the emulator differs from AWS in a way that a deployment system must notice.
 
 Each function here is one patch: it explains the difference, checks that what it replaces is what
-it was written for (MiniStack 1.5.33), and raises UnexpectedEmulator otherwise. CloudFormation has
-a module of its own, `stack_patches`. Runs in the emulator's environment: standard library and
-`ministack` only.
+it was written for (MiniStack 1.5.33), and raises UnexpectedEmulator otherwise. CloudFormation,
+IAM, Step Functions and layers have modules of their own. Runs in the emulator's environment:
+standard library and `ministack` only.
 """
 
 from __future__ import annotations
 
-import inspect
-import json
 import uuid
 from collections.abc import Callable
 from typing import Any
 
 from local.errors import UnexpectedEmulator
-from local.leading_keys import leading_key_values
 from local.rewriting import emulator_module, install, replace_once, rewrite
 
 
@@ -171,79 +168,3 @@ def codebuild_projects() -> None:
 
     handlers.update(create=create_and_keep, update=update_and_keep)
     install("_project_shape", shape_with_kept, [codebuild])
-
-
-def leading_keys() -> None:
-    """A policy's `dynamodb:LeadingKeys` condition is evaluated.
-
-    Without this the key is absent from every request: `ForAllValues:` conditions are then always
-    met, and a function that must only see its own tenant's items sees all of them unnoticed.
-    """
-    iam_actions = emulator_module("core.iam_actions")
-    dynamodb = emulator_module("services.dynamodb")
-    if not hasattr(dynamodb, "_tables"):
-        raise UnexpectedEmulator("ministack.services.dynamodb has no _tables")
-    known: Callable[[bytes], dict[str, Any]] = iam_actions.dynamodb_service_context
-
-    def key_schema(table: str, index: str | None) -> Any:
-        found = dynamodb._tables.get(table.rpartition("table/")[2]) or {}
-        indexes = [*(found.get("GlobalSecondaryIndexes") or []),
-                   *(found.get("LocalSecondaryIndexes") or [])]  # fmt: skip
-        return next((i for i in indexes if i.get("IndexName") == index), found).get("KeySchema", [])
-
-    def with_leading_keys(body: bytes) -> dict[str, Any]:
-        context = known(body)
-        if keys := leading_key_values(body, key_schema):
-            context["dynamodb:LeadingKeys"] = keys
-        return context
-
-    install("dynamodb_service_context", with_leading_keys, [iam_actions])
-
-
-def schedule_groups() -> None:
-    """A policy on the schedules of a group is evaluated against that group.
-
-    Without this every schedule counts as one of the group `default`, and a policy that names the
-    group, as it should, allows nothing.
-    """
-    iam_actions = emulator_module("core.iam_actions")
-    known: Callable[..., str] = iam_actions.extract_resource_arn
-    if inspect.getsource(known).count(":schedule/default/{parts[si + 1]}") != 1:
-        raise UnexpectedEmulator("extract_resource_arn does not put schedules into `default`")
-
-    def with_group(
-        service: str, method: str, path: str, headers: Any, body: bytes, query: Any, *rest: Any
-    ) -> str:
-        arn = known(service, method, path, headers, body, query, *rest)
-        if service != "scheduler" or ":schedule/default/" not in arn:
-            return arn
-        group = (query or {}).get("groupName")
-        if group is None and body:
-            group = json.loads(body).get("GroupName")
-        group = group[0] if isinstance(group, list) else group
-        return arn.replace(":schedule/default/", f":schedule/{group or 'default'}/")
-
-    install("extract_resource_arn", with_group, [iam_actions])
-
-
-def user_pool_tags() -> None:
-    """A policy's `aws:ResourceTag` condition on a user pool is evaluated.
-
-    Without this the key is absent from every request, and a policy that names the pools it is for
-    by their tag, which is the only way as their ARNs are random, allows nothing.
-    """
-    iam_actions = emulator_module("core.iam_actions")
-    cognito = emulator_module("services.cognito")
-    if not hasattr(cognito, "_user_pools"):
-        raise UnexpectedEmulator("ministack.services.cognito has no _user_pools")
-    known: Callable[..., dict[str, Any]] = iam_actions.request_tag_context
-
-    def with_pool_tags(service: str, iam_action: str, body: bytes, params: Any) -> dict[str, Any]:
-        context = known(service, iam_action, body, params)
-        if service not in ("cognito-idp", "cognito_idp") or body[:1] != b"{":
-            return context
-        pool = cognito._user_pools.get(json.loads(body).get("UserPoolId", "")) or {}
-        tags = pool.get("UserPoolTags") or {}
-        return {**context, **{f"aws:ResourceTag/{key}": value for key, value in tags.items()}}
-
-    install("request_tag_context", with_pool_tags, [iam_actions])

@@ -40,7 +40,10 @@ def patch_function(deployment: Deployment, event: JsonObject) -> Outcome:
     patch = begun or _prepared(deployment, build)
     if not begun:
         Progress(known.table_name).add_facts(deployment, {"patch": patch})
-    name = function_code.name_of(tenant.stack_name, deployment.manifest.stack.function)
+    function = deployment.manifest.stack.function
+    if function is None:
+        raise PatchRefused(f"{tenant.application} names no function to patch: deploy it in full")
+    name = function_code.name_of(tenant.stack_name, function)
     done = function_code.bring(
         name,
         function_code.existing(name),
@@ -68,11 +71,11 @@ def patch_function(deployment: Deployment, event: JsonObject) -> Outcome:
 def _prepared(deployment: Deployment, build: Build) -> JsonObject:
     """Put the patch's package into S3; what the record keeps of it. Raises PatchRefused."""
     known, tenant, manifest = settings(CodeSettings), deployment.tenant, deployment.manifest
-    package = manifest.package
-    if package is None:
+    package, function = manifest.package, manifest.stack.function
+    if package is None or function is None:
         raise PatchRefused(f"{manifest.name} has no [package] in its manifest: deploy in full")
-    below = function_code.stack_package(tenant.stack_name, manifest.stack.function)
-    if below is None or not _is_of(build, below, manifest.stack.function):
+    below = function_code.stack_package(tenant.stack_name, function)
+    if below is None or not _is_of(build, below, function):
         raise PatchRefused(
             f"the stack does not run the last good build {build.fingerprint[:12]}: deploy in full"
         )
@@ -156,6 +159,8 @@ def reconcile_function(deployment: Deployment, event: JsonObject) -> Outcome:
     """
     known, tenant = settings(CodeSettings), deployment.tenant
     logical_id = deployment.manifest.stack.function
+    if logical_id is None:
+        return Outcome(note="the application has no function that is patched")
     package = function_code.stack_package(tenant.stack_name, logical_id)
     if package is None:
         return Outcome(note=f"the template names no package of {logical_id} in S3: left as it is")
@@ -185,6 +190,9 @@ def check_function(deployment: Deployment, event: JsonObject) -> Outcome:
     """Whether the function runs the code of the stack's template."""
     known, tenant = settings(CodeSettings), deployment.tenant
     logical_id = deployment.manifest.stack.function
+    if logical_id is None:
+        told = "the application has no function that is patched"
+        return Outcome({"drift": {"findings": []}}, told)
     package = function_code.stack_package(tenant.stack_name, logical_id)
     if package is None:
         told = f"the template names no package of {logical_id} in S3: not compared"

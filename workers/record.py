@@ -77,7 +77,9 @@ def prepare_deployment(execution: Mapping[str, Any]) -> JsonObject:
     arn = execution["Id"]
     started = datetime.fromisoformat(execution["StartTime"])
     deployment_id = naming.deployment_id_of(tenant, arn, started)
-    source, manifest = admit(tenant, request, Sources(known.table_name), known.account_id)
+    source, manifest = admit(
+        tenant, request, Sources(known.table_name), known.account_id, known.control_plane_stack
+    )
     if request.mode in (Mode.OFFBOARD, Mode.DRIFT):  # about what is deployed, not what might be
         build = (Listing(known.table_name).current(tenant) or {}).get("build")
         if build:

@@ -5,7 +5,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, naming
+from control_plane import aws, naming, receipts
 from control_plane.endings import GOOD
 from control_plane.errors import Cancelled
 from control_plane.history import History
@@ -15,7 +15,6 @@ from control_plane.models import (
     DeploymentStatus,
     JsonObject,
     Tenant,
-    utc_now,
 )
 from control_plane.observability import count_end
 from control_plane.settings import RecordSettings, settings
@@ -27,23 +26,10 @@ STACKS_OWN = (
 
 
 def record_success(deployment: Deployment, event: Mapping[str, Any]) -> JsonObject:
-    """Record what this execution proved, make it the tenant's current state, release the lock.
-
-    `running` is what the tenant reports: the stack's build, or the patch that was put over it.
-    """
-    stack = event["stack"]
-    receipt = {name: event[name] for name in ("build", "change_set", "stack", "config", "tests")}
-    receipt |= {
-        "source": deployment.source,
-        "config_source": deployment.config_source,
-        "outputs": stack["outputs"],
-        "admin": event.get("admin") or None,
-        "endpoint": stack["outputs"].get(deployment.manifest.tests.endpoint),
-        "patch": event.get("patch") or None,
-        "running": event["build"]["fingerprint"],
-    }
-    current = {**receipt, **_last(deployment), "last_good": deployment.id, "deployed_at": _now()}
-    forget = ["last_reason", "drift", "offboarded_at", "leftovers"]
+    """Record what this execution proved, make it the tenant's current state, release the lock."""
+    receipt = receipts.of_success(deployment, event)
+    current = receipts.current_after(deployment, receipt)
+    forget = [*receipts.FORGOTTEN]
     if receipt["patch"]:
         receipt["config_source"] = None  # a patch brings no configuration
         # The stack's own are kept, as this release writes them; only that there is a patch over
@@ -52,7 +38,6 @@ def record_success(deployment: Deployment, event: Mapping[str, Any]) -> JsonObje
         current |= {name: known.get(name) for name in STACKS_OWN}
         current["build"] = {**known["build"], "patched": receipt["running"]}
     else:
-        current["config_deployment"] = deployment.id
         forget.append("patch")
     return _succeed(deployment, receipt, current, forget, is_whole=True)
 
@@ -67,9 +52,9 @@ def record_offboarding(deployment: Deployment, event: Mapping[str, Any]) -> Json
     """Record that the tenant is gone, and what is left of it."""
     receipt = {"leftovers": event["leftovers"], "exported": event["exported"] or None}
     current = {
-        **_last(deployment),
+        **receipts.last(deployment),
         "last_reason": "offboarded",
-        "offboarded_at": _now(),
+        "offboarded_at": receipts.now(),
         "leftovers": event["leftovers"],
     }
     return _succeed(deployment, receipt, current, GOOD, is_whole=True)
@@ -79,12 +64,8 @@ def record_drift(deployment: Deployment, event: Mapping[str, Any]) -> JsonObject
     """Record what differs from what was deployed."""
     kinds = event["drift"]
     findings = [item for kind in kinds.values() for item in kind["findings"]]
-    drift = {"checked_at": _now(), "deployment": deployment.id, "findings": findings}
+    drift = {"checked_at": receipts.now(), "deployment": deployment.id, "findings": findings}
     return _succeed(deployment, {"drift": drift}, {"drift": drift})
-
-
-def _last(deployment: Deployment) -> JsonObject:
-    return {"last_deployment": deployment.id, "last_status": DeploymentStatus.SUCCEEDED}
 
 
 def _succeed(
@@ -110,10 +91,6 @@ def _succeed(
     forget_given_password(tenant, deployment.id)
     count_end(tenant.application, str(record["status"]))
     return {"id": deployment.id, "status": record["status"]}
-
-
-def _now() -> str:
-    return utc_now().isoformat(timespec="milliseconds")
 
 
 def forget_given_password(tenant: Tenant, deployment_id: str) -> None:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from control_plane import aws
+from control_plane import stack_reading as reading
 from control_plane.decisions import StackAction
 from control_plane.errors import StackFailed, StackRefused
 from control_plane.models import Deployment, JsonObject, Mode, StackStatus
 from control_plane.settings import StackSettings, settings
 from workers import stack_changes as changes
-from workers import stack_drift, stack_protection, stack_verdict
-from workers import stack_reading as reading
+from workers import stack_drift, stack_protection, stack_role, stack_verdict
 from workers.step import Outcome, Step, run
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def continue_rollback(deployment: Deployment, event: JsonObject) -> Outcome:
     try:
         aws.cloudformation().continue_update_rollback(
             StackName=name,
-            RoleARN=settings(StackSettings).cloudformation_role_arn,
+            RoleARN=stack_role.role_of(deployment.tenant),
             ClientRequestToken=f"{deployment.id}-rollback",
         )
     except ClientError as error:
@@ -86,7 +86,7 @@ def delete_failed_stack(deployment: Deployment, event: JsonObject) -> Outcome:
         )
     aws.cloudformation().delete_stack(
         StackName=stack_id,
-        RoleARN=settings(StackSettings).cloudformation_role_arn,
+        RoleARN=stack_role.role_of(deployment.tenant),
         ClientRequestToken=f"{deployment.id}-delete",
     )
     return Outcome({"stack_id": stack_id}, f"{status}: deleting {stack_id}")
@@ -119,7 +119,7 @@ def delete_stack(deployment: Deployment, event: JsonObject) -> Outcome:
     stack_protection.unprotect(stack)
     asked: DeleteStackInputTypeDef = {
         "StackName": stack_id,
-        "RoleARN": settings(StackSettings).cloudformation_role_arn,
+        "RoleARN": stack_role.role_of(deployment.tenant),
         "ClientRequestToken": f"{deployment.id}-delete",
     }
     if kept:  # CloudFormation takes it only for a stack that is DELETE_FAILED

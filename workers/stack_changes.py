@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from control_plane import aws, changes, decisions, endings, naming
+from control_plane import stack_reading as reading
 from control_plane.decisions import StackAction
 from control_plane.errors import (
     Cancelled,
@@ -18,8 +19,7 @@ from control_plane.models import Deployment, JsonObject, StackState, StackStatus
 from control_plane.progress import Progress
 from control_plane.settings import StackSettings, settings
 from control_plane.situations import Situation, situation
-from workers import stack_protection, stack_template, stack_verdict
-from workers import stack_reading as reading
+from workers import stack_protection, stack_role, stack_template, stack_verdict
 from workers import stack_withdrawal as withdrawal
 from workers.step import Outcome
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def create_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
     """Ask CloudFormation what the build would change. Raises ChangeSetFailed, StackRefused."""
-    known, tenant = settings(StackSettings), deployment.tenant
+    tenant = deployment.tenant
     stack = reading.describe(tenant.stack_name)
     decision = stack_verdict.decide(deployment, stack)
     if stack and decision.action not in (StackAction.CREATE, StackAction.UPDATE):
@@ -49,7 +49,7 @@ def create_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
             TemplateURL=proposal.url,
             Parameters=_parameters(proposal.parameters),
             Capabilities=["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
-            RoleARN=known.cloudformation_role_arn,
+            RoleARN=stack_role.role_of(tenant),
             Tags=[{"Key": naming.OWNER_TAG, "Value": tenant.stack_name}],
             # What survived an earlier stack under its own name is adopted, with what is in it.
             ImportExistingResources=True,

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from control_plane import aws, changes, naming, templates
+from control_plane import stack_reading as reading
 from control_plane.errors import ChangeSetFailed
 from control_plane.models import Deployment
 from control_plane.settings import StackSettings, settings
-from workers import stack_reading as reading
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,16 @@ def propose(
             "Runtime": known.tenant_runtime,
             "Architecture": known.tenant_architecture,
             "PermissionsBoundaryArn": known.permissions_boundary_arn,
+            "Build": naming.build_label(template_key),
         },
         requested=_requested(deployment),
         first_deployment=stack.first_deployment,
         previous=previous,
     )
     values = changes.known_values(parameters, declared=declared, previous=previous or {})
-    resolved = templates.with_literal_names(template, values | _here(), stack.stateful_types)
+    resolved = templates.with_literal_names(
+        template, values | _here(tenant.stack_name), stack.stateful_types
+    )
     key = template_key
     if resolved != template:
         key = naming.resolved_key(template_key)
@@ -62,12 +65,13 @@ def propose(
     return Proposal(reading.template_url(known.aws_region, bucket, key), parameters)
 
 
-def _here() -> dict[str, str]:
-    """The pseudo parameters that do not depend on the stack."""
+def _here(stack_name: str) -> dict[str, str]:
+    """The pseudo parameters that are known before the stack is there."""
     known = settings(StackSettings)
     return {
         "AWS::AccountId": known.account_id,
         "AWS::Region": known.aws_region,
+        "AWS::StackName": stack_name,
         "AWS::Partition": known.cloudformation_role_arn.split(":")[1],
     }
 

@@ -1,11 +1,12 @@
 """Taking back a change set that will not be executed, and what was there only for it."""
 
 from control_plane import aws, changes
+from control_plane import stack_reading as reading
 from control_plane.errors import ChangeSetFailed, ReplacementRefused
 from control_plane.listing import Listing
 from control_plane.models import Deployment, JsonObject, StackStatus
 from control_plane.settings import StackSettings, settings
-from workers import stack_reading as reading
+from workers import stack_role
 from workers.step import Outcome
 
 
@@ -75,7 +76,7 @@ def _remove_unborn(deployment: Deployment, stack_id: str) -> bool:
         return True
     aws.cloudformation().delete_stack(
         StackName=stack_id,
-        RoleARN=settings(StackSettings).cloudformation_role_arn,
+        RoleARN=stack_role.role_of(deployment.tenant),
         ClientRequestToken=f"{deployment.id}-delete",
     )
     return False

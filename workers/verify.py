@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from control_plane.client import signed_get
 from control_plane.errors import TenantNotReady, TestsFailed
 from control_plane.live import Answer, at, get
 from control_plane.manifest import TestsTable
@@ -67,7 +68,8 @@ def authentication_expected(deployment: Deployment, parameters: Mapping[str, str
 
 
 def _health(endpoint: str, table: TestsTable, fingerprint: str) -> JsonObject:
-    answer = get(endpoint + table.health)
+    url = endpoint + table.health
+    answer = signed_get(url, settings(VerifySettings).aws_region) if table.signed else get(url)
     if answer.status != 200:
         raise TenantNotReady(f"{table.health}: expected 200, got {answer.status}")
     reported = at(answer.body, table.fingerprint)

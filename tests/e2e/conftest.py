@@ -5,9 +5,14 @@ It is started and installed by the command line, as a user does it.
 
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import sources
+import vault
+from sources import ALMANAC, APPLICATION
+from stacks import Stacks
 from syndi_command import ADMIN, ALPHA_PASSWORD, Syndi
 
 # The phases of an emulated stack operation: long enough to be seen, short enough to wait for.
@@ -18,7 +23,13 @@ PREFIXES = "rawscribe,syndi-frontend,almanac"
 @pytest.fixture(scope="session")
 def syndi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Syndi]:
     """The `syndi` command on an installed control plane."""
-    state = tmp_path_factory.mktemp("laptop")
+    with started(tmp_path_factory.mktemp("laptop")) as command:
+        yield command
+
+
+@contextmanager
+def started(state: Path) -> Iterator[Syndi]:
+    """A laptop's AWS with its control plane, and its end."""
     command = Syndi(
         {
             "SYNDI_LOCAL_DIR": str(state),
@@ -27,7 +38,7 @@ def syndi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Syndi]:
             "SYNDI_LOCAL_STACK_SECONDS": STACK_SECONDS,
             "SYNDI_PREFIXES": PREFIXES,
         },
-        Path(state),
+        state,
     )
     try:
         command.ok("--local", "up")
@@ -45,9 +56,23 @@ def alpha(syndi: Syndi) -> dict[str, object]:
 @pytest.fixture(scope="session")
 def almanac(syndi: Syndi) -> dict[str, object]:
     """`dev/lighthouse` of the second application, deployed for the first time."""
-    source = Path(__file__).parent.parent / "applications" / "almanac"
-    syndi.ok("--local", "source", "push", str(source), "--env", "dev")
-    return syndi.deploy("dev", "lighthouse", "--application", "almanac")
+    sources.push(syndi, ALMANAC, "dev")
+    return syndi.deploy("dev", "lighthouse", *APPLICATION)
+
+
+@pytest.fixture(scope="session")
+def vaulted(
+    syndi: Syndi, almanac: dict[str, object], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, ...]:
+    """The options that deploy the almanac with a vault."""
+    pushed = vault.push(syndi, tmp_path_factory.mktemp("vaulted"))
+    return (*APPLICATION, "--source", pushed)
+
+
+@pytest.fixture
+def stacks(syndi: Syndi) -> Stacks:
+    """The tenants' stacks, to be changed past the control plane."""
+    return Stacks(syndi)
 
 
 def _free_port() -> int:

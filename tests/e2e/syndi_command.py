@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 import boto3
 
+from control_plane.models import DeploymentStatus
+
 T = TypeVar("T")
 ADMIN = "admin@example.com"
 ALPHA_PASSWORD = "Only-for-alpha-7319!"
@@ -92,6 +94,20 @@ class Syndi:
             "--local", "history", env, org, *options, "--json"
         ).json
         return found
+
+    def show(self, id_: str) -> dict[str, Any]:
+        """A deployment's record, as it is now."""
+        record: dict[str, Any] = self.ok("--local", "show", id_, "--json").json
+        return record
+
+    def ended(self, id_: str, seconds: float = 90) -> dict[str, Any]:
+        """A deployment's record, once it has ended, in whatever way."""
+
+        def end() -> dict[str, Any] | None:
+            record = self.show(id_)
+            return record if DeploymentStatus(record["status"]).is_final else None
+
+        return eventually(end, seconds, f"the end of {id_}")
 
     def lock(self, env: str, org: str, application: str = "rawscribe") -> Any:
         """The item that holds a tenant, or None."""

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from live import ask
+from sources import APPLICATION
 from syndi_command import Syndi
-from test_e2e_tenant import ask
 
 
 def test_an_application_without_users_buckets_and_configuration_is_deployed(
@@ -22,9 +23,7 @@ def test_an_application_without_users_buckets_and_configuration_is_deployed(
 
 
 def test_its_pre_build_command_was_run(syndi: Syndi, almanac: dict[str, Any]) -> None:
-    address = syndi.ok(
-        "--local", "url", "dev", "lighthouse", "--application", "almanac"
-    ).stdout.strip()
+    address = syndi.ok("--local", "url", "dev", "lighthouse", *APPLICATION).stdout.strip()
     status, moons = ask(f"{address}/moons/2026")
     assert status == 200
     assert len(moons["moons"]) in (12, 13)

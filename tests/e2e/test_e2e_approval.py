@@ -1,22 +1,21 @@
 """An approval: nothing changes before it, who decided is known, and a no leaves nothing behind."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from live import change_sets
+from sources import ALMANAC, APPLICATION, add_resources, copied, push
 from syndi_command import Syndi, eventually
 
-ALMANAC = Path(__file__).parent.parent / "applications" / "almanac"
 ORG = "harbour"
-OF = ("--application", "almanac")
 
 
 @pytest.fixture(scope="module")
 def harbour(syndi: Syndi, almanac: dict[str, Any]) -> dict[str, Any]:
     """`dev/harbour`, deployed without an approval."""
-    return syndi.deploy("dev", ORG, *OF)
+    return syndi.deploy("dev", ORG, *APPLICATION)
 
 
 @pytest.fixture
@@ -24,41 +23,28 @@ def changed(
     syndi: Syndi, harbour: dict[str, Any], tmp_path: Path, request: pytest.FixtureRequest
 ) -> str:
     """The SHA-256 of an almanac whose stack has one thing more, of another name in each test."""
-    copy = tmp_path / "almanac"
-    shutil.copytree(ALMANAC, copy)
-    text = (copy / "stack.yaml").read_text()
-    extra = f"  Extra{abs(hash(request.node.name))}: {{Type: AWS::SQS::Queue}}\n\nOutputs:\n"
-    (copy / "stack.yaml").write_text(text.replace("Outputs:\n", extra))
-    pushed = syndi.ok("--local", "source", "push", str(copy), "--env", "test", "--json")
-    return str(pushed.json["sha256"])
+    copy = copied(ALMANAC, tmp_path)
+    add_resources(copy, f"  Extra{abs(hash(request.node.name))}: {{Type: AWS::SQS::Queue}}\n")
+    return push(syndi, copy, "test")
 
 
 def waiting(syndi: Syndi, org: str, *options: str) -> dict[str, Any]:
     """A deployment that has come as far as to wait for an approval."""
-    started = syndi.attempt("dev", org, *OF, "--approval", "--no-wait", *options).json["id"]
+    started = syndi.attempt("dev", org, *APPLICATION, "--approval", "--no-wait", *options).json[
+        "id"
+    ]
 
     def asked() -> dict[str, Any] | None:
-        record: dict[str, Any] = shown(syndi, started)
+        record = syndi.show(started)
         assert record["status"] in ("QUEUED", "RUNNING", "AWAITING_APPROVAL"), record
         return record if "approval" in record else None
 
     return eventually(asked, 60, "a deployment that waits")
 
 
-def shown(syndi: Syndi, id_: str) -> dict[str, Any]:
-    """A deployment's record."""
-    record: dict[str, Any] = syndi.ok("--local", "show", id_, "--json").json
-    return record
-
-
 def ended(syndi: Syndi, id_: str) -> dict[str, Any]:
     """A deployment's record when it has ended, and its execution too."""
-
-    def end() -> dict[str, Any] | None:
-        record = shown(syndi, id_)
-        return record if record.get("finished_at") else None
-
-    record = eventually(end, 60, "the deployment's end")
+    record = syndi.ended(id_)
     record["execution"] = eventually(
         lambda: execution(syndi, record["execution_arn"]), 30, "the execution's end"
     )
@@ -69,12 +55,6 @@ def execution(syndi: Syndi, arn: str) -> dict[str, Any] | None:
     """An execution, once it has ended."""
     found: dict[str, Any] = syndi.client("stepfunctions").describe_execution(executionArn=arn)
     return found if found["status"] != "RUNNING" else None
-
-
-def change_sets(syndi: Syndi, stack: str) -> list[str]:
-    """The change sets that a stack has."""
-    found = syndi.client("cloudformation").list_change_sets(StackName=stack)["Summaries"]
-    return [item["ChangeSetName"] for item in found if item.get("ExecutionStatus") == "AVAILABLE"]
 
 
 def operator(syndi: Syndi) -> str:
@@ -175,7 +155,7 @@ def test_the_token_is_in_no_answer_and_no_log(syndi: Syndi, harbour: dict[str, A
     }
     assert tokens, "there was an approval"
     logs = syndi.client("logs")
-    texts = [syndi.ok("--local", "history", "dev", ORG, *OF, "--json").stdout]
+    texts = [syndi.ok("--local", "history", "dev", ORG, *APPLICATION, "--json").stdout]
     for group in logs.describe_log_groups()["logGroups"]:
         pages = logs.get_paginator("filter_log_events")
         for page in pages.paginate(logGroupName=group["logGroupName"]):

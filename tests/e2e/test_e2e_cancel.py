@@ -1,15 +1,14 @@
 """Ends that somebody asks for, in the control plane or past it, and another try."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from live import listed, reaches
+from sources import ALMANAC, APPLICATION, add_resources, copied, push, replace, updates_slowly
 from syndi_command import Syndi, eventually
 
-ALMANAC = Path(__file__).parent.parent / "applications" / "almanac"
-APPLICATION = ("--application", "almanac")
 Edit = Callable[[Path], None]
 
 
@@ -19,23 +18,18 @@ def sources(
 ) -> Callable[..., str]:
     """Push an almanac, changed by `edit`; gives the source's name. Only `test` deploys it."""
 
-    def push(edit: Edit | None = None) -> str:
-        copy = tmp_path_factory.mktemp("source") / "almanac"
-        shutil.copytree(ALMANAC, copy)
+    def edited(edit: Edit | None = None) -> str:
+        copy = copied(ALMANAC, tmp_path_factory.mktemp("source"))
         if edit:
             edit(copy)
-        pushed = syndi.ok("--local", "source", "push", str(copy), "--env", "test", "--json").json
-        return str(pushed["sha256"])
+        return push(syndi, copy, "test")
 
-    return push
+    return edited
 
 
 def builds_slowly(copy: Path) -> None:
     """A build that is never through while a test looks."""
-    manifest = copy / "application.toml"
-    text = manifest.read_text()
-    assert text.count("commands = [") == 1
-    manifest.write_text(text.replace("commands = [", 'commands = ["sleep 120", '))
+    replace(copy / "application.toml", "commands = [", 'commands = ["sleep 120", ')
 
 
 DRAWER = "almanac-drawer-of-the-tests"
@@ -43,23 +37,8 @@ DRAWER = "almanac-drawer-of-the-tests"
 
 def has_a_drawer(copy: Path) -> None:
     """A stack with a bucket, which may be there already."""
-    template = copy / "stack.yaml"
-    drawer = f"  Drawer: {{Type: AWS::S3::Bucket, Properties: {{BucketName: {DRAWER}}}}}\n\n"
-    template.write_text(template.read_text().replace("Outputs:\n", drawer + "Outputs:\n"))
-
-
-def updates_slowly(copy: Path) -> None:
-    """A stack that waits for a signal, and has one more resource to make after it."""
-    template = copy / "stack.yaml"
-    text = template.read_text()
-    assert text.count("Outputs:\n") == 1
-    waiting = (
-        "  Signalled:\n    Type: AWS::CloudFormation::WaitCondition\n"
-        "    CreationPolicy: {ResourceSignal: {Count: 1, Timeout: PT5M}}\n"
-        "  Afterwards:\n    Type: AWS::CloudFormation::WaitConditionHandle\n"
-        "    DependsOn: Signalled\n\n"
-    )
-    template.write_text(text.replace("Outputs:\n", waiting + "Outputs:\n"))
+    drawer = f"{{Type: AWS::S3::Bucket, Properties: {{BucketName: {DRAWER}}}}}"
+    add_resources(copy, f"  Drawer: {drawer}\n")
 
 
 def start(syndi: Syndi, org: str, source: str) -> dict[str, Any]:
@@ -67,29 +46,6 @@ def start(syndi: Syndi, org: str, source: str) -> dict[str, Any]:
         "test", org, *APPLICATION, "--source", source, "--no-wait"
     ).json
     return found
-
-
-def shown(syndi: Syndi, deployment: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = syndi.ok("--local", "show", deployment["id"], "--json").json
-    return found
-
-
-def reaches(syndi: Syndi, deployment: dict[str, Any], step: str) -> dict[str, Any]:
-    """The record, as soon as the deployment has begun a step."""
-
-    def there() -> dict[str, Any] | None:
-        found = shown(syndi, deployment)
-        return found if step in found["steps"] else None
-
-    return eventually(there, 90, f"{step} of {deployment['id']}")
-
-
-def final(syndi: Syndi, deployment: dict[str, Any]) -> dict[str, Any]:
-    def there() -> dict[str, Any] | None:
-        found = shown(syndi, deployment)
-        return found if "finished_at" in found else None
-
-    return eventually(there, 90, f"the end of {deployment['id']}")
 
 
 def cancel(syndi: Syndi, deployment: dict[str, Any]) -> dict[str, Any]:
@@ -150,13 +106,13 @@ def test_one_that_waits_is_cancelled_and_the_one_that_works_goes_on_until_it_is_
     assert (record["failed_step"], set(record["steps"])) == (
         "AcquireLock", {"PrepareDeployment", "AcquireLock"},
     )  # fmt: skip
-    assert shown(syndi, works)["status"] == "RUNNING"
+    assert syndi.show(works["id"])["status"] == "RUNNING"
     assert syndi.lock("test", "plover", "almanac"), "the other one holds its tenant"
 
     # Now past the control plane, in the console.
     states = syndi.client("stepfunctions", operator=True)
     states.stop_execution(executionArn=works["execution_arn"], cause="the operator's mistake")
-    ended = final(syndi, works)
+    ended = syndi.ended(works["id"])
     assert ended["status"] == "CANCELLED"
     assert "the execution ended ABORTED" in ended["reason"]
     assert_stopped(syndi, build_id)
@@ -172,33 +128,26 @@ def test_an_update_is_undone_and_the_tenant_is_what_it_was(
     started = start(syndi, "dunlin", sources(updates_slowly))
     reaches(syndi, started, "AwaitStack")
     syndi.ok("--local", "cancel", started["id"], "--no-wait")
-    before = shown(syndi, started)["steps"]["AwaitStack"]["attempts"]
+    before = syndi.show(started["id"])["steps"]["AwaitStack"]["attempts"]
 
     def looked_again() -> bool:
-        return bool(shown(syndi, started)["steps"]["AwaitStack"]["attempts"] >= before + 2)
+        return bool(syndi.show(started["id"])["steps"]["AwaitStack"]["attempts"] >= before + 2)
 
     eventually(looked_again, 60, "a look at the stack after the cancel")
-    assert "finished_at" not in shown(syndi, started), "it ends when the stack has settled"
+    assert "finished_at" not in syndi.show(started["id"]), "it ends when the stack has settled"
     cloudformation.signal_resource(
         StackName=stack, LogicalResourceId="Signalled", UniqueId="1", Status="SUCCESS"
     )
-    record = cancel_watched(syndi, started)
+    record = syndi.ended(started["id"])
+    assert record["status"] == "CANCELLED", record
     assert "the stack is UPDATE_ROLLBACK_COMPLETE: it is what it was before" in record["reason"]
     found = syndi.stack(stack)
     assert found["status"] == "UPDATE_ROLLBACK_COMPLETE"
     assert "Afterwards" not in found["resources"]
     assert syndi.lock("test", "dunlin", "almanac") is None
     assert syndi.ok("--local", "check", "test", "dunlin", *APPLICATION)
-    tenants = syndi.ok("--local", "tenants", "--json").json
-    (tenant,) = [item for item in tenants if item["stack_name"] == stack]
+    tenant = listed(syndi, stack)
     assert (tenant["last_good"], tenant["last_status"]) == (good["id"], "CANCELLED")
-
-
-def cancel_watched(syndi: Syndi, deployment: dict[str, Any]) -> dict[str, Any]:
-    """The end of a deployment whose cancel was asked for without waiting."""
-    record = final(syndi, deployment)
-    assert record["status"] == "CANCELLED", record
-    return record
 
 
 def test_what_a_stopped_execution_left_running_is_waited_for(
@@ -210,7 +159,7 @@ def test_what_a_stopped_execution_left_running_is_waited_for(
     reaches(syndi, started, "AwaitStack")
     states = syndi.client("stepfunctions", operator=True)
     states.stop_execution(executionArn=started["execution_arn"], cause="killed")
-    ended = final(syndi, started)
+    ended = syndi.ended(started["id"])
     assert "the stack's operation goes on, and the next deployment waits" in ended["reason"]
     following = start(syndi, "knot", good)
     waits = reaches(syndi, following, "CheckStack")
@@ -218,7 +167,7 @@ def test_what_a_stopped_execution_left_running_is_waited_for(
     cloudformation.signal_resource(
         StackName=stack, LogicalResourceId="Signalled", UniqueId="1", Status="SUCCESS"
     )
-    record = final(syndi, following)
+    record = syndi.ended(following["id"])
     assert record["status"] == "SUCCEEDED", record
     assert "CREATE_COMPLETE: update" in record["steps"]["CheckStack"]["note"]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sources import APPLICATION
 from syndi_command import ROOT, Result, Syndi
 
 ORG = "tuned"
@@ -199,7 +200,7 @@ def test_of_two_changes_of_the_same_version_one_is_told_and_neither_is_lost(
 def test_a_tenant_without_configuration_has_none_to_show_or_set(
     syndi: Syndi, almanac: dict[str, Any]
 ) -> None:
-    here = ["dev", "lighthouse", "--application", "almanac"]
+    here = ["dev", "lighthouse", *APPLICATION]
     for arguments in (["show", *here], ["set", *here, "a=1"], ["history", *here]):
         refused = syndi.run("--local", "config", *arguments)
         assert refused.exit_code == 2

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from live import listed
+from sources import APPLICATION
 from syndi_command import Syndi, eventually
 
-TENANT = ("dev", "tidewatch", "--application", "almanac")
+TENANT = ("dev", "tidewatch", *APPLICATION)
 NAME = "almanac-dev-tidewatch"
 LOG_GROUP = "/aws/lambda/almanac-dev-tidewatch"
 
@@ -57,8 +59,7 @@ def test_what_was_changed_and_deleted_by_hand_is_found(
         shown = syndi.run("--local", "drift", *TENANT)
         assert shown.exit_code == 1
         assert "MemorySize: 128 → 256" in shown.stdout
-        listed = syndi.ok("--local", "tenants", "--json").json
-        tenant = next(item for item in listed if item["stack_name"] == NAME)
+        tenant = listed(syndi, NAME)
         assert len(tenant["drift"]["findings"]) == len(found)
         assert tenant["last_good"] == tidewatch["id"], "a drift check is no deployment"
         assert functions.get_function(FunctionName=NAME)["Configuration"]["MemorySize"] == 256
@@ -69,7 +70,7 @@ def test_what_was_changed_and_deleted_by_hand_is_found(
 
 
 def test_a_tenant_without_a_stack_is_not_looked_at(syndi: Syndi, almanac: Any) -> None:
-    result = syndi.run("--local", "drift", "dev", "nobody", "--application", "almanac")
+    result = syndi.run("--local", "drift", "dev", "nobody", *APPLICATION)
     assert result.exit_code == 1
     assert "CheckStack: " in result.stdout
 

@@ -1,37 +1,27 @@
 """What breaks: each fails red, says why in one line, frees the tenant, and changes nothing good."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from live import bucket_names, listed
+from sources import ALMANAC, APPLICATION, copied, never_completes, push, replace
 from syndi_command import Syndi, eventually
-
-ALMANAC = Path(__file__).parent.parent / "applications" / "almanac"
 
 
 @pytest.fixture
 def broken(syndi: Syndi, almanac: dict[str, Any], tmp_path: Path) -> Iterator[Path]:
     """A copy of the almanac to break; afterwards `dev` deploys the good one again."""
-    copy = tmp_path / "almanac"
-    shutil.copytree(ALMANAC, copy)
-    yield copy
-    syndi.ok("--local", "source", "push", str(ALMANAC), "--env", "dev")
-
-
-def replace(path: Path, old: str, new: str) -> None:
-    """Break one place of a file."""
-    text = path.read_text()
-    assert text.count(old) == 1, f"{old!r} in {path}"
-    path.write_text(text.replace(old, new))
+    yield copied(ALMANAC, tmp_path)
+    push(syndi, ALMANAC, "dev")
 
 
 def deploy_broken(syndi: Syndi, source: Path, org: str) -> dict[str, Any]:
     """Push a broken source and deploy it, which must fail."""
-    syndi.ok("--local", "source", "push", str(source), "--env", "dev")
-    return syndi.fail("dev", org, "--application", "almanac")
+    push(syndi, source, "dev")
+    return syndi.fail("dev", org, *APPLICATION)
 
 
 def test_a_failing_pre_build_command_is_named(syndi: Syndi, broken: Path) -> None:
@@ -43,10 +33,10 @@ def test_a_failing_pre_build_command_is_named(syndi: Syndi, broken: Path) -> Non
     record = deploy_broken(syndi, broken, "lighthouse")
     assert record["failed_step"] == "AwaitBuild"
     assert "python3 scripts/no-such-script.py" in record["reason"]
-    good = tenant(syndi, "lighthouse")
+    good = listed(syndi, "almanac-dev-lighthouse")
     assert good["build"], "the last good deployment is still the tenant's state"
     assert good["last_status"] == "FAILED"
-    assert syndi.ok("--local", "check", "dev", "lighthouse", "--application", "almanac")
+    assert syndi.ok("--local", "check", "dev", "lighthouse", *APPLICATION)
 
 
 def test_a_build_that_fails_says_what_sam_said(syndi: Syndi, broken: Path) -> None:
@@ -66,37 +56,29 @@ def test_a_template_that_cloudformation_refuses_names_the_place(syndi: Syndi, br
 
 def test_a_tenant_that_does_not_work_is_not_called_deployed(syndi: Syndi, broken: Path) -> None:
     replace(broken / "almanac" / "handler.py", 'stamp["fingerprint"]', '"hard-coded"')
-    syndi.ok("--local", "source", "push", str(broken), "--env", "dev")
-    result = syndi.attempt("dev", "lighthouse", "--application", "almanac")
+    push(syndi, broken, "dev")
+    result = syndi.attempt("dev", "lighthouse", *APPLICATION)
     assert result.exit_code == 1
     record = result.json
     assert (record["status"], record["failed_step"]) == ("ROLLED_BACK", "RunTests")
     assert "hard-coded" in record["reason"]
-    good = tenant(syndi, "lighthouse")
+    good = listed(syndi, "almanac-dev-lighthouse")
     assert good["last_status"] == "ROLLED_BACK"
     assert good["build"]["fingerprint"] == record["rollback_build"]["fingerprint"]
-    assert syndi.ok("--local", "check", "dev", "lighthouse", "--application", "almanac")
+    assert syndi.ok("--local", "check", "dev", "lighthouse", *APPLICATION)
 
 
 def test_a_resource_that_cannot_be_created_is_named_and_the_next_deployment_starts_over(
     syndi: Syndi, broken: Path
 ) -> None:
     org = "reef"
-    text = (broken / "stack.yaml").read_text()
-    handle = "  Never: {Type: AWS::CloudFormation::WaitConditionHandle}\n"
-    condition = (
-        "  NeverSignalled:\n    Type: AWS::CloudFormation::WaitCondition\n"
-        "    Properties: {Handle: !Ref Never, Timeout: '1', Count: 1}\n"
-    )
-    (broken / "stack.yaml").write_text(
-        text.replace("Outputs:\n", handle + condition + "\nOutputs:\n")
-    )
+    never_completes(broken)
     failed = deploy_broken(syndi, broken, org)
     assert failed["failed_step"] == "AwaitStack"
     assert "NeverSignalled" in failed["reason"]
     assert syndi.stack(f"almanac-dev-{org}")["status"] == "ROLLBACK_COMPLETE"
-    syndi.ok("--local", "source", "push", str(ALMANAC), "--env", "dev")
-    record = syndi.deploy("dev", org, "--application", "almanac")
+    push(syndi, ALMANAC, "dev")
+    record = syndi.deploy("dev", org, *APPLICATION)
     assert record["steps"]["DeleteFailedStack"]["status"] == "SUCCEEDED"
     assert record["steps"]["AwaitDeletion"]["status"] == "SUCCEEDED"
     assert "delete-first" in record["steps"]["CheckStack"]["note"]
@@ -116,10 +98,7 @@ def test_gamma_fails_on_a_bucket_of_another_stack_and_then_is_deployed(
     assert bucket in failed["reason"]
     assert "stack/theirs/" in failed["reason"]
     cloudformation.delete_stack(StackName="theirs")
-    s3 = syndi.client("s3")
-    eventually(
-        lambda: bucket not in [item["Name"] for item in s3.list_buckets()["Buckets"]], 30, "gone"
-    )
+    eventually(lambda: bucket not in bucket_names(syndi), 30, "gone")
     record = syndi.deploy("stage", "gamma")
     assert "create" in record["steps"]["CheckStack"]["note"]
     assert syndi.stack("rawscribe-stage-gamma")["status"] == "CREATE_COMPLETE"
@@ -138,18 +117,9 @@ def test_a_change_that_would_lose_the_users_is_refused(syndi: Syndi, alpha: dict
 def test_two_deployments_of_one_tenant_run_one_after_the_other(
     syndi: Syndi, almanac: dict[str, Any]
 ) -> None:
-    options = ("--application", "almanac", "--no-wait")
+    options = (*APPLICATION, "--no-wait")
     ids = [syndi.attempt("dev", "lighthouse", *options).json["id"] for _ in range(2)]
-
-    def both() -> list[dict[str, Any]] | None:
-        found = [
-            item
-            for item in syndi.history("dev", "lighthouse", "--application", "almanac")
-            if item["id"] in ids and item["status"] not in ("QUEUED", "RUNNING")
-        ]
-        return found if len(found) == 2 else None
-
-    second, first = eventually(both, 120, "the end of both")
+    first, second = (syndi.ended(id_, 120) for id_ in ids)
     assert (first["status"], second["status"]) == ("SUCCEEDED", "SUCCEEDED")
     one, other = sorted((first, second), key=lambda item: str(item["finished_at"]))
     assert other["steps"]["CheckStack"]["started_at"] >= one["finished_at"]
@@ -158,27 +128,15 @@ def test_two_deployments_of_one_tenant_run_one_after_the_other(
 def test_a_stopped_execution_is_recorded_and_holds_nobody_up(syndi: Syndi, broken: Path) -> None:
     # A build that takes its time, so that there is something to stop.
     replace(broken / "application.toml", "commands = [", 'commands = ["sleep 15", ')
-    options = ("--application", "almanac")
-    syndi.ok("--local", "source", "push", str(broken), "--env", "dev")
-    started = syndi.attempt("dev", "lighthouse", *options, "--no-wait").json
-
-    def record() -> dict[str, Any]:
-        found: dict[str, Any] = syndi.ok("--local", "show", started["id"], "--json").json
-        return found
-
-    eventually(lambda: "AwaitBuild" in record()["steps"], 60, "a build to wait for")
+    push(syndi, broken, "dev")
+    started = syndi.attempt("dev", "lighthouse", *APPLICATION, "--no-wait").json
+    id_ = started["id"]
+    eventually(lambda: "AwaitBuild" in syndi.show(id_)["steps"], 60, "a build to wait for")
     assert syndi.lock("dev", "lighthouse", "almanac"), "the deployment holds its tenant"
     states = syndi.client("stepfunctions", operator=True)
     states.stop_execution(executionArn=started["execution_arn"], cause="the operator's mistake")
-    eventually(lambda: record()["status"] not in ("QUEUED", "RUNNING"), 60, "the record's end")
-    ended = record()
+    ended = syndi.ended(id_)
     assert ended["status"] in ("CANCELLED", "FAILED")  # the emulator may turn one into the other
     assert syndi.lock("dev", "lighthouse", "almanac") is None
-    syndi.ok("--local", "source", "push", str(ALMANAC), "--env", "dev")
-    syndi.deploy("dev", "lighthouse", *options)
-
-
-def tenant(syndi: Syndi, org: str) -> dict[str, Any]:
-    """A tenant's state, as the API lists it."""
-    found = syndi.ok("--local", "tenants", "--json").json
-    return next(item for item in found if item["stack_name"] == f"almanac-dev-{org}")
+    push(syndi, ALMANAC, "dev")
+    syndi.deploy("dev", "lighthouse", *APPLICATION)

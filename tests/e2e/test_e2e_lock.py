@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import shutil
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from live import reaches
+from sources import ALMANAC, APPLICATION, copied, push, updates_slowly
 from syndi_command import Syndi, eventually
-from test_e2e_cancel import ALMANAC, reaches, updates_slowly
 
 from cli.connection import Api
 from cli.failure import Failed
@@ -40,11 +40,9 @@ def api(syndi: Syndi, monkeypatch: pytest.MonkeyPatch) -> Api:
 @pytest.fixture
 def held(syndi: Syndi, almanac: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
     """A deployment that has the tenant and is at work, until its stack is signalled."""
-    copy = tmp_path / "almanac"
-    shutil.copytree(ALMANAC, copy)
+    copy = copied(ALMANAC, tmp_path)
     updates_slowly(copy)
-    pushed = syndi.ok("--local", "source", "push", str(copy), "--env", "test", "--json").json
-    options = ("--application", "almanac", "--source", pushed["sha256"], "--no-wait")
+    options = (*APPLICATION, "--source", push(syndi, copy, "test"), "--no-wait")
     started: dict[str, Any] = syndi.attempt("dev", ORG, *options).json
     reaches(syndi, started, "AwaitStack")
     return started

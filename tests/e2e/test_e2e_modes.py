@@ -1,17 +1,15 @@
 """The modes without a build: the last build again, and the function's code past CloudFormation."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from syndi_command import ROOT, Syndi
-from test_e2e_failures import replace
-from test_e2e_tenant import ask
+from live import ask, listed
+from sources import ALMANAC, APPLICATION, BACKEND, copied, push, replace
+from syndi_command import Syndi
 
-BACKEND = ROOT / "backend"
 TENANT = ("test", "patchy")
 STACK = "rawscribe-test-patchy"
 
@@ -19,23 +17,15 @@ STACK = "rawscribe-test-patchy"
 @pytest.fixture(scope="module")
 def patchy(syndi: Syndi) -> dict[str, Any]:
     """`test/patchy`, deployed in full."""
-    push(syndi, BACKEND)
+    push(syndi, BACKEND, "test")
     return syndi.deploy(*TENANT)
 
 
 @pytest.fixture
 def changed(syndi: Syndi, patchy: dict[str, Any], tmp_path: Path) -> Iterator[Path]:
     """A copy of rawscribe's source to change; afterwards `test` has the original again."""
-    copy = tmp_path / "backend"
-    shutil.copytree(BACKEND, copy, ignore=shutil.ignore_patterns("__pycache__", ".aws-sam*"))
-    yield copy
-    push(syndi, BACKEND)
-
-
-def push(syndi: Syndi, source: Path) -> str:
-    """Make a directory the source of `test`; gives its SHA-256."""
-    pushed = syndi.ok("--local", "source", "push", str(source), "--env", "test", "--json").json
-    return str(pushed["sha256"])
+    yield copied(BACKEND, tmp_path)
+    push(syndi, BACKEND, "test")
 
 
 def health(syndi: Syndi) -> dict[str, Any]:
@@ -46,12 +36,6 @@ def health(syndi: Syndi) -> dict[str, Any]:
     return dict(body)
 
 
-def listed(syndi: Syndi) -> dict[str, Any]:
-    """The tenant's state, as the API lists it."""
-    found = syndi.ok("--local", "tenants", "--json").json
-    return next(dict(item) for item in found if item["stack_name"] == STACK)
-
-
 def patch(syndi: Syndi, source: Path) -> dict[str, Any]:
     """A patch that answers differently, deployed; gives its record."""
     replace(
@@ -59,7 +43,7 @@ def patch(syndi: Syndi, source: Path) -> dict[str, Any]:
         '"environment": config',
         '"patched": True,\n        "environment": config',
     )
-    sha256 = push(syndi, source)
+    sha256 = push(syndi, source, "test")
     record = syndi.deploy(*TENANT, "--mode", "function")
     assert record["source"] == sha256
     return record
@@ -79,7 +63,7 @@ def test_a_patch_changes_the_code_only_and_the_next_deployment_puts_the_build_ba
     assert (now["build"], now["patched"]) == (fingerprint, True)
     assert now["dependencies"]["config"]["status"] == "ok"
     assert syndi.stack(STACK) == before
-    assert listed(syndi)["build"]["patched"] == fingerprint
+    assert listed(syndi, STACK)["build"]["patched"] == fingerprint
     assert f"{fingerprint[:12]} (patch over {build[:12]})" in syndi.ok("--local", "tenants").stdout
     assert syndi.ok("--local", "check", *TENANT)
 
@@ -90,7 +74,7 @@ def test_a_patch_changes_the_code_only_and_the_next_deployment_puts_the_build_ba
     assert b"rawscribe/.config/config.json" in package["Body"].read()
 
     # CloudFormation sees no change, and the function is put back all the same.
-    push(syndi, BACKEND)
+    push(syndi, BACKEND, "test")
     again = syndi.deploy(*TENANT, "--mode", "deploy-only")
     assert again["change_set"]["has_changes"] is False
     assert again["steps"]["ReconcileFunction"]["note"] == (
@@ -100,7 +84,7 @@ def test_a_patch_changes_the_code_only_and_the_next_deployment_puts_the_build_ba
     now = health(syndi)
     assert now["build"] == build
     assert "patched" not in now
-    assert "patched" not in listed(syndi)["build"]
+    assert "patched" not in listed(syndi, STACK)["build"]
     once_more = syndi.deploy(*TENANT, "--mode", "deploy-only")
     assert once_more["steps"]["ReconcileFunction"]["note"] == "as the stack's template says"
 
@@ -127,7 +111,7 @@ def test_a_source_that_changes_more_than_code_is_not_patched_and_says_what(
     syndi: Syndi, changed: Path, file: str, old: str, new: str, named: str
 ) -> None:
     replace(changed / file, old, new)
-    push(syndi, changed)
+    push(syndi, changed, "test")
     before = health(syndi)
     record = syndi.fail(*TENANT, "--mode", "function")
     assert (record["failed_step"], record["error"]) == ("PatchFunction", "PatchRefused")
@@ -137,9 +121,8 @@ def test_a_source_that_changes_more_than_code_is_not_patched_and_says_what(
 
 
 def test_an_application_that_generates_its_code_is_not_patched(syndi: Syndi) -> None:
-    almanac = ROOT / "tests" / "applications" / "almanac"
-    push(syndi, almanac)
-    options = ("--application", "almanac", "--mode", "function")
+    push(syndi, ALMANAC, "test")
+    options = (*APPLICATION, "--mode", "function")
     refused = syndi.attempt("test", "patchy", *options)
     assert refused.exit_code == 2
     assert "almanac has no [package]" in refused.stdout
@@ -152,7 +135,7 @@ def test_deploy_only_brings_the_last_build_with_the_configuration_of_now(
         json.dumps({"frontend": {"title": "Changed without a build"}})
     )
     replace(changed / "rawscribe" / "routes" / "health.py", '"degraded",', '"not built",')
-    sha256 = push(syndi, changed)
+    sha256 = push(syndi, changed, "test")
     record = syndi.deploy(*TENANT, "--mode", "deploy-only")
     assert "StartBuild" not in record["steps"]
     assert record["build"]["fingerprint"] == patchy["build"]["fingerprint"]

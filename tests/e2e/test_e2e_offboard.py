@@ -1,12 +1,12 @@
 """A tenant's end: what is asked for is exported, what is kept is told, what is purged is gone."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
+from live import bucket_names, executions, listed
+from sources import ALMANAC, APPLICATION, push
 from syndi_command import ADMIN, Syndi, eventually
-from test_e2e_starts import executions
 
 ORG = "harbour"
 STACK = f"rawscribe-stage-{ORG}"
@@ -14,7 +14,6 @@ ACCOUNT = "000000000000"
 FORMS = f"rawscribe-forms-stage-{ORG}-{ACCOUNT}"
 DRAFTS = f"rawscribe-eln-drafts-stage-{ORG}-{ACCOUNT}"
 PASSWORD = "Only-for-harbour-5512!"
-ALMANAC = Path(__file__).parent.parent / "applications" / "almanac"
 
 
 @pytest.fixture(scope="module")
@@ -121,8 +120,7 @@ def test_the_tenant_is_known_to_be_offboarded(syndi: Syndi, gone: Any) -> None:
         result = syndi.run("--local", verb, "stage", ORG)
         assert result.exit_code == 2
         assert "was offboarded" in result.stderr
-    listed = syndi.ok("--local", "tenants", "--json").json
-    tenant = next(item for item in listed if item["stack_name"] == STACK)
+    tenant = listed(syndi, STACK)
     assert tenant["last_reason"] == "offboarded"
     assert "endpoint" not in tenant
     shown = syndi.ok("--local", "tenants").stdout
@@ -161,8 +159,7 @@ def test_an_offboarded_tenant_is_deployed_again_as_a_first_one(syndi: Syndi, gon
     assert record["steps"]["CheckStack"]["note"].startswith(("no stack", "NONE"))
     assert syndi.stack(STACK)["status"] == "CREATE_COMPLETE"
     assert syndi.ok("--local", "url", "stage", ORG).stdout.startswith("http")
-    listed = syndi.ok("--local", "tenants", "--json").json
-    tenant = next(item for item in listed if item["stack_name"] == STACK)
+    tenant = listed(syndi, STACK)
     assert "last_reason" not in tenant
     assert "offboarded_at" not in tenant
 
@@ -170,10 +167,9 @@ def test_an_offboarded_tenant_is_deployed_again_as_a_first_one(syndi: Syndi, gon
 def test_a_tenant_without_data_leaves_nothing_and_says_what_was_skipped(
     syndi: Syndi, almanac: Any
 ) -> None:
-    options = ("--application", "almanac")
-    syndi.deploy("dev", "skiff", *options)
+    syndi.deploy("dev", "skiff", *APPLICATION)
     result = syndi.ok(
-        "--local", "offboard", "dev", "skiff", *options, "--confirm", "almanac-dev-skiff",
+        "--local", "offboard", "dev", "skiff", *APPLICATION, "--confirm", "almanac-dev-skiff",
         "--export", "users", "--export", "buckets",
     )  # fmt: skip
     assert "nothing is left" in result.stdout
@@ -182,19 +178,17 @@ def test_a_tenant_without_data_leaves_nothing_and_says_what_was_skipped(
 
 
 def test_in_prod_nothing_is_removed_before_somebody_approves(syndi: Syndi, almanac: Any) -> None:
-    options = ("--application", "almanac")
-    syndi.ok("--local", "source", "push", str(ALMANAC), "--env", "prod")
-    syndi.deploy("prod", "skiff", *options)
+    push(syndi, ALMANAC, "prod")
+    syndi.deploy("prod", "skiff", *APPLICATION)
 
     def waiting() -> dict[str, Any]:
         """A removal that was asked for and waits."""
         started = syndi.ok(
-            "--local", "offboard", "prod", "skiff", *options, "--confirm", "almanac-prod-skiff",
+            "--local", "offboard", "prod", "skiff", *APPLICATION, "--confirm", "almanac-prod-skiff",
             "--purge", "--no-wait", "--json",
         ).json  # fmt: skip
-        show = ("--local", "show", started["id"], "--json")
         return eventually(
-            lambda: (found := syndi.ok(*show).json)["status"] == "AWAITING_APPROVAL" and found,
+            lambda: (found := syndi.show(started["id"]))["status"] == "AWAITING_APPROVAL" and found,
             60,
             "the removal waits",
         )
@@ -210,21 +204,9 @@ def test_in_prod_nothing_is_removed_before_somebody_approves(syndi: Syndi, alman
 
     second = waiting()
     syndi.ok("--local", "approve", second["id"])
-    ended = eventually(
-        lambda: (
-            (found := syndi.ok("--local", "show", second["id"], "--json").json)["status"]
-            == "SUCCEEDED"
-            and found
-        ),
-        60,
-        "the removal that was approved",
-    )
+    ended = syndi.ended(second["id"])
+    assert ended["status"] == "SUCCEEDED", ended
     assert ended["leftovers"] == {"items": []}
     stacks = syndi.client("cloudformation").list_stacks()["StackSummaries"]
     left = [item for item in stacks if item["StackName"] == "almanac-prod-skiff"]
     assert {item["StackStatus"] for item in left} == {"DELETE_COMPLETE"}
-
-
-def bucket_names(syndi: Syndi) -> list[str]:
-    """Every bucket of the account, sorted."""
-    return sorted(item["Name"] for item in syndi.client("s3").list_buckets()["Buckets"])

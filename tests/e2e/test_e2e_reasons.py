@@ -1,37 +1,27 @@
 """A failure says the same everywhere: history, API, command line, and the execution itself."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sources import ALMANAC, APPLICATION, copied, never_completes, push, replace
 from syndi_command import Syndi
 
-ALMANAC = Path(__file__).parent.parent / "applications" / "almanac"
 ENV = "test"
-OF = ("--application", "almanac", "--no-rollback")
+OF = (*APPLICATION, "--no-rollback")
 
 
 @pytest.fixture
 def broken(syndi: Syndi, almanac: dict[str, Any], tmp_path: Path) -> Path:
     """A copy of the almanac to break."""
-    copy = tmp_path / "almanac"
-    shutil.copytree(ALMANAC, copy)
-    return copy
-
-
-def replace(path: Path, old: str, new: str) -> None:
-    """Break one place of a file."""
-    text = path.read_text()
-    assert text.count(old) == 1, f"{old!r} in {path}"
-    path.write_text(text.replace(old, new))
+    return copied(ALMANAC, tmp_path)
 
 
 def failed(syndi: Syndi, source: Path, org: str) -> dict[str, Any]:
     """The record of a deployment of that source, which fails."""
-    syndi.ok("--local", "source", "push", str(source), "--env", ENV)
+    push(syndi, source, ENV)
     return syndi.fail(ENV, org, *OF)
 
 
@@ -42,7 +32,7 @@ def assert_said_everywhere(syndi: Syndi, record: dict[str, Any]) -> str:
     assert reason.startswith(f"{record['failed_step']}: ")
     where = (record["env"], record["org"], "--application", record["application"])
     listed = syndi.history(*where)[0]
-    api = syndi.ok("--local", "show", record["id"], "--json").json
+    api = syndi.show(record["id"])
     for told in (listed, api):
         assert (told["id"], told["reason"], told["hint"]) == (record["id"], reason, hint)
         assert told["error"] == record["error"]
@@ -96,13 +86,7 @@ def test_a_failing_test_says_what_was_expected_and_what_came(syndi: Syndi, broke
 
 
 def test_a_failing_resource_is_named_with_its_reason(syndi: Syndi, broken: Path) -> None:
-    text = (broken / "stack.yaml").read_text()
-    never = (
-        "  Never: {Type: AWS::CloudFormation::WaitConditionHandle}\n"
-        "  NeverSignalled:\n    Type: AWS::CloudFormation::WaitCondition\n"
-        "    Properties: {Handle: !Ref Never, Timeout: '1', Count: 1}\n"
-    )
-    (broken / "stack.yaml").write_text(text.replace("Outputs:\n", f"{never}\nOutputs:\n"))
+    never_completes(broken)
     record = failed(syndi, broken, "buoy")
     assert record["error"] == "StackFailed"
     told = "AwaitStack: NeverSignalled (AWS::CloudFormation::WaitCondition): "
@@ -128,7 +112,7 @@ def stack_worker_role(syndi: Syndi, almanac: dict[str, Any]) -> Iterator[str]:
             taken += text.count("cloudformation:DescribeStacks")
             without = text.replace('"cloudformation:DescribeStacks"', '"cloudformation:ListStacks"')
             iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=without)
-        assert taken == 1
+        assert taken == 2  # the applications' stacks and the own one
         yield role
     finally:
         for name, document in kept.items():
@@ -138,7 +122,7 @@ def stack_worker_role(syndi: Syndi, almanac: dict[str, Any]) -> Iterator[str]:
 def test_a_missing_permission_is_named_with_its_resource_and_role(
     syndi: Syndi, stack_worker_role: str
 ) -> None:
-    syndi.ok("--local", "source", "push", str(ALMANAC), "--env", ENV)
+    push(syndi, ALMANAC, ENV)
     record = syndi.fail(ENV, "reef", *OF)
     assert record["failed_step"] == "CheckStack"
     # AWS names the stack, too; the emulator does not.

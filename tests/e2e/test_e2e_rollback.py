@@ -1,18 +1,14 @@
 """The way back: by itself after failed tests, and when somebody asks for it."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from syndi_command import ROOT, Syndi
-from test_e2e_failures import ALMANAC, replace
-from test_e2e_tenant import ask
-
-OPTIONS = ("--application", "almanac")
-BACKEND = ROOT / "backend"
+from live import ask
+from sources import ALMANAC, APPLICATION, BACKEND, copied, push, replace
+from syndi_command import Syndi
 
 
 @pytest.fixture
@@ -28,16 +24,9 @@ def rawscribe_copy(syndi: Syndi, tmp_path: Path) -> Iterator[Path]:
 
 
 def _copy(syndi: Syndi, original: Path, tmp_path: Path) -> Iterator[Path]:
-    copy = tmp_path / original.name
-    shutil.copytree(original, copy, ignore=shutil.ignore_patterns("__pycache__", ".aws-sam*"))
-    push(syndi, original)
-    yield copy
-    push(syndi, original)
-
-
-def push(syndi: Syndi, source: Path) -> None:
-    """Make a directory the source of `test`."""
-    syndi.ok("--local", "source", "push", str(source), "--env", "test")
+    push(syndi, original, "test")
+    yield copied(original, tmp_path)
+    push(syndi, original, "test")
 
 
 def edition(source: Path, number: int) -> None:
@@ -71,7 +60,7 @@ def test_a_deployment_that_fails_its_tests_is_rolled_back_with_its_configuration
     # A page that everybody may see is taken for a protected one: its test must fail.
     replace(rawscribe_copy / "application.toml", 'protected = "/api/me"', 'protected = "/health"')
     (rawscribe_copy / "config" / "test.json").write_text('{"frontend": {"title": "Never seen"}}')
-    push(syndi, rawscribe_copy)
+    push(syndi, rawscribe_copy, "test")
 
     result = syndi.attempt("test", "boomerang")
     assert result.exit_code == 1
@@ -114,7 +103,7 @@ def test_a_deployment_that_fails_its_tests_is_rolled_back_with_its_configuration
         '@router.get("/runtime")',
         '@router.get("/elsewhere")',
     )
-    push(syndi, rawscribe_copy)
+    push(syndi, rawscribe_copy, "test")
     result = syndi.attempt("test", "boomerang", "--mode", "function")
     assert (result.exit_code, result.json["status"]) == (1, "ROLLED_BACK")
     note = result.json["rollback_steps"]["ReconcileFunction"]["note"]
@@ -127,8 +116,8 @@ def test_a_first_deployment_that_fails_its_tests_says_that_there_is_nothing_to_g
     syndi: Syndi, almanac_copy: Path
 ) -> None:
     replace(almanac_copy / "application.toml", 'endpoint = "Url"', 'endpoint = "Nowhere"')
-    push(syndi, almanac_copy)
-    record = syndi.fail("test", "firstborn", *OPTIONS)
+    push(syndi, almanac_copy, "test")
+    record = syndi.fail("test", "firstborn", *APPLICATION)
     assert record["failed_step"] == "RunTests"
     assert record["reason"].endswith("; there is no previous good build to roll back to")
     assert "rollback_steps" not in record
@@ -138,8 +127,8 @@ def test_rolling_back_on_demand_and_to_a_named_deployment(syndi: Syndi, almanac_
     org, builds, ids = "pendulum", [], []
     for number in (1, 2, 3):
         edition(almanac_copy, number)
-        push(syndi, almanac_copy)
-        record = syndi.deploy("test", org, *OPTIONS)
+        push(syndi, almanac_copy, "test")
+        record = syndi.deploy("test", org, *APPLICATION)
         builds.append(record["build"]["fingerprint"])
         ids.append(record["id"])
     assert len(set(builds)) == 3
@@ -163,26 +152,26 @@ def test_rolling_back_on_demand_and_to_a_named_deployment(syndi: Syndi, almanac_
         (seen.json["id"], "was a dry run"),
         ("20200101-000000-000abcde", "has no deployment 20200101-000000-000abcde"),
     ):
-        refused = syndi.run("--local", "rollback", "test", org, *OPTIONS, "--to", to, "--json")
+        refused = syndi.run("--local", "rollback", "test", org, *APPLICATION, "--to", to, "--json")
         assert (refused.exit_code, refused.json["error"]) == (1, "NoSuchBuild")
         assert why in refused.json["reason"]
     assert reported(syndi, org, "almanac") == builds[0]
-    wrong = syndi.run("--local", "rollback", "test", org, *OPTIONS, "--to", "yesterday")
+    wrong = syndi.run("--local", "rollback", "test", org, *APPLICATION, "--to", "yesterday")
     assert wrong.exit_code == 2
 
 
 def test_a_tenant_that_had_one_good_deployment_cannot_be_rolled_back(
     syndi: Syndi, almanac_copy: Path
 ) -> None:
-    syndi.deploy("test", "lonely", *OPTIONS)
-    refused = syndi.run("--local", "rollback", "test", "lonely", *OPTIONS, "--json")
+    syndi.deploy("test", "lonely", *APPLICATION)
+    refused = syndi.run("--local", "rollback", "test", "lonely", *APPLICATION, "--json")
     assert (refused.exit_code, refused.json["failed_step"]) == (1, "FindBuild")
     assert "no good deployment of another build" in refused.json["reason"]
 
 
 def roll_back(syndi: Syndi, org: str, *options: str) -> Any:
     """Ask for the way back, which must succeed."""
-    return syndi.ok("--local", "rollback", "test", org, *OPTIONS, *options, "--json")
+    return syndi.ok("--local", "rollback", "test", org, *APPLICATION, *options, "--json")
 
 
 def test_a_stack_that_cannot_be_updated_keeps_the_configuration_that_it_ran_with(
@@ -198,7 +187,7 @@ def test_a_stack_that_cannot_be_updated_keeps_the_configuration_that_it_ran_with
     template = rawscribe_copy / "template.yaml"
     template.write_text(template.read_text().replace("\nOutputs:\n", f"\n{never}"))
     (rawscribe_copy / "config" / "test.json").write_text('{"frontend": {"title": "Never seen"}}')
-    push(syndi, rawscribe_copy)
+    push(syndi, rawscribe_copy, "test")
 
     failed = syndi.fail("test", "boomerang")
     assert failed["failed_step"] == "AwaitStack"

@@ -3,32 +3,14 @@
 import json
 from typing import Any
 
-import pytest
-import vault
+from live import bucket_names, decided
+from sources import APPLICATION
+from stacks import Stacks, stack_name, waiting
 from syndi_command import Syndi, eventually
-from vault import APPLICATION, Stacks, stack_name, waiting
-
-
-@pytest.fixture(scope="session")
-def options(
-    syndi: Syndi, almanac: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
-) -> tuple[str, ...]:
-    """The almanac with a vault."""
-    directory = tmp_path_factory.mktemp("deletion") / "almanac"
-    return (*APPLICATION, "--source", vault.push(syndi, directory))
-
-
-@pytest.fixture
-def stacks(syndi: Syndi) -> Stacks:
-    return Stacks(syndi)
-
-
-def decided(record: dict[str, Any]) -> str:
-    return str(record["steps"]["CheckStack"]["note"])
 
 
 def test_a_rollback_that_failed_is_deleted_too_and_says_what_stops_that(
-    syndi: Syndi, stacks: Stacks, options: tuple[str, ...]
+    syndi: Syndi, stacks: Stacks, vaulted: tuple[str, ...]
 ) -> None:
     org, name = "wreck", "almanac-wreck"
     bucket = {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": name}}
@@ -37,7 +19,7 @@ def test_a_rollback_that_failed_is_deleted_too_and_says_what_stops_that(
     eventually(lambda: name in bucket_names(syndi), 20, "the bucket")
     s3.put_object(Bucket=name, Key="in-the-way", Body=b"x")
     stacks.settled(org, "ROLLBACK_FAILED")
-    failed = syndi.fail("dev", org, *options)
+    failed = syndi.fail("dev", org, *vaulted)
     assert decided(failed).startswith("ROLLBACK_FAILED: delete-first, because")
     assert failed["failed_step"] == "AwaitDeletion"
     assert "Box" in failed["reason"]
@@ -45,7 +27,7 @@ def test_a_rollback_that_failed_is_deleted_too_and_says_what_stops_that(
 
 
 def test_a_half_deleted_stack_is_refused_and_named_and_nothing_of_it_is_touched(
-    syndi: Syndi, stacks: Stacks, options: tuple[str, ...]
+    syndi: Syndi, stacks: Stacks, vaulted: tuple[str, ...]
 ) -> None:
     org, name = "half", "almanac-half"
     stacks.create(org, {"Box": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": name}}})
@@ -53,7 +35,7 @@ def test_a_half_deleted_stack_is_refused_and_named_and_nothing_of_it_is_touched(
     syndi.client("s3").put_object(Bucket=name, Key="ledger", Body=b"x")
     stacks.client.delete_stack(StackName=stack_name(org))
     stacks.settled(org, "DELETE_FAILED")
-    record = syndi.fail("dev", org, *options)
+    record = syndi.fail("dev", org, *vaulted)
     assert record["failed_step"] == "CheckStack"
     assert f"{stack_name(org)} is DELETE_FAILED" in record["reason"]
     assert "Box" in record["reason"]
@@ -85,10 +67,6 @@ def test_a_removal_that_was_asked_for_by_name_keeps_what_blocked_the_deletion(
     eventually(lambda: stacks.status(org) is None, 60, "the stack is gone")
     assert syndi.client("s3").head_object(Bucket=name, Key="ledger")
     (record,) = syndi.history("dev", org, *APPLICATION)
-    steps = syndi.ok("--local", "show", record["id"], "--json").json["steps"]
+    steps = syndi.show(record["id"])["steps"]
     assert steps["CheckStack"]["note"].startswith("DELETE_FAILED: delete, because its removal")
     assert "kept outside the stack: Box" in steps["DeleteStack"]["note"]
-
-
-def bucket_names(syndi: Syndi) -> list[str]:
-    return [item["Name"] for item in syndi.client("s3").list_buckets()["Buckets"]]

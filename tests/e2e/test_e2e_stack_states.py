@@ -9,52 +9,22 @@ from typing import Any
 
 import pytest
 import vault
+from live import decided, entered
+from stacks import Stacks, signal, stack_name, waiting
 from syndi_command import Syndi, eventually
-from vault import APPLICATION, Stacks, signal, stack_name, waiting
-
-
-@pytest.fixture(scope="session")
-def source(syndi: Syndi, almanac: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The almanac with a vault."""
-    return vault.push(syndi, tmp_path_factory.mktemp("states") / "almanac")
-
-
-@pytest.fixture
-def stacks(syndi: Syndi) -> Stacks:
-    return Stacks(syndi)
-
-
-@pytest.fixture(scope="session")
-def options(source: str) -> tuple[str, ...]:
-    return (*APPLICATION, "--source", source)
-
-
-def decided(record: dict[str, Any]) -> str:
-    return str(record["steps"]["CheckStack"]["note"])
-
-
-def put(syndi: Syndi, org: str) -> None:
-    """Live data."""
-    syndi.client("s3").put_object(Bucket=vault.bucket(org), Key="ledger", Body=b"do not lose me")
-
-
-def data(syndi: Syndi, org: str) -> bytes:
-    body = syndi.client("s3").get_object(Bucket=vault.bucket(org), Key="ledger")["Body"]
-    return bytes(body.read())
-
 
 # A stack that is not there yet, or never came to be -----------------------------------------------
 
 
 def test_a_change_set_that_nobody_executed_is_followed_by_a_creation(
-    syndi: Syndi, stacks: Stacks, options: tuple[str, ...]
+    syndi: Syndi, stacks: Stacks, vaulted: tuple[str, ...]
 ) -> None:
     stacks.client.create_change_set(
         StackName=stack_name("review"), ChangeSetName="theirs", ChangeSetType="CREATE",
         TemplateBody=json.dumps({"Resources": waiting(1)}),
     )  # fmt: skip
     assert stacks.status("review") == "REVIEW_IN_PROGRESS"
-    record = syndi.deploy("dev", "review", *options)
+    record = syndi.deploy("dev", "review", *vaulted)
     assert decided(record).startswith("REVIEW_IN_PROGRESS: create, because")
     assert stacks.status("review") == "CREATE_COMPLETE"
 
@@ -69,7 +39,7 @@ def test_a_change_set_that_nobody_executed_is_followed_by_a_creation(
 def test_a_first_creation_that_failed_is_deleted_and_made_again(
     syndi: Syndi,
     stacks: Stacks,
-    options: tuple[str, ...],
+    vaulted: tuple[str, ...],
     org: str,
     more: dict[str, bool],
     status: str,
@@ -77,17 +47,17 @@ def test_a_first_creation_that_failed_is_deleted_and_made_again(
     stacks.create(org, waiting(1), **more)
     stacks.settled(org, status)
     if status == "ROLLBACK_COMPLETE":
-        dry = syndi.fail("dev", org, *options, "--dry-run")
+        dry = syndi.fail("dev", org, *vaulted, "--dry-run")
         assert "deploy without --dry-run" in dry["reason"]
         assert stacks.status(org) == status
-    record = syndi.deploy("dev", org, *options)
+    record = syndi.deploy("dev", org, *vaulted)
     assert decided(record).startswith(f"{status}: delete-first, because")
     assert record["steps"]["AwaitDeletion"]["note"] == "deleted"
     assert stacks.status(org) == "CREATE_COMPLETE"
 
 
-def test_function_mode_needs_a_stack(syndi: Syndi, options: tuple[str, ...]) -> None:
-    record = syndi.fail("dev", "nowhere", *options, "--mode", "function")
+def test_function_mode_needs_a_stack(syndi: Syndi, vaulted: tuple[str, ...]) -> None:
+    record = syndi.fail("dev", "nowhere", *vaulted, "--mode", "function")
     assert record["failed_step"] == "CheckStack"
     assert "does not exist" in record["reason"]
     assert "deploy it in full first" in record["reason"]
@@ -97,10 +67,10 @@ def test_function_mode_needs_a_stack(syndi: Syndi, options: tuple[str, ...]) -> 
 
 
 @pytest.fixture(scope="module")
-def live(syndi: Syndi, options: tuple[str, ...]) -> str:
+def live(syndi: Syndi, vaulted: tuple[str, ...]) -> str:
     """A tenant that works, with data in its bucket."""
-    syndi.deploy("dev", "live", *options)
-    put(syndi, "live")
+    syndi.deploy("dev", "live", *vaulted)
+    vault.put(syndi, "live")
     return "live"
 
 
@@ -110,35 +80,35 @@ def failing(template: dict[str, Any]) -> None:
 
 
 def test_a_failed_update_that_was_undone_is_updated_and_keeps_its_data(
-    syndi: Syndi, stacks: Stacks, options: tuple[str, ...], live: str
+    syndi: Syndi, stacks: Stacks, vaulted: tuple[str, ...], live: str
 ) -> None:
     stacks.update(live, failing)
     stacks.settled(live, "UPDATE_ROLLBACK_COMPLETE")
     before = syndi.stack(stack_name(live))["resources"]
-    record = syndi.deploy("dev", live, *options)
+    record = syndi.deploy("dev", live, *vaulted)
     assert decided(record).startswith("UPDATE_ROLLBACK_COMPLETE: update, because")
     assert "DeleteFailedStack" not in entered(record)
     assert syndi.stack(stack_name(live))["resources"]["Vault"] == before["Vault"]
-    assert data(syndi, live) == b"do not lose me"
+    assert vault.data(syndi, live) == b"do not lose me"
 
 
 def test_an_update_that_was_not_undone_is_refused(
-    syndi: Syndi, stacks: Stacks, options: tuple[str, ...], live: str
+    syndi: Syndi, stacks: Stacks, vaulted: tuple[str, ...], live: str
 ) -> None:
     stacks.update(live, failing, DisableRollback=True)
     stacks.settled(live, "UPDATE_FAILED")
-    record = syndi.fail("dev", live, *options)
+    record = syndi.fail("dev", live, *vaulted)
     assert record["failed_step"] == "CheckStack"
     assert "UPDATE_FAILED" in record["reason"]
     assert "RollbackStack" in record["reason"]
     assert "NeverSignalled" in record["reason"]
     stacks.client.rollback_stack(StackName=stack_name(live))
     stacks.settled(live, "UPDATE_ROLLBACK_COMPLETE")
-    assert data(syndi, live) == b"do not lose me"
+    assert vault.data(syndi, live) == b"do not lose me"
 
 
 def test_a_stuck_rollback_is_continued_once_and_then_refused_until_it_is_mended(
-    syndi: Syndi, stacks: Stacks, options: tuple[str, ...], live: str
+    syndi: Syndi, stacks: Stacks, vaulted: tuple[str, ...], live: str
 ) -> None:
     functions, s3 = syndi.client("lambda"), syndi.client("s3")
     before = functions.get_function_configuration(FunctionName=stack_name(live))["CodeSha256"]
@@ -160,43 +130,40 @@ def test_a_stuck_rollback_is_continued_once_and_then_refused_until_it_is_mended(
     s3.delete_object(**code)  # what the rollback needs
     signal(held, "FAILURE")
     stacks.settled(live, "UPDATE_ROLLBACK_FAILED")
-    assert "deploy without" in syndi.fail("dev", live, *options, "--dry-run")["reason"]
-    refused = syndi.fail("dev", live, *options)
+    assert "deploy without" in syndi.fail("dev", live, *vaulted, "--dry-run")["reason"]
+    refused = syndi.fail("dev", live, *vaulted)
     assert refused["steps"]["ContinueRollback"]["status"] == "SUCCEEDED"
     assert "continued and failed again" in refused["reason"]
     assert "AlmanacFunction" in refused["reason"]
     assert stacks.status(live) == "UPDATE_ROLLBACK_FAILED"
     s3.put_object(**code, Body=content)
-    record = syndi.deploy("dev", live, *options)
+    record = syndi.deploy("dev", live, *vaulted)
     assert record["steps"]["ContinueRollback"]["note"] == "continued"
     assert decided(record).startswith("UPDATE_ROLLBACK_COMPLETE: update, because")
-    assert data(syndi, live) == b"do not lose me"
+    assert vault.data(syndi, live) == b"do not lose me"
 
 
 def test_somebody_elses_update_is_waited_for(
-    syndi: Syndi, stacks: Stacks, options: tuple[str, ...], live: str
+    syndi: Syndi, stacks: Stacks, vaulted: tuple[str, ...], live: str
 ) -> None:
     held = stacks.hold(live, lambda template: None, after="AlmanacLogGroup")
-    started = syndi.attempt("dev", live, *options, "--no-wait").json
-
-    def record() -> dict[str, Any]:
-        found: dict[str, Any] = syndi.ok("--local", "show", started["id"], "--json").json
-        return found
+    started = syndi.attempt("dev", live, *vaulted, "--no-wait").json
 
     def told() -> str:
-        return str(record()["steps"].get("CheckStack", {}).get("note", ""))
+        return str(syndi.show(started["id"])["steps"].get("CheckStack", {}).get("note", ""))
 
     eventually(lambda: told().startswith("UPDATE_"), 20, "what it waits for")
     assert told() == "UPDATE_IN_PROGRESS: wait, because somebody else is changing the stack"
     signal(held, "SUCCESS")
-    eventually(lambda: record()["status"] == "SUCCEEDED", 60, "its end")
-    assert record()["steps"]["CheckStack"]["attempts"] > 1
-    assert told().startswith("UPDATE_COMPLETE: update, because")
+    record = syndi.ended(started["id"])
+    assert record["status"] == "SUCCEEDED", record
+    assert record["steps"]["CheckStack"]["attempts"] > 1
+    assert decided(record).startswith("UPDATE_COMPLETE: update, because")
 
 
 @pytest.mark.parametrize("status", ["IMPORT_COMPLETE", "IMPORT_ROLLBACK_COMPLETE"])
 def test_a_stack_that_something_was_imported_into_is_updated(
-    syndi: Syndi, stacks: Stacks, options: tuple[str, ...], live: str, status: str
+    syndi: Syndi, stacks: Stacks, vaulted: tuple[str, ...], live: str, status: str
 ) -> None:
     logs, group = syndi.client("logs"), f"/aws/lambda/almanac-{status.lower()}"
     logs.create_log_group(logGroupName=group)
@@ -223,22 +190,15 @@ def test_a_stack_that_something_was_imported_into_is_updated(
         logs.delete_log_group(logGroupName=group)
     stacks.client.execute_change_set(**asked)
     stacks.settled(live, status)
-    record = syndi.deploy("dev", live, *options)
+    record = syndi.deploy("dev", live, *vaulted)
     assert decided(record).startswith(f"{status}: update, because")
-    assert data(syndi, live) == b"do not lose me"
+    assert vault.data(syndi, live) == b"do not lose me"
 
 
 def test_a_healthy_stack_is_updated(
-    syndi: Syndi, stacks: Stacks, options: tuple[str, ...], live: str
+    syndi: Syndi, stacks: Stacks, vaulted: tuple[str, ...], live: str
 ) -> None:
     before = stacks.status(live)
-    record = syndi.deploy("dev", live, *options)
+    record = syndi.deploy("dev", live, *vaulted)
     assert decided(record).startswith(f"{before}: update, because")
     assert record["change_set"] == {**record["change_set"], "has_changes": False, "summary": {}}
-
-
-# Reading ------------------------------------------------------------------------------------------
-
-
-def entered(record: dict[str, Any]) -> list[str]:
-    return [name for name, step in record["steps"].items() if step["status"] != "PENDING"]

@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 import pytest
+from live import ask, executions
 from syndi_command import Syndi, eventually
-from test_e2e_tenant import ask
 
 
 def test_api_schedule_and_bare_execution_leave_three_records(syndi: Syndi, alpha: Any) -> None:
@@ -96,13 +96,6 @@ def test_the_same_key_is_the_same_deployment_and_another_request_is_refused(
         120,
         "the deployment's end",
     )
-
-
-def executions(syndi: Syndi) -> int:
-    """How many executions there are."""
-    machine = syndi.outputs()["StateMachineArn"]
-    pages = syndi.client("stepfunctions").get_paginator("list_executions")
-    return sum(len(page["executions"]) for page in pages.paginate(stateMachineArn=machine))
 
 
 def test_an_unsigned_request_is_refused(syndi: Syndi) -> None:

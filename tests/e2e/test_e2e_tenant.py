@@ -1,10 +1,9 @@
 """One tenant from nothing to proven, a second one beside it, and what each is refused."""
 
 import json
-import urllib.error
-import urllib.request
 from typing import Any
 
+from live import ask
 from syndi_command import ADMIN, ALPHA_PASSWORD, Syndi
 
 STEPS_OF_A_FIRST_DEPLOYMENT = {
@@ -134,18 +133,6 @@ def test_checking_a_tenant_signs_in_for_real(syndi: Syndi, alpha: dict[str, Any]
     }  # fmt: skip
     bad = syndi.run("--local", "check", "stage", "alpha", "--jwt", "--json", password="Wrong-1!aa")
     assert bad.exit_code == 1
-
-
-def ask(address: str, token: str | None = None) -> tuple[int, Any]:
-    """A GET's status and JSON."""
-    request = urllib.request.Request(address)
-    if token:
-        request.add_header("Authorization", f"Bearer {token}")
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return answer.status, json.loads(answer.read())
-    except urllib.error.HTTPError as error:
-        return error.code, None
 
 
 def url(syndi: Syndi, org: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from local_aws import Aws
 from local.environment import STACK_SECONDS_VARIABLE, WITHOUT_VARIABLE
 from local.lifecycle import Laptop, down, up
 
+pytest.register_assert_rewrite("execution_checks", "permission_checks", "stack_checks")
 ROOT = Path(__file__).parents[2]
 STACK_SECONDS = 0.25
 
@@ -59,7 +60,8 @@ def unpatched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
     )
     patches += ",leading_keys,interrupted_stacks,web_pages_are_not_root"
     patches += ",schedule_groups,conditions_in_change_sets,user_pool_tags"
-    patches += ",bucket_tags,adopted_buckets,shared_layers"
+    patches += ",bucket_tags,adopted_buckets,shared_layers,role_paths"
+    patches += ",executions_keep_their_definition"
     yield from _running(tmp_path_factory.mktemp("unpatched"), **{WITHOUT_VARIABLE: patches})
 
 
@@ -69,6 +71,3 @@ def laptop(tmp_path: Path) -> Iterator[Laptop]:
     laptop = new_laptop(tmp_path / "state")
     yield laptop
     down(laptop)
-
-
-Check = Callable[[Aws], None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Callable
 from typing import Any
 
 import boto3
@@ -59,14 +60,24 @@ class Aws:
 
     def execute(self, name: str, definition: dict[str, Any]) -> dict[str, Any]:
         """Run a state machine to its end; DescribeExecution's answer."""
-        machine = self.stepfunctions.create_state_machine(
+        machine = self.machine(name, definition)
+        return self.ended(
+            self.stepfunctions.start_execution(stateMachineArn=machine)["executionArn"]
+        )
+
+    def machine(self, name: str, definition: dict[str, Any]) -> str:
+        """A state machine with a role of its own; its ARN."""
+        arn: str = self.stepfunctions.create_state_machine(
             name=name, definition=json.dumps(definition),
             roleArn=self.role(f"{name}-role", "states.amazonaws.com"),
         )["stateMachineArn"]  # fmt: skip
-        arn = self.stepfunctions.start_execution(stateMachineArn=machine)["executionArn"]
+        return arn
+
+    def ended(self, execution: str) -> dict[str, Any]:
+        """DescribeExecution's answer, once the execution does not run any more."""
 
         def result() -> dict[str, Any]:
-            answer: dict[str, Any] = self.stepfunctions.describe_execution(executionArn=arn)
+            answer: dict[str, Any] = self.stepfunctions.describe_execution(executionArn=execution)
             return answer
 
         assert wait_until(lambda: result()["status"] != "RUNNING", 15)
@@ -101,6 +112,10 @@ class Aws:
             for e in events
             if e["ResourceStatus"].endswith("_FAILED") and e["PhysicalResourceId"] != e["StackId"]
         ]
+
+
+# Fails where the emulator does not behave as AWS does.
+Check = Callable[[Aws], None]
 
 
 def client(laptop: Laptop, service: str, **key: str) -> Any:

@@ -57,6 +57,9 @@ CASES = [
     ("RunTests", "TestsFailed", "x; and rolling back failed in AwaitStack: y", "half way"),
     ("RunTests", "TestsFailed", "x; there is no previous good build to roll back to",
      "function's log"),
+    ("AwaitTrial", "TrialFailed", "x; the previous good build was put back and works",
+     "the version before runs"),
+    ("AwaitTrial", "TrialTimedOut", "x; and rolling back failed in AwaitStack: y", "syndi install"),
     ("RunTests", "States.Timeout", "RunTests: States.Timeout", "too slow or died"),
     ("CheckStack", "KeyError", "CheckStack: 'x'", "did not expect"),
 ]  # fmt: skip
@@ -109,3 +112,17 @@ def test_a_hint_is_made_out_for_its_tenant_and_deployment() -> None:
     assert told is not None
     assert "'syndi history stage alpha --application notes'" in told
     assert hints.addressed(None, of, "d-1", "notes") is None
+
+
+def test_a_hint_about_the_control_plane_names_its_own_verbs() -> None:
+    own = Tenant(application="control-plane", env=Env.PROD, org="main")
+    told = hint("AwaitStack", "StackFailed", "A (T): x; the stack is UPDATE_ROLLBACK_COMPLETE")
+    assert "'syndi self-update'" in str(hints.addressed(told, own, "ID1", "notes"))
+    told = hint(
+        "AwaitChangeSet",
+        "ReplacementRefused",
+        "Table (AWS::DynamoDB::Table) would be removed: lost",
+    )
+    assert "'syndi self-update --allow-replacement Table'" in str(
+        hints.addressed(told, own, "ID1", "notes")
+    )

@@ -1,17 +1,16 @@
-"""Where deployments need an approval, as the installation is told and as it stays."""
+"""What a control plane is installed with: as it is told, and otherwise as it was."""
 
 import pytest
 
-from cli import laptop
 from cli.failure import Refused
 from cli.install import Target
+from cli.installing import approval_environments, own, with_trial
+from control_plane.own import own_tenant
 
 
 def target(*environments: str) -> Target:
     return Target(
-        stack="control-plane-dev-local",
-        environment="dev",
-        organization="local",
+        tenant=own_tenant("control-plane-dev-local"),
         runtime="python3.13",
         architecture="arm64",
         layer_platform="aarch64-manylinux2014",
@@ -34,21 +33,49 @@ def target(*environments: str) -> Target:
     ],
 )
 def test_environments_are_as_given_and_otherwise_stay(
-    monkeypatch: pytest.MonkeyPatch,
-    given: str | None,
-    installed: dict[str, str],
-    expected: tuple[str, ...],
+    given: str | None, installed: dict[str, str], expected: tuple[str, ...]
 ) -> None:
-    monkeypatch.setattr(laptop, "_installed", lambda _: installed)
-    assert laptop._approval_in(given, "stack") == expected
+    assert approval_environments(given, installed) == expected
 
 
 @pytest.mark.parametrize("given", ["moon", "prod,moon", "", "prod,", "none,prod", "PROD"])
 def test_what_is_no_environment_is_refused(given: str) -> None:
     with pytest.raises(Refused, match="dev, test, stage, prod"):
-        laptop._approval_in(given, "stack")
+        approval_environments(given, {})
+
+
+def test_an_update_needs_an_environment_that_nobody_approves() -> None:
+    with pytest.raises(Refused, match="leave one of dev, test and stage out"):
+        approval_environments("prod,stage,test,dev", {})
 
 
 def test_no_environment_is_said_so_that_the_previous_ones_do_not_stay() -> None:
-    assert 'ApprovalEnvironments=""' in target().parameters()
-    assert "ApprovalEnvironments=prod,stage" in target("prod", "stage").parameters()
+    assert target().parameters()["ApprovalEnvironments"] == ""
+    assert target("prod", "stage").parameters()["ApprovalEnvironments"] == "prod,stage"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("notes", "notes,syndi-trial"),
+        (" notes , other,", "notes,other,syndi-trial"),
+        ("notes,syndi-trial", "notes,syndi-trial"),
+    ],
+)
+def test_the_trial_may_always_be_deployed(given: str, expected: str) -> None:
+    assert with_trial(given) == expected
+
+
+def test_a_stack_says_which_control_plane_it_is() -> None:
+    tenant = own("control-plane-prod-main-two")
+    assert (tenant.env, tenant.org, tenant.stack_name) == (
+        "prod", "main-two", "control-plane-prod-main-two"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "stack", ["control-plane", "control-plane-moon-main", "control-plane-prod-", "other-prod-main"]
+)
+def test_a_stack_of_another_name_is_refused(stack: str) -> None:
+    with pytest.raises(Refused, match=r"control-plane-\{env\}-\{org\}"):
+        own(stack)

@@ -4,6 +4,7 @@ import pytest
 
 from control_plane.errors import InvalidRequest
 from control_plane.manifest import Manifest, parse
+from control_plane.own import APPLICATION, TRIAL_APPLICATION
 
 SMALLEST = """
 schema = 1
@@ -59,7 +60,6 @@ def test_a_misspelt_key_is_named(line: str, field: str) -> None:
         ('name = "notes"', "name"),
         ("schema = 1", "schema"),
         ('stamp = "build.json"', "build.stamp"),
-        ('function = "Function"', "stack.function"),
         ('endpoint = "Url"', "tests.endpoint"),
         ('health = "/health"', "tests.health"),
         ('fingerprint = "build"', "tests.fingerprint"),
@@ -109,6 +109,24 @@ def test_a_protected_route_needs_to_know_where_its_answer_names_the_user() -> No
 def test_a_protected_route_needs_a_pool() -> None:
     with pytest.raises(InvalidRequest, match=r"needs \[admin\]"):
         parse(SMALLEST + 'protected = "/me"\nidentity = "email"\ngroups = "groups"\n')
+
+
+def test_a_package_needs_a_function() -> None:
+    package = '[package]\ncode = "code"\ninto = "code"\n'
+    text = SMALLEST.replace('function = "Function"', "").replace("build.json", "code/build.json")
+    with pytest.raises(InvalidRequest, match=r"\[package\] needs stack.function"):
+        parse(text + package)
+
+
+def test_a_trial_lies_in_the_source() -> None:
+    assert fields(SMALLEST + '[trial]\ndirectory = "../trial"\n') == {"trial.directory"}
+
+
+def test_the_projects_own_manifests_are_read(request: pytest.FixtureRequest) -> None:
+    own = parse((request.config.rootpath / "application.toml").read_text())
+    assert own.trial is not None
+    trial = parse((request.config.rootpath / own.trial.directory / "application.toml").read_text())
+    assert (own.name, trial.name) == (APPLICATION, TRIAL_APPLICATION)
 
 
 def test_a_runtime_configuration_needs_to_know_where_it_names_the_pool() -> None:

@@ -9,7 +9,7 @@ from control_plane.admission import check_conflict, check_options, parse_input, 
 from control_plane.errors import InvalidRequest
 from control_plane.events import DeploymentRequest, ScheduleRequest, SourceRequest, Target, invalid
 from control_plane.manifest import Manifest
-from control_plane.models import Deployment, Env, OnConflict, Options
+from control_plane.models import Deployment, Env, Mode, OnConflict, Options
 
 SMALLEST: dict[str, Any] = {
     "schema": 1,
@@ -111,6 +111,29 @@ def test_an_administrator_without_authentication_is_refused() -> None:
         check_options(Target(admin_username="a@b.cd", enable_auth=False), manifest)
     check_options(Target(admin_username="a@b.cd", enable_auth=True), manifest)
     check_options(Target(admin_username="a@b.cd"), manifest)
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize(
+    ("given", "without"),
+    [
+        ({"approval": True}, {Mode.DRIFT}),
+        ({"rollback_on_failure": False}, {Mode.DRIFT, Mode.OFFBOARD}),
+    ],
+)
+def test_an_option_that_a_mode_would_ignore_is_refused(
+    mode: Mode, given: dict[str, bool], without: set[Mode]
+) -> None:
+    package = {"code": "app", "into": "app"}
+    build = {"stamp": "app/build.json"}
+    manifest = Manifest.model_validate({**SMALLEST, "build": build, "package": package})
+    target = Target.model_validate({"mode": mode, **given})
+    if mode not in without:
+        check_options(target, manifest)
+        return
+    with pytest.raises(InvalidRequest, match="has no meaning in mode") as refused:
+        check_options(target, manifest)
+    assert [item["field"] for item in refused.value.details] == list(given)
 
 
 def test_nothing_is_asked_of_an_application_that_has_nothing() -> None:

@@ -51,12 +51,25 @@ BETWEEN = {
     ("ExecuteChangeSet", "StackFailed"): "RestoreConfig",
     ("ExecuteChangeSet", "States.ALL"): "RestoreConfig",
     ("AwaitStack", "StackFailed"): "RestoreConfig",
+    ("AwaitStack", "States.ALL"): "IsTrialRequired",
+    ("RestoreConfig", "States.ALL"): "IsTrialRequired",
+    ("ReconcileFunction", "PatchFailed"): "IsTrialRequired",
+    ("ReconcileFunction", "States.ALL"): "IsTrialRequired",
+    ("SyncConfig", "ConfigInvalid"): "IsTrialRequired",
+    ("SyncConfig", "States.ALL"): "IsTrialRequired",
+    ("RunTests", "Cancelled"): "IsTrialRequired",
+    ("RunTests", "States.ALL"): "IsTrialRequired",
+    ("StartTrial", "TrialFailed"): "MayRollBack",
+    ("StartTrial", "States.ALL"): "MayRollBack",
+    ("AwaitTrial", "TrialFailed"): "MayRollBack",
+    ("AwaitTrial", "States.ALL"): "MayRollBack",
+    ("PruneVersions", "States.ALL"): "IsRolledBack",
 }
 """What happens between a failure and its record: (state, error) to the state that does it."""
 
 
-TIDIES = {"RestoreConfig", "DiscardChangeSet"}
-"""States on the way from a failure to its record: their own failure does not hide the first."""
+TIDIES = {"RestoreConfig", "DiscardChangeSet", "PruneVersions"}
+"""States that tidy up: their own failure hides none before it, and fails nothing."""
 
 
 def targets_exist(machine: Json) -> list[str]:
@@ -196,7 +209,9 @@ def loops_have_a_deadline(machine: Json) -> list[str]:
     choices = {name for name, state in machine["States"].items() if deadline_rule(state)}
     for name in choices:
         rule = deadline_rule(machine["States"][name]) or {}
-        if rule["Next"] != RECORD_FAILURE or "failure" not in rule.get("Assign", {}):
+        if rule["Next"] not in (RECORD_FAILURE, "MayRollBack") or "failure" not in rule.get(
+            "Assign", {}
+        ):
             wrong.append(f"{name}: the deadline is no failure")
     endless = {
         **machine,

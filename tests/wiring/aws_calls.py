@@ -10,6 +10,7 @@ SERVICES = {
     "codebuild": "codebuild",
     "cognito": "cognito-idp",
     "dynamodb": "dynamodb",
+    "iam": "iam",
     "lambda_": "lambda",
     "logs": "logs",
     "s3": "s3",

@@ -1,5 +1,6 @@
 """What `sam build` puts into a function, and what it must not."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -7,19 +8,30 @@ import pytest
 from asl_graph import ROOT
 from sam_template import function_defaults, functions, resource
 
-OWN = {"control_plane", "workers", "buildspec.yml"}
+from control_plane import manifest
+
+OWN = {"control_plane", "workers", "trial", "buildspec.yml"}
 
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A worker function's bundle, made as SAM makes it: by the Makefile's target."""
-    target = tmp_path_factory.mktemp("bundle")
-    done = subprocess.run(
-        ["make", "--silent", "build-RecordFunction", f"ARTIFACTS_DIR={target}"],
-        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    """A worker function's bundle, made as a build makes it: by the pre-build command, in a copy of
+    the checkout, and by the Makefile that SAM calls."""
+    checkout, target = (tmp_path_factory.mktemp(name) for name in ("checkout", "bundle"))
+    for name in (*OWN, "bundle", "Makefile", "tools.mk"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, checkout / name)
+    (command,) = manifest.parse((ROOT / "application.toml").read_text()).build.commands
+    _make(command.split(), checkout)
+    _make(["make", "build-RecordFunction", f"ARTIFACTS_DIR={target}"], checkout / "bundle")
     return target
+
+
+def _make(command: list[str], directory: Path) -> None:
+    done = subprocess.run(
+        command, cwd=directory, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_bundle_holds_the_workers_and_what_they_import_and_nothing_else(bundle: Path) -> None:
@@ -47,8 +59,8 @@ def test_a_handler_is_in_the_bundle(bundle: Path) -> None:
 
 
 def test_every_function_is_built_by_the_makefile() -> None:
-    assert function_defaults()["CodeUri"] == "."
+    assert function_defaults()["CodeUri"] == "bundle"
     for name in functions():
-        assert name.endswith("Function"), "the Makefile's target is build-%Function"
+        assert name.endswith("Function"), "bundle/Makefile's target is build-%Function"
         assert resource(name)["Metadata"] == {"BuildMethod": "makefile"}
         assert "CodeUri" not in resource(name)["Properties"]

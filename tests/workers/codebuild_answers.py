@@ -32,6 +32,10 @@ class CodeBuild:
     def _get(self, asked: dict[str, Any]) -> dict[str, Any]:
         return {"builds": [self.builds[id_] for id_ in asked["ids"] if id_ in self.builds]}
 
+    def can_stop(self) -> None:
+        """Builds may be stopped from now on; stopping ends none by itself."""
+        self.script.on(aws.codebuild(), "StopBuild", lambda asked: {"build": {"id": asked["id"]}})
+
     def ends(self, number: int = 1, status: str = "SUCCEEDED", **more: Any) -> None:
         """A build ends; one that succeeded has left its template and artifact."""
         found = self.builds[f"syndi-build:{number}"]

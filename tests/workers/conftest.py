@@ -7,6 +7,8 @@ import boto3
 import pytest
 import scripted_aws as scripted
 import worker_builders as build
+from cloudformation_answers import Cloud
+from codebuild_answers import CodeBuild
 from joserfc import jwk
 from moto import mock_aws
 from moto.utilities.utils import load_resource
@@ -66,3 +68,24 @@ def script(world: None) -> Iterator[scripted.Scripted]:
     answers = scripted.Scripted()
     yield answers
     answers.forget()
+
+
+@pytest.fixture
+def cloud(script: scripted.Scripted) -> Cloud:
+    """CloudFormation, whose stacks have no events yet."""
+    found = Cloud(script)
+    found.has_events()
+    return found
+
+
+@pytest.fixture
+def codebuild(script: scripted.Scripted) -> CodeBuild:
+    """CodeBuild, where nobody stops a build."""
+    return CodeBuild(script)
+
+
+@pytest.fixture
+def stoppable(codebuild: CodeBuild) -> CodeBuild:
+    """CodeBuild, where builds can be stopped."""
+    codebuild.can_stop()
+    return codebuild

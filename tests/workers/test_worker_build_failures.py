@@ -15,11 +15,6 @@ from control_plane.models import Deployment
 
 
 @pytest.fixture
-def codebuild(script: scripted.Scripted) -> CodeBuild:
-    return CodeBuild(script)
-
-
-@pytest.fixture
 def made(source: str) -> Deployment:
     return build.opened(build.deployment(source=source))
 

@@ -26,13 +26,6 @@ def made(source: str) -> Deployment:
     return build.opened(made)
 
 
-@pytest.fixture
-def codebuild(script: scripted.Scripted) -> CodeBuild:
-    found = CodeBuild(script)
-    script.on(aws.codebuild(), "StopBuild", lambda asked: {"build": {"id": asked["id"]}})
-    return found
-
-
 def cancel(made: Deployment) -> Reply:
     return call("POST", f"/envs/stage/orgs/alpha/deployments/{made.id}/cancel")
 
@@ -120,11 +113,11 @@ def test_one_whose_approval_was_given_is_not_sent_a_used_token(
 # The steps ----------------------------------------------------------------------------------------
 
 
-def test_no_step_is_begun_any_more(made: Deployment, codebuild: CodeBuild) -> None:
+def test_no_step_is_begun_any_more(made: Deployment, stoppable: CodeBuild) -> None:
     cancel(made)
     with pytest.raises(Cancelled, match=UNTOUCHED):
         start(made)
-    assert codebuild.started == []
+    assert stoppable.started == []
     step = build.record(made)["steps"]["StartBuild"]
     assert (step["status"], step["note"]) == ("FAILED", UNTOUCHED)
 

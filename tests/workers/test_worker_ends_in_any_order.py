@@ -1,29 +1,19 @@
 """Words of one execution's end, in every order and number: the first end stays, once and whole."""
 
 import itertools
-from typing import Any
 
 import pytest
 import worker_builders as build
-from record_calls import BARE, BY_HAND, NO_ROLLBACK, execution, prepare
-from test_worker_record_ends import end
+from record_calls import BARE, BY_HAND, end, fail, prepare
 from worker_builders import ALPHA, TABLE, arn
 
 from control_plane.history import History
 from control_plane.models import Deployment, StepStatus
 from control_plane.progress import Progress
-from workers import record
-
-
-def recorded(error: str = "StackFailed") -> Any:
-    failure = {"state": "AwaitStack", "error": error, "cause": "why"}
-    event = {"step": "RecordFailure", "execution": execution(BARE), "failure": failure}
-    return record.handler({**event, "rollback": NO_ROLLBACK}, None)
-
 
 WORDS = {
-    "the state machine's own": ("FAILED", recorded),
-    "its cancel": ("CANCELLED", lambda: recorded("Cancelled")),
+    "the state machine's own": ("FAILED", lambda: fail(BARE)),
+    "its cancel": ("CANCELLED", lambda: fail(BARE, "Cancelled")),
     "ABORTED": ("CANCELLED", lambda: end("ABORTED")),
     "FAILED": ("FAILED", lambda: end("FAILED")),
     "TIMED_OUT": ("TIMED_OUT", lambda: end("TIMED_OUT")),

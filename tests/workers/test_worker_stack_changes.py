@@ -25,13 +25,6 @@ NAME = "notes-stage-alpha"
 
 
 @pytest.fixture
-def cloud(script: scripted.Scripted) -> Cloud:
-    found = Cloud(script)
-    found.has_events()
-    return found
-
-
-@pytest.fixture
 def made(world: None) -> Deployment:
     return build.opened(build.deployment())
 

@@ -14,13 +14,6 @@ from workers import stack as worker
 
 
 @pytest.fixture
-def cloud(script: scripted.Scripted) -> Cloud:
-    found = Cloud(script)
-    found.has_events()
-    return found
-
-
-@pytest.fixture
 def made(world: None) -> Deployment:
     return build.opened(build.deployment())
 

@@ -36,6 +36,8 @@ ENVIRONMENT = {
     "AWS_SESSION_TOKEN": "testing",
     "TABLE_NAME": TABLE,
     "CONTROL_PLANE_STACK": "control-plane-prod-main",
+    "UPDATE_ROLE_ARN": f"{ROLE}-update",
+    "VERSION_RETENTION_DAYS": "14",
     "DEFAULT_APPLICATION": "notes",
     "APPLICATION_PREFIXES": "notes,notes-frontend,other,plain",
     "ARTIFACT_BUCKET": ARTIFACTS,

@@ -98,12 +98,25 @@ class Stage:
             )["stateMachineArn"]
         )
 
-    def start(self, script: Json, *, machine: str | None = None, **options: Any) -> str:
-        """Start an execution whose workers follow the script; its ARN."""
+    def start(
+        self, script: Json, *, machine: str | None = None, trial: bool = False, **options: Any
+    ) -> str:
+        """Start an execution whose workers follow the script; its ARN.
+
+        `trial`: of an application that has to prove itself by a trial.
+        """
         started = self._sfn.start_execution(
             stateMachineArn=machine or self.machine,
             name=uuid.uuid4().hex,
-            input=json.dumps({"env": "dev", "org": "acme", "script": script, "options": options}),
+            input=json.dumps(
+                {
+                    "env": "dev",
+                    "org": "acme",
+                    "script": script,
+                    "options": options,
+                    "manifest": {"trial": {"directory": "trial"}} if trial else {},
+                }
+            ),
         )
         return str(started["executionArn"])
 

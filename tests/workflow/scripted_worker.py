@@ -57,6 +57,9 @@ ALL_GOES_WELL: dict[str, dict[str, Any]] = {
             "reused": True,
         },
     },
+    "StartTrial": {"done": True, "trial": {"id": "t1"}},
+    "AwaitTrial": {"done": True, "trial": {"id": "t2"}},
+    "PruneVersions": {"done": True},
     "DiscardChangeSet": {"done": True},
     "ExportData": {"done": True, "position": {}},
     "DeleteStack": {"done": True, "stack_id": "stack/1"},
@@ -113,6 +116,7 @@ def _well(step: str, event: dict[str, Any]) -> dict[str, Any]:
             "id": "d1",
             "execution_arn": event["execution"]["Id"],
             "options": OPTIONS | given.get("options", {}),
+            "manifest": given.get("manifest", {}),
             "rolling_back": False,
             "script": given["script"],
         }

@@ -1,0 +1,162 @@
+"""`syndi install`: the control plane in a real account; `up` does the same on a laptop."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import connection, own_stack, source
+from cli.connection import ROOT
+from cli.context import command, current
+from cli.failure import Refused
+from cli.install import Target, build, lambda_platform
+from cli.options import JsonOption
+from cli.output import err, out, print_json
+from cli.recording import Installation
+from control_plane import aws, templates
+from control_plane import stack_reading as reading
+from control_plane.errors import InvalidRequest
+from control_plane.models import Env, Tenant
+from control_plane.own import TRIAL_APPLICATION, own_tenant
+
+DEFAULT_PREFIXES = "rawscribe,syndi-frontend"
+PREFIXES_VARIABLE = "SYNDI_PREFIXES"
+NOWHERE = "none"
+"""What `--approval-in` is told when no environment shall need an approval any more."""
+
+PrefixesOption = Annotated[
+    str | None,
+    typer.Option(
+        envvar=PREFIXES_VARIABLE, help="what the names of the applications' resources begin with"
+    ),
+]
+
+ApprovalOption = Annotated[
+    str | None,
+    typer.Option(
+        help="environments where every deployment waits for an approval: prod,stage, or none"
+    ),
+]
+
+
+@command
+def install(
+    prefixes: PrefixesOption = None,
+    approval_in: ApprovalOption = None,
+    runtime: Annotated[str, typer.Option(help="the functions' runtime")] = "python3.13",
+    architecture: Annotated[str, typer.Option(help="arm64 or x86_64")] = "arm64",
+    as_json: JsonOption = False,
+) -> None:
+    """Install or update the control plane in a real account, with the usual AWS credentials."""
+    if current.local:
+        raise Refused("'syndi --local up' installs the laptop's control plane")
+    if architecture not in ("arm64", "x86_64"):
+        raise Refused(f"--architecture {architecture}: must be arm64 or x86_64")
+    tenant = own(connection.stack_name(local=False))
+    installed = installed_parameters(tenant.stack_name)
+    target = Target(
+        tenant=tenant,
+        runtime=runtime,
+        architecture=architecture,
+        layer_platform=lambda_platform(architecture),
+        prefixes=with_trial(prefixes or installed.get("ApplicationPrefixes", DEFAULT_PREFIXES)),
+        default_application="rawscribe",
+        variables={},
+        approval_in=approval_environments(approval_in, installed),
+    )
+    work = Path(tempfile.gettempdir()) / f"{target.stack}-install-{os.getuid()}"
+    changed = install_stack(target, source.pack(ROOT), work, work / "install.log", say)
+    push_first()
+    if current.as_json:
+        print_json({"stack": target.stack, "changed": changed})
+    else:
+        done = "installed" if changed else "nothing to change:"
+        out.print(f"{done} {target.stack}: 'syndi deploy ENV ORG' deploys a tenant")
+
+
+def own(stack: str) -> Tenant:
+    """The tenant that a control plane is, by its stack's name. Raises Refused for any other."""
+    try:
+        return own_tenant(stack)
+    except InvalidRequest as error:
+        raise Refused(f"{connection.STACK_VARIABLE}: {error}") from error
+
+
+def with_trial(prefixes: str) -> str:
+    """The prefixes, with that of the application that every update deploys as a trial."""
+    names = [name.strip() for name in prefixes.split(",") if name.strip()]
+    return ",".join(names if TRIAL_APPLICATION in names else [*names, TRIAL_APPLICATION])
+
+
+def installed_parameters(stack: str) -> dict[str, str]:
+    """The parameters that the control plane was installed with: it keeps those that are not said,
+    since the first prefix names its artifact bucket."""
+    found = reading.describe(stack)
+    return reading.parameters(found) if found else {}
+
+
+def approval_environments(given: str | None, installed: dict[str, str]) -> tuple[str, ...]:
+    """The environments that need an approval: as given, otherwise as installed. Raises Refused."""
+    if given == NOWHERE:
+        return ()
+    if given is None:
+        before = installed.get("ApprovalEnvironments", "")
+        return tuple(before.split(",")) if before else ()
+    named = [name.strip() for name in given.split(",")]
+    if not set(named) <= set(Env):
+        raise Refused(
+            f"--approval-in {given}: must be environments ({', '.join(Env)}) with commas between, "
+            f"or {NOWHERE}"
+        )
+    if set(named) >= {Env.DEV, Env.TEST, Env.STAGE}:
+        raise Refused(
+            f"--approval-in {given}: leave one of dev, test and stage out, where an update of the "
+            "control plane can try itself without somebody's approval"
+        )
+    return tuple(sorted(set(named)))
+
+
+def install_stack(
+    target: Target, packed: source.Source, work: Path, log: Path, tell: Callable[[str], None]
+) -> bool:
+    """Build the control plane and bring its stack to that build; False when nothing changed.
+
+    The same template, the same build and the same change set as an update that it makes of itself.
+    Raises Refused, and Failed with what went wrong.
+    """
+    account = aws.sts().get_caller_identity()["Account"]
+    installation = Installation(target, account, aws.cloudformation().meta.region_name)
+    installation.hold()
+    bucket = f"{target.prefixes.split(',')[0]}-sam-deployments-{account}"
+    template = templates.parse((ROOT / "template.yaml").read_text())
+    try:
+        if not own_stack.make_ready(target):
+            tell(f"creating {target.stack} with its artifact bucket")
+            own_stack.create_bucket(target, template, bucket)
+        tell("building the control plane")
+        built = build(target, packed, bucket, work, log)
+        tell(f"deploying build {built.fingerprint[:12]}")
+        change_set = own_stack.deploy(target, built, account)
+        own_stack.protect(target)
+        changed = bool(change_set["has_changes"]) or not installation.knows(built)
+        if changed:
+            installation.record(packed, built, change_set)
+        return changed
+    finally:
+        installation.release()
+
+
+def push_first() -> None:
+    """Push the application that comes with the project, so that there is something to deploy."""
+    packed = source.pack(ROOT / "backend")
+    source.push(connection.connect(current.local), packed, [str(env) for env in Env])
+    say(f"pushed {packed.application} {packed.sha256[:12]}")
+
+
+def say(message: str) -> None:
+    """Tell how far it is, unless programs read along."""
+    if not current.as_json:
+        err.print(message, style="dim")

@@ -1,0 +1,130 @@
+"""Who may do what, as on AWS."""
+
+from __future__ import annotations
+
+import http.client
+import json
+
+from botocore.exceptions import ClientError
+from local_aws import Aws, allow, error_of, policy
+
+
+def leading_keys_are_evaluated(aws: Aws) -> None:
+    aws.dynamodb.create_table(
+        TableName="tenants",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[
+            {"AttributeName": "PK", "KeyType": "HASH"},
+            {"AttributeName": "SK", "KeyType": "RANGE"},
+        ],
+        AttributeDefinitions=[
+            {"AttributeName": name, "AttributeType": "S"} for name in ["PK", "SK"]
+        ],
+    )
+    statement = allow("dynamodb:*") | {
+        "Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["LOCK#*"]}}
+    }
+    own = aws.client_of("locker", "dynamodb", statement)
+    for prefix, allowed in (("LOCK#", True), ("TENANT#", False)):
+        item = {"PK": {"S": f"{prefix}1"}, "SK": {"S": "x"}}
+        put = {"Put": {"TableName": "tenants", "Item": item}}
+        query = {
+            "KeyConditionExpression": "#p = :p AND begins_with(SK, :s)",
+            "ExpressionAttributeNames": {"#p": "PK"},
+            "ExpressionAttributeValues": {":p": item["PK"], ":s": {"S": "x"}},
+        }
+        for call, arguments in (
+            (own.put_item, {"TableName": "tenants", "Item": item}),
+            (own.get_item, {"TableName": "tenants", "Key": item}),
+            (own.query, {"TableName": "tenants", **query}),
+            (own.transact_write_items, {"TransactItems": [put]}),
+            (own.batch_get_item, {"RequestItems": {"tenants": {"Keys": [item]}}}),
+            (own.batch_write_item, {"RequestItems": {"tenants": [{"PutRequest": {"Item": item}}]}}),
+        ):
+            if allowed:
+                call(**arguments)
+            else:
+                assert error_of(call, **arguments)[0] == "AccessDeniedException"
+
+
+def schedules_belong_to_their_group(aws: Aws) -> None:
+    arn = "arn:aws:scheduler:us-east-1:000000000000:schedule"
+    aws.scheduler.create_schedule_group(Name="night")
+    own = aws.client_of("planner", "scheduler", allow("scheduler:*", on=f"{arn}/night/*"))
+    schedule = {
+        "Name": "nightly",
+        "ScheduleExpression": "rate(1 hour)",
+        "FlexibleTimeWindow": {"Mode": "OFF"},
+        "Target": {"Arn": "arn:aws:sqs:us-east-1:000000000000:q", "RoleArn": f"{arn}:x"},
+    }
+    assert error_of(own.get_schedule, Name="n", GroupName="night")[0] == "ResourceNotFoundException"
+    own.create_schedule(**schedule, GroupName="night")
+    assert own.get_schedule(Name="nightly", GroupName="night")["GroupName"] == "night"
+    assert error_of(own.create_schedule, **schedule)[0] == "AccessDeniedException"
+
+
+def user_pools_are_told_apart_by_their_tags(aws: Aws) -> None:
+    pools = {
+        owner: aws.cognito_idp.create_user_pool(PoolName=owner, UserPoolTags={"owner": owner})[
+            "UserPool"
+        ]["Id"]
+        for owner in ("mine", "theirs")
+    }
+    statement = allow("cognito-idp:*") | {
+        "Condition": {"StringLike": {"aws:ResourceTag/owner": "mine*"}}
+    }
+    own = aws.client_of("keeper", "cognito-idp", statement)
+    user = {"Username": "u", "MessageAction": "SUPPRESS"}
+    refused = error_of(own.admin_create_user, UserPoolId=pools["theirs"], **user)
+    assert refused[0] == "AccessDeniedException"
+    try:
+        own.admin_create_user(UserPoolId=pools["mine"], **user)
+    except own.exceptions.ClientError as error:
+        raise AssertionError(str(error)) from error
+
+
+def web_page_cannot_be_root(aws: Aws) -> None:
+    scope = "test/20260101/us-east-1/iam/aws4_request"
+    forged = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
+    action = "/?Action=ListUsers&Version=2010-05-08"
+    by_query = f"{action}&X-Amz-Credential={scope.replace('/', '%2F')}"
+
+    def get(path: str, **headers: str) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", aws.laptop.port, timeout=10)
+        connection.request("GET", path, headers=headers)
+        status = connection.getresponse().status
+        connection.close()
+        return status
+
+    assert get(action, Authorization=forged) == 200
+    assert get(action, Authorization=forged, Origin="http://evil.example") == 403
+    assert get(by_query, Origin="http://evil.example") == 403
+    assert get("/_ministack/health", Origin="http://localhost:3000") == 200
+
+
+def roles_have_their_path(aws: Aws) -> None:
+    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}}
+    document = json.dumps(policy({**trust, "Action": "sts:AssumeRole"}))
+    for name, path in (("within", "/ours/"), ("without", "/theirs/")):
+        aws.iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=document)
+    own = aws.client_of(
+        "pruner", "iam", allow("iam:ListRolePolicies", on="arn:aws:iam::*:role/ours/*")
+    )
+
+    def may(name: str) -> bool:
+        try:
+            own.list_role_policies(RoleName=name)
+        except ClientError as error:
+            return error.response["Error"]["Code"] != "AccessDenied"
+        return True
+
+    assert [may("within"), may("without")] == [True, False]
+
+
+CHECKS = [
+    roles_have_their_path,
+    leading_keys_are_evaluated,
+    schedules_belong_to_their_group,
+    user_pools_are_told_apart_by_their_tags,
+    web_page_cannot_be_root,
+]

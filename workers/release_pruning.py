@@ -1,0 +1,96 @@
+"""Old versions of the control plane: looked for, and removed where nothing can use them."""
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from control_plane import aws, naming, pruning, roles
+from control_plane.models import Deployment, JsonObject, utc_now
+from control_plane.pruning import Version
+from control_plane.settings import ReleaseSettings, settings
+from workers.step import Outcome
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda.type_defs import FunctionConfigurationTypeDef
+
+
+def prune_versions(deployment: Deployment, event: JsonObject) -> Outcome:
+    """Remove the versions of the workers, and the roles, that no execution can use any more.
+
+    This execution itself runs: the versions that it was started with go at the next update.
+    """
+    known, stack = settings(ReleaseSettings), deployment.tenant.stack_name
+    machine = naming.state_machine_of(deployment.execution_arn)
+    current = aws.stepfunctions().describe_state_machine(stateMachineArn=machine)
+    running = _running(machine)
+    called = pruning.called_by([current["definition"], *(text for text, _ in running)])
+    roles_in_use = {current["roleArn"], *(role for _, role in running), *_stack_role(stack)}
+    removed = kept = 0
+    for function in naming.own_functions(stack, called):
+        found, now_in = _versions(function)
+        unused = pruning.unused_versions(
+            found, called, utc_now(), timedelta(days=known.version_retention_days)
+        )
+        gone = [version for version in unused if _delete(function, version)]
+        removed, kept = removed + len(gone), kept + len(found) - len(gone)
+        roles_in_use |= {version.role for version in found if version not in gone} | {now_in}
+    path = naming.role_path(stack, event["fingerprint"])
+    unused_roles = pruning.unused_roles(roles.below(f"/{stack}/"), roles_in_use, path)
+    for role in unused_roles:
+        roles.delete(role)
+    executions = f"{len(running)} running execution{'s' * (len(running) != 1)}"
+    return Outcome(
+        {},
+        f"removed {removed} versions and {len(unused_roles)} roles; kept {kept} versions, "
+        f"with {executions}",
+    )
+
+
+def _running(machine: str) -> list[tuple[str, str]]:
+    """Definition and role of every running execution, as it was started with them."""
+    states = aws.stepfunctions()
+    pages = states.get_paginator("list_executions").paginate(
+        stateMachineArn=machine, statusFilter="RUNNING"
+    )
+    found = []
+    for page in pages:
+        for execution in page["executions"]:
+            told = states.describe_state_machine_for_execution(
+                executionArn=execution["executionArn"]
+            )
+            found.append((told["definition"], told["roleArn"]))
+    return found
+
+
+def _stack_role(stack: str) -> list[str]:
+    """The role in which CloudFormation last worked on the stack: the next operation may need it."""
+    role = aws.cloudformation().describe_stacks(StackName=stack)["Stacks"][0].get("RoleARN")
+    return [role] if role else []
+
+
+def _versions(function: str) -> tuple[list[Version], str]:
+    """The published versions of a function, and the role that it has now."""
+    pages = aws.lambda_().get_paginator("list_versions_by_function").paginate(FunctionName=function)
+    items = [item for page in pages for item in page["Versions"]]
+    published = [_version(item) for item in items if item["Version"] != "$LATEST"]
+    return published, next(item["Role"] for item in items if item["Version"] == "$LATEST")
+
+
+def _version(item: "FunctionConfigurationTypeDef") -> Version:
+    return Version(
+        arn=item["FunctionArn"],
+        number=int(item["Version"]),
+        published_at=datetime.fromisoformat(item["LastModified"]),
+        role=item["Role"],
+    )
+
+
+def _delete(function: str, version: Version) -> bool:
+    """Delete a version; False for one that an alias names."""
+    functions = aws.lambda_()
+    try:
+        functions.delete_function(FunctionName=function, Qualifier=str(version.number))
+    except functions.exceptions.ResourceConflictException:
+        return False
+    except functions.exceptions.ResourceNotFoundException:
+        return True  # by an earlier attempt of this step
+    return True

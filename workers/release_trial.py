@@ -1,0 +1,142 @@
+"""The trial of a new version: started and followed through its API, as an operator would do it."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from control_plane import aws, trials
+from control_plane.client import ApiError, Client, push
+from control_plane.errors import TenantNotReady, TrialFailed
+from control_plane.models import Deployment, JsonObject, Tenant
+from control_plane.own import TRIAL_APPLICATION
+from control_plane.progress import Progress
+from control_plane.reasons import plain, shortened
+from control_plane.settings import ReleaseSettings, settings
+from control_plane.trials import Execution, Move, Phase
+from workers.step import Outcome
+
+BUNDLED = Path(__file__).resolve().parent.parent
+
+ADMINISTRATOR = "trial@tests.invalid"
+"""Below `.invalid` (RFC 2606): no message can ever reach anybody."""
+
+
+def start_trial(deployment: Deployment, event: JsonObject) -> Outcome:
+    """Have the new version deploy the trial. Raises TrialFailed, and TenantNotReady while its API
+    does not answer."""
+    known = settings(ReleaseSettings)
+    tenant = trials.tenant_of(
+        deployment.tenant, known.approval_environments, rolling_back=deployment.rolling_back
+    )
+    trial = {"env": tenant.env, "org": tenant.org, "attempt": 1}
+    started = _deploy(deployment, event, tenant, attempt=1)
+    return Outcome({"trial": {**trial, **started}}, f"{tenant.stack_name}: {started['id']}")
+
+
+def await_trial(deployment: Deployment, event: JsonObject) -> Outcome:
+    """Follow the trial to its end: deployed and removed, by the build that is on trial.
+
+    Raises TrialFailed, and TenantNotReady while the API does not answer.
+    """
+    trial = event["trial"]
+    tenant = Tenant(application=TRIAL_APPLICATION, env=trial["env"], org=trial["org"])
+    execution = _execution(trial["execution_arn"])  # first: its record ends before it does
+    record = _call(event, "GET", f"/deployments/{trial['id']}")
+    judgement = trials.judge(Phase(trial["phase"]), record, execution, event["fingerprint"])
+    match judgement.move:
+        case Move.WAIT:
+            return Outcome({"trial": trial}, judgement.reason, done=False)
+        case Move.DEPLOY_AGAIN:
+            attempt = trial["attempt"] + 1
+            started = _deploy(deployment, event, tenant, attempt)
+            again = {**trial, **started, "attempt": attempt}
+            return Outcome({"trial": again}, judgement.reason, done=False)
+        case Move.REMOVE:
+            started = _remove(deployment, event, tenant, trial["attempt"])
+            removing = {**trial, **started, "deployed": trial["id"]}
+            return Outcome({"trial": removing}, judgement.reason, done=False)
+        case Move.DONE:
+            facts = {"deployed": trial["deployed"], "removed": trial["id"]}
+            facts |= {"attempts": trial["attempt"], "ran_on": record["control_plane"]}
+            Progress(settings(ReleaseSettings).table_name).add_facts(deployment, {"trial": facts})
+            return Outcome({"trial": trial}, f"deployed and removed by {event['fingerprint'][:12]}")
+
+
+def _deploy(
+    deployment: Deployment, event: JsonObject, tenant: Tenant, attempt: int
+) -> dict[str, Any]:
+    trial = deployment.manifest.trial
+    assert trial is not None  # the state machine comes here only then
+    content, sha256 = trials.source_of(_files(trial.directory), deployment.operation)
+    try:
+        push(_client(event), content, sha256, tenant.application, [tenant.env])
+    except ApiError as error:
+        raise _told(error) from error
+    body = {
+        "application": tenant.application,
+        "source": sha256,
+        "admin_username": ADMINISTRATOR,
+        "rollback_on_failure": False,
+    }
+    key = f"{deployment.operation}-trial-{attempt}"
+    path = f"/envs/{tenant.env}/orgs/{tenant.org}/deployments"
+    record = _call(event, "POST", path, body, key)
+    return _started(Phase.DEPLOYING, record)
+
+
+def _remove(
+    deployment: Deployment, event: JsonObject, tenant: Tenant, attempt: int
+) -> dict[str, Any]:
+    body = {"application": tenant.application, "confirm": tenant.stack_name, "purge": True}
+    key = f"{deployment.operation}-removal-{attempt}"
+    record = _call(event, "DELETE", f"/envs/{tenant.env}/orgs/{tenant.org}", body, key)
+    return _started(Phase.REMOVING, record)
+
+
+def _started(phase: Phase, record: JsonObject) -> dict[str, Any]:
+    return {"phase": phase, "id": record["id"], "execution_arn": record["execution_arn"]}
+
+
+@cache
+def _files(directory: str) -> dict[str, bytes]:
+    """The trial's files, as they are in this function's bundle."""
+    root = BUNDLED / directory
+    found = {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    if not found:
+        raise TrialFailed(f"there is no trial in {directory} of this bundle")
+    return found
+
+
+def _execution(arn: str) -> Execution:
+    states = aws.stepfunctions()
+    try:
+        found = states.describe_execution(executionArn=arn)
+    except states.exceptions.ExecutionDoesNotExist:
+        return Execution("NOT_STARTED")
+    told = " ".join((found.get("error", ""), plain(found.get("cause", "")))).strip()
+    return Execution(found["status"], shortened(told))
+
+
+def _call(
+    event: JsonObject, method: str, path: str, body: JsonObject | None = None, key: str = ""
+) -> JsonObject:
+    headers = {"Idempotency-Key": key} if key else None
+    try:
+        return _client(event).call(method, path, body, headers)
+    except ApiError as error:
+        raise _told(error) from error
+
+
+def _client(event: JsonObject) -> Client:
+    return Client(event["outputs"]["ApiUrl"], settings(ReleaseSettings).aws_region)
+
+
+def _told(error: ApiError) -> Exception:
+    """A refusal is an answer; silence and a fault may pass."""
+    refused = 400 <= error.status < 500 and error.status != 429
+    kind = TrialFailed if refused else TenantNotReady
+    return kind(f"the new version's API: {error}")
