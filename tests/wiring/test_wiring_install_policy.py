@@ -108,10 +108,10 @@ def _resolved(value: Any) -> str:
     match value:
         case str():
             return value
-        case {"Fn::Sub": str(text)}:
+        case {"Sub": str(text)}:
             return re.sub(r"\$\{([^}]+)\}", lambda found: KNOWN[found[1]], text)
-        case {"Fn::GetAtt": [name, attribute]}:
+        case {"GetAtt": [name, attribute]}:
             return KNOWN[f"{name}.{attribute}"]
-        case {"Fn::GetAtt": str(text)}:
+        case {"GetAtt": str(text)}:
             return KNOWN[text]
     raise AssertionError(value)
