@@ -17,6 +17,7 @@ from cli import (
     releasing,
     rolling_back,
     scheduling,
+    slots,
     sources,
     uninstalling,
 )
@@ -63,6 +64,7 @@ app.command()(reading.check)
 app.add_typer(sources.app, name="source")
 app.add_typer(configuring.app, name="config")
 app.add_typer(scheduling.app, name="schedule")
+app.add_typer(slots.app, name="slots")
 
 
 def main() -> None:

@@ -25,6 +25,7 @@ from control_plane.models import (
     OnConflict,
     Options,
     Org,
+    Priority,
     Sha256,
     Tenant,
 )
@@ -63,6 +64,7 @@ class RollbackRequest(Frozen):
     application: Application | None = None
     to: DeploymentId | None = None
     on_conflict: OnConflict = OnConflict.WAIT
+    priority: Priority = Priority.NORMAL
     allow_replacement: tuple[LogicalId, ...] = ()
     approval: bool = False
     dry_run: bool = False
@@ -172,6 +174,12 @@ class LiveConfig(Frozen):
     sha256: str | None = None
     content: JsonObject | None = None
     problem: str | None = None
+
+
+class SlotsRequest(Frozen):
+    """The body of `PUT /slots`: how many deployments may work at the same time."""
+
+    limit: int = Field(ge=1, le=400)
 
 
 class SourceRequest(Frozen):

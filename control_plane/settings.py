@@ -25,6 +25,7 @@ class RecordSettings(_Settings):
 
     default_application: str
     approval_environments: str
+    deployment_slots: int
 
 
 class StackSettings(_Settings):
@@ -95,6 +96,7 @@ class ApiSettings(_Settings):
     schedule_group: str
     scheduler_role_arn: str
     config_function: str
+    deployment_slots: int
 
 
 S = TypeVar("S", bound=_Settings)

@@ -32,6 +32,12 @@ class Way:
     target: str
     by: str
     assign: Json = field(default_factory=dict)
+    asks_again: bool = False
+
+
+def asks_again(rule: Json) -> bool:
+    """Whether a Catch takes "AWS is busy" for "not yet": its state is asked again after a wait."""
+    return bool(rule.get("ErrorEquals") == ["ServiceBusy"] and "Output" in rule)
 
 
 def ways_out(name: str, state: Json) -> list[Way]:
@@ -43,8 +49,8 @@ def ways_out(name: str, state: Json) -> list[Way]:
         ways.append(Way(name, state["Default"], "Default", state.get("Assign", {})))
     for member in ("Catch", "Choices"):
         for index, rule in enumerate(state.get(member, [])):
-            way = Way(name, rule.get("Next", ""), f"{member}[{index}]", rule.get("Assign", {}))
-            ways.append(way)
+            target, by = rule.get("Next", ""), f"{member}[{index}]"
+            ways.append(Way(name, target, by, rule.get("Assign", {}), asks_again(rule)))
     return ways
 
 

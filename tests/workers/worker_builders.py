@@ -51,6 +51,7 @@ ENVIRONMENT = {
     "SCHEDULE_GROUP": "syndi",
     "SCHEDULER_ROLE_ARN": ROLE,
     "APPROVAL_ENVIRONMENTS": "",
+    "DEPLOYMENT_SLOTS": "2",
     "CONFIG_FUNCTION": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:syndi-config:live",
     "STRANGER_POOL_ID": f"{REGION}_stranger",
     "STRANGER_CLIENT_ID": "stranger-client",
