@@ -11,11 +11,13 @@ from cli import (
     drifting,
     ending,
     installing,
+    labelling,
     laptop,
     offboarding,
     reading,
     releasing,
     rolling_back,
+    rollouts,
     scheduling,
     slots,
     sources,
@@ -61,10 +63,12 @@ app.command()(reading.show)
 app.command()(reading.tenants)
 app.command()(reading.url)
 app.command()(reading.check)
+app.command()(labelling.label)
 app.add_typer(sources.app, name="source")
 app.add_typer(configuring.app, name="config")
 app.add_typer(scheduling.app, name="schedule")
 app.add_typer(slots.app, name="slots")
+app.add_typer(rollouts.app, name="rollout")
 
 
 def main() -> None:

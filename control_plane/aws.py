@@ -87,6 +87,11 @@ def cloudformation() -> "CloudFormationClient":
     return client
 
 
+def cloudwatch() -> Any:
+    """Alarms. Untyped: there are no stubs for it here."""
+    return _client("cloudwatch")
+
+
 def codebuild() -> "CodeBuildClient":
     """Builds."""
     client: CodeBuildClient = _client("codebuild")
