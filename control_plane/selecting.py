@@ -13,7 +13,7 @@ from control_plane.labels import Labels, fits
 from control_plane.listing import Listing
 from control_plane.models import Env, Tenant
 from control_plane.naming import check_length
-from control_plane.rollout_models import Rollout
+from control_plane.rollout_models import Rollout, RolloutStatus
 from control_plane.rollout_plan import RolloutInput, RolloutRequest, allowed, plan
 from control_plane.rollouts import Rollouts, is_open
 from control_plane.sources import Sources
@@ -65,10 +65,14 @@ def check_application(application: str, prefixes: str) -> None:
 
 
 def check_alone(rollouts: Rollouts, rollout: Rollout) -> None:
-    """Raise Conflict while another rollout of the application is open in the environment."""
+    """Raise Conflict while another rollout of the application is open in the environment.
+
+    Of two that were started in the same moment the earlier one goes on.
+    """
     for other in rollouts.newest(20):
         same = (other["application"], other["env"]) == (rollout.application, rollout.env)
-        if same and other["id"] != rollout.id and is_open(other):
+        first = other["id"] < rollout.id or other["state"]["status"] != RolloutStatus.PLANNING
+        if same and other["id"] != rollout.id and is_open(other) and first:
             raise Conflict(
                 f"rollout {other['id']} of {rollout.application} in {rollout.env} is "
                 f"{other['state']['status']}: let it end, or 'syndi rollout cancel {other['id']}'"
