@@ -76,9 +76,10 @@ class ReleaseSettings(_Settings):
 
 
 class RolloutSettings(_Settings):
-    """workers/rollout.py"""
+    """workers/rollout.py. `approval_environments`: with commas between, or empty."""
 
     application_prefixes: str
+    approval_environments: str
     artifact_bucket: str
     default_application: str
     tenant_runtime: str
@@ -97,9 +98,10 @@ class VerifySettings(_Settings):
 
 
 class ApiSettings(_Settings):
-    """control_plane/api.py"""
+    """control_plane/api.py. `approval_environments`: with commas between, or empty."""
 
     application_prefixes: str
+    approval_environments: str
     artifact_bucket: str
     default_application: str
     state_machine_arn: str
