@@ -73,6 +73,10 @@ _BUSY_REASONS = frozenset(
 )
 
 
+FAILURES = (ClientError, BotoCoreError)
+"""What a call of AWS raises, whatever the reason."""
+
+
 @cache
 def _client(service: str) -> Any:
     # Presigned URLs of S3 would be signed with version 2 in the oldest regions, which binds an
@@ -105,6 +109,16 @@ def dynamodb() -> "DynamoDBClient":
     return client
 
 
+def cloudwatch() -> Any:
+    """Metrics. Untyped: there are no stubs for it here."""
+    return _client("cloudwatch")
+
+
+def events() -> Any:
+    """The account's event bus. Untyped: there are no stubs for it here."""
+    return _client("events")
+
+
 def iam() -> "IAMClient":
     """Roles."""
     client: IAMClient = _client("iam")
@@ -118,7 +132,7 @@ def lambda_() -> "LambdaClient":
 
 
 def logs() -> "CloudWatchLogsClient":
-    """Build logs."""
+    """Logs of builds and functions."""
     client: CloudWatchLogsClient = _client("logs")
     return client
 

@@ -10,6 +10,7 @@ from control_plane.overrides import Overrides
 from control_plane.progress import Progress
 from control_plane.reasons import APPROVAL_HOURS
 from control_plane.settings import RecordSettings, settings
+from workers.record_telling import tell_waiting
 from workers.step import Outcome
 
 
@@ -28,6 +29,8 @@ def await_approval(deployment: Deployment, event: JsonObject) -> Outcome:
     }
     Progress(table).add_facts(deployment, {"approval": approval})
     # Somebody who cancelled before the token was there could wake nobody.
-    if "cancel" in (Listing(table).get(deployment.tenant, deployment.id) or {}):
+    record = Listing(table).get(deployment.tenant, deployment.id) or {}
+    if "cancel" in record:
         raise Cancelled(UNTOUCHED)
+    tell_waiting(deployment.tenant, record)
     return Outcome(note="waiting for an approval", done=False)
