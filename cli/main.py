@@ -12,6 +12,7 @@ from cli import (
     ending,
     installing,
     laptop,
+    measuring,
     offboarding,
     reading,
     releasing,
@@ -60,6 +61,7 @@ app.command()(reading.show)
 app.command()(reading.tenants)
 app.command()(reading.url)
 app.command()(reading.check)
+app.command()(measuring.health)
 app.add_typer(sources.app, name="source")
 app.add_typer(configuring.app, name="config")
 app.add_typer(scheduling.app, name="schedule")

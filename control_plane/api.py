@@ -6,7 +6,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response, content_types
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 
-from control_plane import own, routes_deployments, routes_own, routes_tenants
+from control_plane import own, routes_deployments, routes_health, routes_own, routes_tenants
 from control_plane.errors import (
     Conflict,
     ControlPlaneError,
@@ -25,6 +25,7 @@ app = APIGatewayRestResolver(enable_validation=True)
 
 app.include_router(routes_deployments.router)
 app.include_router(routes_tenants.router)
+app.include_router(routes_health.router)
 app.include_router(routes_own.router)
 
 

@@ -95,6 +95,7 @@ class ApiSettings(_Settings):
     schedule_group: str
     scheduler_role_arn: str
     config_function: str
+    code_function: str
 
 
 S = TypeVar("S", bound=_Settings)

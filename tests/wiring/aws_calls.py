@@ -7,9 +7,11 @@ from source_code import tree
 
 SERVICES = {
     "cloudformation": "cloudformation",
+    "cloudwatch": "cloudwatch",
     "codebuild": "codebuild",
     "cognito": "cognito-idp",
     "dynamodb": "dynamodb",
+    "events": "events",
     "iam": "iam",
     "lambda_": "lambda",
     "logs": "logs",
