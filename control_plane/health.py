@@ -21,7 +21,7 @@ from control_plane.models import Frozen, JsonObject, LogicalId, Tenant
 LONGEST_DAYS = 60
 """CloudWatch keeps metrics of five minutes for 63 days (CloudWatch guide, metrics retention)."""
 
-_PERIOD = re.compile(r"^([1-9]\d{0,3})([hd])$")
+_PERIOD = re.compile(r"([1-9]\d{0,3})([hd])", re.ASCII)
 
 
 class HealthQuestion(Frozen):
@@ -101,7 +101,7 @@ def _asked(function: str, question: HealthQuestion) -> JsonObject:
 
 def hours_of(period: str) -> int:
     """`24h` or `7d` in hours. Raises InvalidRequest."""
-    found = _PERIOD.match(period)
+    found = _PERIOD.fullmatch(period)
     hours = int(found[1]) * (24 if found[2] == "d" else 1) if found else 0
     if not 1 <= hours <= LONGEST_DAYS * 24:
         raise InvalidRequest.of("period", f"must be hours or days, 1h to {LONGEST_DAYS}d: 24h, 7d")

@@ -87,21 +87,25 @@ def _take_start_ms() -> int:
 
 
 def embedded_metrics() -> None:
-    """A log line in the embedded metric format becomes metrics, as on AWS.
+    """A log line in the embedded metric format becomes metrics, as on AWS, and alarms look at them.
 
-    Without this it stays a line, and no alarm on what a function counts can ring.
+    Without this it stays a line, and no alarm on what a function counts can ring. An alarm that
+    rang goes back to OK with the next metric only, on AWS by itself.
     """
     logs = emulator_module("services.cloudwatch_logs")
     cloudwatch = emulator_module("services.cloudwatch")
-    if not hasattr(cloudwatch, "record_metric"):
-        raise UnexpectedEmulator("ministack.services.cloudwatch has no record_metric")
+    for name in ("record_metric", "_evaluate_all_alarms"):
+        if not hasattr(cloudwatch, name):
+            raise UnexpectedEmulator(f"ministack.services.cloudwatch has no {name}")
     append: Callable[[Any, list[dict[str, Any]]], None] = logs._append_log_events
 
     def with_metrics(stream: Any, events: list[dict[str, Any]]) -> None:
         append(stream, events)
-        for event in events:
-            for metric in embedded(str(event.get("message", ""))):
-                cloudwatch.record_metric(*metric)
+        found = [one for event in events for one in embedded(str(event.get("message", "")))]
+        for metric in found:
+            cloudwatch.record_metric(*metric)
+        if found:
+            cloudwatch._evaluate_all_alarms()
 
     install("_append_log_events", with_metrics, [logs])
 

@@ -73,7 +73,15 @@ def a_cold_start_is_in_the_report_and_not_in_the_duration(aws: Aws) -> None:
 def lines_in_the_embedded_format_become_metrics(aws: Aws) -> None:
     aws.function("counting", COUNTING)
     client(aws.laptop, "lambda").invoke(FunctionName="counting", Payload=b"{}")
-    assert wait_until(lambda: _sum(aws, "Own", "Counted", kind="a") >= 5, 3)
+    aws.cloudwatch.put_metric_alarm(
+        AlarmName="counted", Namespace="Own", MetricName="Counted", Statistic="Sum", Period=60,
+        Dimensions=[{"Name": "kind", "Value": "a"}], EvaluationPeriods=1, Threshold=7,
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+    )  # fmt: skip
+    client(aws.laptop, "lambda").invoke(FunctionName="counting", Payload=b"{}")
+    assert wait_until(lambda: _sum(aws, "Own", "Counted", kind="a") == 10, 3)
+    (alarm,) = aws.cloudwatch.describe_alarms(AlarmNames=["counted"])["MetricAlarms"]
+    assert alarm["StateValue"] == "ALARM"
 
 
 CHECKS = [
