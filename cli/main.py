@@ -11,13 +11,16 @@ from cli import (
     drifting,
     ending,
     installing,
+    labelling,
     laptop,
     measuring,
     offboarding,
     reading,
     releasing,
     rolling_back,
+    rollouts,
     scheduling,
+    slots,
     sources,
     uninstalling,
 )
@@ -62,9 +65,12 @@ app.command()(reading.tenants)
 app.command()(reading.url)
 app.command()(reading.check)
 app.command()(measuring.health)
+app.command()(labelling.label)
 app.add_typer(sources.app, name="source")
 app.add_typer(configuring.app, name="config")
 app.add_typer(scheduling.app, name="schedule")
+app.add_typer(slots.app, name="slots")
+app.add_typer(rollouts.app, name="rollout")
 
 
 def main() -> None:

@@ -6,7 +6,15 @@ from typing import Any
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response, content_types
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 
-from control_plane import own, routes_deployments, routes_health, routes_own, routes_tenants
+from control_plane import (
+    own,
+    routes_deployments,
+    routes_health,
+    routes_own,
+    routes_rollouts,
+    routes_slots,
+    routes_tenants,
+)
 from control_plane.errors import (
     Conflict,
     ControlPlaneError,
@@ -27,6 +35,8 @@ app.include_router(routes_deployments.router)
 app.include_router(routes_tenants.router)
 app.include_router(routes_health.router)
 app.include_router(routes_own.router)
+app.include_router(routes_slots.router)
+app.include_router(routes_rollouts.router)
 
 
 def handler(event: dict[str, Any], context: Any) -> JsonObject:

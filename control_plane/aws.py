@@ -91,6 +91,11 @@ def cloudformation() -> "CloudFormationClient":
     return client
 
 
+def cloudwatch() -> Any:
+    """Alarms and metrics. Untyped: there are no stubs for it here."""
+    return _client("cloudwatch")
+
+
 def codebuild() -> "CodeBuildClient":
     """Builds."""
     client: CodeBuildClient = _client("codebuild")
@@ -107,11 +112,6 @@ def dynamodb() -> "DynamoDBClient":
     """The table."""
     client: DynamoDBClient = _client("dynamodb")
     return client
-
-
-def cloudwatch() -> Any:
-    """Metrics. Untyped: there are no stubs for it here."""
-    return _client("cloudwatch")
 
 
 def events() -> Any:

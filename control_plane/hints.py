@@ -74,6 +74,11 @@ TABLE = (
         errors=("LockTimedOut", "DeploymentInProgress"),
     ),
     Row(
+        "'syndi slots show' says who has the slots, 'syndi slots set' changes their number; then "
+        "deploy again, what is urgent with --priority urgent",
+        errors=("SlotTimedOut",),
+    ),
+    Row(
         "let the other change of the stack end (see its events in CloudFormation), "
         "then 'syndi retry ID'",
         errors=("StackBusy",),

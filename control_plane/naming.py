@@ -63,6 +63,11 @@ def deployment_id_of(tenant: Tenant, execution_arn: str, execution_started: date
     prefix = f"{tenant.env}-{tenant.org}-"
     if name.startswith(prefix) and _ID.match(name.removeprefix(prefix)):
         return name.removeprefix(prefix)
+    return id_of(execution_arn, execution_started)
+
+
+def id_of(execution_arn: str, execution_started: datetime) -> str:
+    """An id for what an execution is about, computed from what never changes about it."""
     # To the second: what tells of an execution's start does not always agree on its milliseconds.
     return _deployment_id(execution_started.replace(microsecond=0), execution_arn.encode())
 
@@ -70,6 +75,16 @@ def deployment_id_of(tenant: Tenant, execution_arn: str, execution_started: date
 def schedule_name(tenant: Tenant, *, drift: bool) -> str:
     """The schedule of a tenant's deployments, or the one of its drift checks."""
     return tenant.stack_name + (DRIFT_SUFFIX if drift else "")
+
+
+def rollout_schedule_name(application: str, env: str) -> str:
+    """The schedule of an application's rollouts in an environment."""
+    return f"rollout-{application}-{env}"
+
+
+def rollout_execution(env: str, rollout_id: str) -> str:
+    """The execution of a rollout that the API starts."""
+    return f"{env}-{rollout_id}"
 
 
 def execution_arn(state_machine_arn: str, name: str) -> str:

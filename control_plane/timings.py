@@ -4,10 +4,10 @@ from datetime import datetime
 
 from control_plane.models import JsonObject
 
-QUEUES = frozenset({"AcquireLock"})
+QUEUES = frozenset({"AcquireLock", "AcquireSlot"})
 """Steps that wait for somebody else before anything is done."""
 
-LAST_IN_QUEUE = "AcquireLock"
+LAST_IN_QUEUE = "AcquireSlot"
 """The step whose end is the end of the queue."""
 
 

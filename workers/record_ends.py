@@ -19,6 +19,7 @@ from control_plane.models import (
 from control_plane.observability import count_end, deployment_took
 from control_plane.settings import RecordSettings, settings
 from control_plane.timings import deployment_seconds
+from workers import record_slots
 
 STACKS_OWN = (
     "build", "change_set", "stack", "config", "config_source", "config_deployment", "admin",
@@ -92,6 +93,7 @@ def _succeed(
     )
     if record["status"] != DeploymentStatus.SUCCEEDED:
         raise Cancelled(f"deployment {deployment.id} had ended {record['status']} before")
+    record_slots.give_back(deployment.id, deployment.execution_arn)
     forget_given_password(tenant, deployment.id)
     measure_end(tenant, record)
     return {"id": deployment.id, "status": record["status"]}

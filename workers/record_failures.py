@@ -13,6 +13,7 @@ from control_plane.models import DeploymentStatus, JsonObject, StepStatus, Tenan
 from control_plane.observability import count_unexpected, logger
 from control_plane.reasons import one_line, plain, shortened
 from control_plane.settings import RecordSettings, settings
+from workers import record_slots
 from workers.record_ends import forget_given_password, measure_end
 from workers.record_telling import tell_end
 
@@ -109,7 +110,7 @@ def _cancelled(execution: Mapping[str, Any], failure: Mapping[str, str]) -> str:
 
 
 def _end(
-    raw: object,
+    raw: Any,
     execution_arn: str,
     execution_started: str,
     status: DeploymentStatus,
@@ -139,6 +140,8 @@ def _end(
     record = History(_settings().table_name).fail(
         tenant, deployment_id, execution_arn, status, facts, left, forget
     )
+    asked_at = datetime.fromisoformat(execution_started)
+    record_slots.leave(deployment_id, execution_arn, asked_at, raw)
     forget_given_password(tenant, deployment_id)
     if not DeploymentStatus(before.get("status", "QUEUED")).is_final:
         measure_end(tenant, record)

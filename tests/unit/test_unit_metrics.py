@@ -133,6 +133,10 @@ RECORD = {
             "started_at": "2026-11-22T12:00:01.000+00:00",
             "finished_at": "2026-11-22T12:00:31.250+00:00",
         },
+        "AcquireSlot": {
+            "started_at": "2026-11-22T12:00:32.000+00:00",
+            "finished_at": "2026-11-22T12:01:02.000+00:00",
+        },
         "RunTests": {"started_at": "2026-11-22T12:05:00.000+00:00"},
     },
     "rollback_steps": {
@@ -147,11 +151,11 @@ RECORD = {
 def test_how_long_something_took_is_in_the_record() -> None:
     assert step_seconds(RECORD, "AcquireLock", rolling_back=False) == 30.25
     assert step_seconds(RECORD, "RunTests", rolling_back=True) == 2.0
-    assert queue_seconds(RECORD) == 31.25
+    assert queue_seconds(RECORD) == 62.0
     assert deployment_seconds(RECORD) == 600.5
 
 
-@pytest.mark.parametrize("record", [{}, {"steps": {}}, {**RECORD, "steps": {"AcquireLock": {}}}])
+@pytest.mark.parametrize("record", [{}, {"steps": {}}, {**RECORD, "steps": {"AcquireSlot": {}}}])
 def test_what_has_not_ended_took_no_time_yet(record: dict[str, Any]) -> None:
     assert step_seconds(record, "AcquireLock", rolling_back=False) is None
     assert queue_seconds(record) is None

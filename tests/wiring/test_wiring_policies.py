@@ -14,6 +14,7 @@ from sam_template import (
     mentions,
     properties,
     statements,
+    substituted,
     template,
     worker_functions,
 )
@@ -172,8 +173,15 @@ def test_the_record_worker_may_describe_executions_of_the_state_machine_by_its_n
     assert resource.endswith(f":execution:{name}:*")
 
 
-def test_the_state_machine_may_invoke_versions_of_its_workers_and_nothing_else() -> None:
-    document = properties("StateMachineRole")["Policies"][0]["PolicyDocument"]
+@pytest.mark.parametrize(
+    ("machine", "role"),
+    [("DeploymentStateMachine", "StateMachineRole"), ("RolloutStateMachine", "RolloutMachineRole")],
+)
+def test_a_state_machine_may_invoke_versions_of_its_workers_and_nothing_else(
+    machine: str, role: str
+) -> None:
+    document = properties(role)["Policies"][0]["PolicyDocument"]
     invoking = [s for s in document["Statement"] if s["Action"] == "lambda:InvokeFunction"]
-    resources = [resource["Sub"] for s in invoking for resource in s["Resource"]]
-    assert sorted(resources) == sorted(f"${{{name}.Arn}}:*" for name in worker_functions())
+    resources = [resource["Sub"] for s in invoking for resource in listed(s["Resource"])]
+    workers = [name for name in substituted(machine) if name in worker_functions()]
+    assert sorted(resources) == sorted(f"${{{name}.Arn}}:*" for name in workers)

@@ -4,8 +4,15 @@ import json
 import re
 
 import pytest
-from asl_graph import ROOT, Json, definition, happy_path, task_states
-from sam_template import function_defaults, functions, handler_module, properties, worker_functions
+from asl_graph import MACHINES, ROOT, Json, definition, happy_path, invoking
+from sam_template import (
+    function_defaults,
+    functions,
+    handler_module,
+    properties,
+    substituted,
+    worker_functions,
+)
 from source_code import (
     function_named,
     path_of,
@@ -18,7 +25,9 @@ import control_plane.errors
 from control_plane.errors import RETRIED, ControlPlaneError
 from control_plane.models import STEPS
 
-TASKS = task_states(definition())
+TASKS = {
+    name: state for file in MACHINES.values() for name, state in invoking(definition(file)).items()
+}
 RECORDS_THE_END = (
     "RecordSuccess", "RecordDryRun", "RecordOffboarding", "RecordDrift", "RecordFailure"
 )  # fmt: skip
@@ -78,11 +87,16 @@ def test_the_steps_of_the_history_are_the_tasks_in_their_order() -> None:
     assert list(STEPS) == path
 
 
-def test_every_substitution_is_a_published_version_of_the_function_of_that_name() -> None:
-    used = set(re.findall(r"\$\{(\w+)\}", json.dumps(definition())))
-    given = properties("DeploymentStateMachine")["DefinitionSubstitutions"]
+@pytest.mark.parametrize("machine", MACHINES)
+def test_every_substitution_is_a_published_version_of_the_function_of_that_name(
+    machine: str,
+) -> None:
+    used = set(re.findall(r"\$\{(\w+)\}", json.dumps(definition(MACHINES[machine]))))
+    given = substituted(machine)
     assert set(given) == used
-    assert given == {name: {"Ref": f"{name}.Version"} for name in used}
+    machines = {"DeploymentMachine": {"Ref": "DeploymentStateMachine"}}
+    for name in used:
+        assert given[name] == machines.get(name, {"Ref": f"{name}.Version"})
 
 
 @pytest.mark.parametrize("function", functions())

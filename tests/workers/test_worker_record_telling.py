@@ -7,9 +7,11 @@ import pytest
 import scripted_aws as scripted
 import worker_builders as build
 from record_calls import BARE, end, fail, prepare
+from worker_builders import ALPHA, BETA
 
 from control_plane import aws
 from control_plane.models import Deployment
+from control_plane.settings import forget_settings
 from workers import record
 from workers.record_telling import tell_end
 
@@ -192,11 +194,38 @@ def test_the_queue_is_measured_while_it_lasts_and_at_its_end(
     assert waits["done"] is False
     found = metrics(capsys)
     assert found["QueueAgeSeconds"][0]["QueueAgeSeconds"] > [0]
-    assert "QueueSeconds" not in found
     assert "StepSeconds" not in found
     aws.stepfunctions().stop_execution(executionArn=first.execution_arn)
     assert record.handler(build.event(second, "AcquireLock"), None)["done"] is True
     found = metrics(capsys)
-    assert len(found["QueueSeconds"]) == 1
     assert [line["state"] for line in found["StepSeconds"]] == ["AcquireLock"]
+    assert "QueueSeconds" not in found, "it has no slot yet"
+    assert record.handler(build.event(second, "AcquireSlot"), None)["done"] is True
+    found = metrics(capsys)
+    assert len(found["QueueSeconds"]) == 1
     assert "QueueAgeSeconds" not in found
+
+
+def test_slots_are_measured_whenever_one_is_taken(
+    world: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DEPLOYMENT_SLOTS", "1")
+    forget_settings()
+    first, second = (build.opened(build.deployment(of)) for of in (ALPHA, BETA))
+    for made in (first, second):
+        aws.stepfunctions().start_execution(
+            stateMachineArn=build.MACHINE, name=made.execution_arn.rsplit(":", 1)[1]
+        )
+    assert record.handler(build.event(first, "AcquireSlot"), None)["done"] is True
+    ((taken,), (limit,), (waiting,)) = _slots(capsys)
+    assert (taken, limit, waiting) == (1, 1, 0)
+    assert record.handler(build.event(second, "AcquireSlot"), None)["done"] is False
+    assert "SlotsTaken" not in metrics(capsys), "all who wait would ask too often"
+    aws.stepfunctions().stop_execution(executionArn=first.execution_arn)
+    assert record.handler(build.event(second, "AcquireSlot"), None)["done"] is True
+    assert _slots(capsys) == [[1], [1], [0]]
+
+
+def _slots(capsys: pytest.CaptureFixture[str]) -> list[list[float]]:
+    (line,) = metrics(capsys)["SlotsTaken"]
+    return [line[name] for name in ("SlotsTaken", "SlotsLimit", "DeploymentsWaiting")]
