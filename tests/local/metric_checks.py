@@ -16,7 +16,8 @@ import json, time
 def handler(event, context):
     line = {"_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [{
         "Namespace": "Own", "Dimensions": [["kind"]],
-        "Metrics": [{"Name": "Counted", "Unit": "Count"}]}]}, "kind": "a", "Counted": [2.0, 3.0]}
+        "Metrics": [{"Name": "Counted", "Unit": "Count"}]}]},
+        "kind": context.function_name, "Counted": [2.0, 3.0]}
     print(json.dumps(line))
     if event.get("fail"):
         raise ValueError("as asked")
@@ -75,13 +76,17 @@ def lines_in_the_embedded_format_become_metrics(aws: Aws) -> None:
     client(aws.laptop, "lambda").invoke(FunctionName="counting", Payload=b"{}")
     aws.cloudwatch.put_metric_alarm(
         AlarmName="counted", Namespace="Own", MetricName="Counted", Statistic="Sum", Period=60,
-        Dimensions=[{"Name": "kind", "Value": "a"}], EvaluationPeriods=1, Threshold=7,
+        Dimensions=[{"Name": "kind", "Value": "counting"}], EvaluationPeriods=1, Threshold=7,
         ComparisonOperator="GreaterThanOrEqualToThreshold",
     )  # fmt: skip
     client(aws.laptop, "lambda").invoke(FunctionName="counting", Payload=b"{}")
-    assert wait_until(lambda: _sum(aws, "Own", "Counted", kind="a") == 10, 3)
-    (alarm,) = aws.cloudwatch.describe_alarms(AlarmNames=["counted"])["MetricAlarms"]
-    assert alarm["StateValue"] == "ALARM"
+    assert wait_until(lambda: _sum(aws, "Own", "Counted", kind="counting") == 10, 3)
+
+    def state() -> str:
+        (alarm,) = aws.cloudwatch.describe_alarms(AlarmNames=["counted"])["MetricAlarms"]
+        return str(alarm["StateValue"])
+
+    assert wait_until(lambda: state() == "ALARM", 3)
 
 
 CHECKS = [
