@@ -13,6 +13,7 @@ from cli import (
     installing,
     labelling,
     laptop,
+    measuring,
     offboarding,
     reading,
     releasing,
@@ -63,6 +64,7 @@ app.command()(reading.show)
 app.command()(reading.tenants)
 app.command()(reading.url)
 app.command()(reading.check)
+app.command()(measuring.health)
 app.command()(labelling.label)
 app.add_typer(sources.app, name="source")
 app.add_typer(configuring.app, name="config")

@@ -9,6 +9,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from control_plane import (
     own,
     routes_deployments,
+    routes_health,
     routes_own,
     routes_rollouts,
     routes_slots,
@@ -32,6 +33,7 @@ app = APIGatewayRestResolver(enable_validation=True)
 
 app.include_router(routes_deployments.router)
 app.include_router(routes_tenants.router)
+app.include_router(routes_health.router)
 app.include_router(routes_own.router)
 app.include_router(routes_slots.router)
 app.include_router(routes_rollouts.router)

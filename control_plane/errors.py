@@ -88,6 +88,10 @@ class LiveConfigUnreadable(ControlPlaneError):
     """What lies in a tenant's bucket could not be read; nothing is said about what it is."""
 
 
+class HealthUnreadable(ControlPlaneError):
+    """What AWS measured of a tenant's function could not be read; nothing is said about it."""
+
+
 class AdminFailed(ControlPlaneError):
     """The administrator could not be created."""
 

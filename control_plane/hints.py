@@ -232,7 +232,13 @@ NEEDS_NONE = frozenset(
     {
         *("InvalidRequest", "Superseded"),  # name the field, or the newer deployment
         # The API's: they end no deployment.
-        *("Conflict", "NotFound", "IdempotencyConflict", "LiveConfigUnreadable"),
+        *(
+            "Conflict",
+            "NotFound",
+            "IdempotencyConflict",
+            "LiveConfigUnreadable",
+            "HealthUnreadable",
+        ),
         "Cancelled",  # somebody wanted it
     }
 )

@@ -109,6 +109,7 @@ class ApiSettings(_Settings):
     schedule_group: str
     scheduler_role_arn: str
     config_function: str
+    code_function: str
     deployment_slots: int
 
 

@@ -32,7 +32,7 @@ from workers import record_approval, record_slots
 from workers import record_ends as ends
 from workers import record_failures as failures
 from workers.executions import is_running
-from workers.step import Outcome, Step, run
+from workers.step import Outcome, Step, measure, run
 
 
 def handler(event: Mapping[str, Any], context: object) -> JsonObject:
@@ -108,7 +108,8 @@ def prepare_deployment(execution: Mapping[str, Any]) -> JsonObject:
     note = f"{request.mode}: {tenant.stack_name}"
     if has_meaning("source", request.mode):
         note += f" from source {source[:12]}"
-    progress.end_step(deployment, "PrepareDeployment", StepStatus.SUCCEEDED, note)
+    ended = progress.end_step(deployment, "PrepareDeployment", StepStatus.SUCCEEDED, note)
+    measure(deployment, "PrepareDeployment", ended)
     return deployment.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 

@@ -11,6 +11,7 @@ SERVICES = {
     "codebuild": "codebuild",
     "cognito": "cognito-idp",
     "dynamodb": "dynamodb",
+    "events": "events",
     "iam": "iam",
     "lambda_": "lambda",
     "logs": "logs",

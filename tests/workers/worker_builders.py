@@ -55,6 +55,7 @@ ENVIRONMENT = {
     "APPROVAL_ENVIRONMENTS": "",
     "DEPLOYMENT_SLOTS": "2",
     "CONFIG_FUNCTION": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:syndi-config:live",
+    "CODE_FUNCTION": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:syndi-code:live",
     "STRANGER_POOL_ID": f"{REGION}_stranger",
     "STRANGER_CLIENT_ID": "stranger-client",
     "POWERTOOLS_METRICS_NAMESPACE": "Syndi",
