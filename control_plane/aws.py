@@ -52,6 +52,7 @@ _BUSY = frozenset(
         "InternalServerErrorException",
         "LimitExceededException",
         "OperationAborted",
+        "PriorRequestNotComplete",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
         "RequestTimeout",
@@ -85,6 +86,11 @@ def cloudformation() -> "CloudFormationClient":
     """Stacks and change sets."""
     client: CloudFormationClient = _client("cloudformation")
     return client
+
+
+def cloudwatch() -> Any:
+    """Alarms. Untyped: there are no stubs for it here."""
+    return _client("cloudwatch")
 
 
 def codebuild() -> "CodeBuildClient":
@@ -121,6 +127,11 @@ def logs() -> "CloudWatchLogsClient":
     """Build logs."""
     client: CloudWatchLogsClient = _client("logs")
     return client
+
+
+def route53() -> Any:
+    """Records of a hosted zone. Untyped: there are no stubs for it here."""
+    return _client("route53")
 
 
 def s3() -> "S3Client":

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Collection
 from datetime import UTC, datetime
 
-from control_plane.errors import InvalidRequest
+from control_plane.errors import Conflict, InvalidRequest
 from control_plane.manifest import Manifest
 from control_plane.models import DEPLOYMENT_ID_PATTERN, Deployment, Tenant
 
@@ -65,6 +65,17 @@ def deployment_id_of(tenant: Tenant, execution_arn: str, execution_started: date
         return name.removeprefix(prefix)
     # To the second: what tells of an execution's start does not always agree on its milliseconds.
     return _deployment_id(execution_started.replace(microsecond=0), execution_arn.encode())
+
+
+def route_name(of: Tenant, domain: str) -> str:
+    """The name of a tenant's route in DNS. Raises Conflict where `domain` is empty."""
+    if not domain:
+        raise Conflict(
+            "routes need a hosted zone, and this control plane was installed without one: "
+            "'syndi install --hosted-zone Z0123456789 --domain example.com' sets its parameters "
+            "HostedZoneId and Domain"
+        )
+    return f"{of.org}.{of.env}.{domain}"
 
 
 def schedule_name(tenant: Tenant, *, drift: bool) -> str:

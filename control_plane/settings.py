@@ -85,6 +85,14 @@ class VerifySettings(_Settings):
     stranger_client_id: str
 
 
+class RouteSettings(_Settings):
+    """workers/route.py. `hosted_zone_id` and `route_domain` are empty where there are no routes."""
+
+    default_application: str
+    hosted_zone_id: str
+    route_domain: str
+
+
 class ApiSettings(_Settings):
     """control_plane/api.py"""
 
@@ -95,6 +103,9 @@ class ApiSettings(_Settings):
     schedule_group: str
     scheduler_role_arn: str
     config_function: str
+    route_domain: str
+    route_function: str
+    shift_state_machine_arn: str
 
 
 S = TypeVar("S", bound=_Settings)
