@@ -16,6 +16,7 @@ from cli import (
     reading,
     releasing,
     rolling_back,
+    routing,
     scheduling,
     sources,
     uninstalling,
@@ -63,6 +64,7 @@ app.command()(reading.check)
 app.add_typer(sources.app, name="source")
 app.add_typer(configuring.app, name="config")
 app.add_typer(scheduling.app, name="schedule")
+app.add_typer(routing.app, name="route")
 
 
 def main() -> None:

@@ -6,13 +6,16 @@ from typing import Any
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response, content_types
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 
-from control_plane import own, routes_deployments, routes_own, routes_tenants
+from control_plane import own, routes_deployments, routes_own, routes_tenants, routes_traffic
 from control_plane.errors import (
     Conflict,
     ControlPlaneError,
     IdempotencyConflict,
     InvalidRequest,
     NotFound,
+    RouteRefused,
+    RouteTaken,
+    ServiceBusy,
 )
 from control_plane.events import reason
 from control_plane.models import JsonObject
@@ -26,6 +29,7 @@ app = APIGatewayRestResolver(enable_validation=True)
 app.include_router(routes_deployments.router)
 app.include_router(routes_tenants.router)
 app.include_router(routes_own.router)
+app.include_router(routes_traffic.router)
 
 
 def handler(event: dict[str, Any], context: Any) -> JsonObject:
@@ -55,7 +59,10 @@ def openapi() -> Response[str]:
 
 # Errors ------------------------------------------------------------------------------------------
 
-_HTTP = {InvalidRequest: 400, IdempotencyConflict: 409, Conflict: 409, NotFound: 404}
+_HTTP = {
+    InvalidRequest: 400, IdempotencyConflict: 409, Conflict: 409, RouteRefused: 409,
+    RouteTaken: 409, NotFound: 404, ServiceBusy: 503,
+}  # fmt: skip
 
 
 # Powertools does not type this decorator.

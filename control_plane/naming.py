@@ -148,6 +148,12 @@ def own_state_machine(stack_name: str, account: str, region: str) -> str:
     return f"arn:aws:states:{region}:{account}:stateMachine:{stack_name}-deployment"
 
 
+def own_machines(deployment_machine: str) -> list[str]:
+    """The ARNs of all state machines of a control plane, by that of its deployments."""
+    stem = deployment_machine.removesuffix("deployment")
+    return [f"{stem}{name}" for name in ("deployment", "shift")]
+
+
 def own_layer(stack_name: str) -> str:
     """The layer of a control plane's functions, as template.yaml names it."""
     return f"{stack_name}-dependencies"

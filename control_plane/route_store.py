@@ -183,7 +183,7 @@ class Routes:
         changes: list[Any] = [{"Update": {"TableName": self._table, **update}}]
         for org in sorted(set(orgs)):
             tenant = of.model_copy(update={"org": org})
-            values = {**change, "route": of.org, "at": self._now()}
+            values = {**writes.identity(tenant), **change, "route": of.org, "at": self._now()}
             # Without a condition: a step that runs twice writes the same entry again.
             item = items.whole(items.tenant_key(tenant), CHANGE + change["id"], values)
             changes.append({"Put": {"TableName": self._table, "Item": item}})

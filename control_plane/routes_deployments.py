@@ -15,6 +15,7 @@ from control_plane.events import (
     Target,
 )
 from control_plane.models import Env, JsonObject, Mode
+from control_plane.route_store import Routes
 from control_plane.routes import (
     ApplicationQuery,
     IdPath,
@@ -80,8 +81,13 @@ def list_deployments(
     env: Env, org: OrgPath, application: ApplicationQuery = None, limit: Limit = 20
 ) -> JsonObject:
     """The newest deployments of a tenant, newest first."""
-    found = front().listing.deployments(tenant(env, org, application), limit)
-    return {"deployments": [presented(record) for record in found]}
+    of = tenant(env, org, application)
+    found = front().listing.deployments(of, limit)
+    changes = Routes(front().settings.table_name).changes(of, 1)
+    return {
+        "deployments": [presented(record) for record in found],
+        "route_change": changes[0] if changes else None,
+    }
 
 
 @router.get("/envs/<env>/orgs/<org>/deployments/<deployment_id>", tags=["deployments"])

@@ -5,6 +5,7 @@ changed it still had the right to. Who had not, takes its change back.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -68,6 +69,7 @@ def reverse(of: Tenant, by: str | None) -> None:
             ending = {"status": REVERSED, "reason": f"reversed by {by or 'somebody unknown'}"}
             if routes.let_go(of, item["holder"], ending):
                 goal = item["shift"]["before"]
+                _stop(item["holder"], ending["reason"])
             continue
         goal = item["before"] if goal is None else goal
         if not goal:
@@ -129,6 +131,13 @@ def no_route(where: Zone) -> NotFound:
 
 def _meanwhile(where: Zone) -> Conflict:
     return Conflict(f"somebody else changed {where.name} in this moment: look, and ask again")
+
+
+def _stop(execution_arn: str, why: str) -> None:
+    """End an execution that waits; it would find out by itself, when it looks the next time."""
+    client = aws.stepfunctions()
+    with suppress(client.exceptions.ExecutionDoesNotExist):
+        client.stop_execution(executionArn=execution_arn, error="RouteTaken", cause=why)
 
 
 def is_alive(item: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""The deployment's state machine as a graph: states, the ways between them, and their texts."""
+"""A state machine as a graph: states, the ways between them, and their texts."""
 
 import copy
 import json
@@ -9,19 +9,21 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-DEFINITION_FILE = ROOT / "state_machine.asl.json"
+DEPLOYMENT = "DeploymentStateMachine"
+MACHINES = {DEPLOYMENT: "state_machine.asl.json", "ShiftStateMachine": "shift.asl.json"}
+"""The definitions, by the logical ids of their state machines in template.yaml."""
 
 Json = dict[str, Any]
 
 
 @cache
-def _text() -> str:
-    return DEFINITION_FILE.read_text()
+def _text(machine: str) -> str:
+    return (ROOT / MACHINES[machine]).read_text()
 
 
-def definition() -> Json:
-    """The definition, a copy of one's own."""
-    return copy.deepcopy(json.loads(_text()))
+def definition(machine: str = DEPLOYMENT) -> Json:
+    """A definition, a copy of one's own."""
+    return copy.deepcopy(json.loads(_text(machine)))
 
 
 @dataclass(frozen=True)

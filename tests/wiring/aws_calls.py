@@ -7,12 +7,14 @@ from source_code import tree
 
 SERVICES = {
     "cloudformation": "cloudformation",
+    "cloudwatch": "cloudwatch",
     "codebuild": "codebuild",
     "cognito": "cognito-idp",
     "dynamodb": "dynamodb",
     "iam": "iam",
     "lambda_": "lambda",
     "logs": "logs",
+    "route53": "route53",
     "s3": "s3",
     "scheduler": "scheduler",
     "secretsmanager": "secretsmanager",

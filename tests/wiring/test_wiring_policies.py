@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 import pytest
-from asl_graph import ROOT
+from asl_graph import MACHINES, ROOT
 from aws_calls import actions
 from sam_template import (
     TEMPLATE_FILE,
@@ -160,19 +160,35 @@ def test_a_call_is_found_through_a_variable_a_paginator_and_directly(tmp_path: P
     }
 
 
-def test_the_record_worker_may_describe_executions_of_the_state_machine_by_its_name() -> None:
+@pytest.mark.parametrize(
+    ("function", "machine"),
+    [("RecordFunction", "DeploymentStateMachine"), ("RouteFunction", "ShiftStateMachine")],
+)
+def test_a_worker_may_describe_executions_of_its_state_machine_by_its_name(
+    function: str, machine: str
+) -> None:
     """The permission names the state machine, which names the function: a reference is a circle."""
-    name = properties("DeploymentStateMachine")["Name"]["Sub"]
+    name = properties(machine)["Name"]["Sub"]
     resource = next(
         s["Resource"]["Sub"]
-        for s in statements("RecordFunction")
+        for s in statements(function)
         if "states:DescribeExecution" in listed(s["Action"])
     )
     assert resource.endswith(f":execution:{name}:*")
 
 
-def test_the_state_machine_may_invoke_versions_of_its_workers_and_nothing_else() -> None:
-    document = properties("StateMachineRole")["Policies"][0]["PolicyDocument"]
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_state_machine_may_invoke_versions_of_its_workers_and_nothing_else(machine: str) -> None:
+    role = properties(machine)["Role"]["GetAtt"].removesuffix(".Arn")
+    document = properties(role)["Policies"][0]["PolicyDocument"]
     invoking = [s for s in document["Statement"] if s["Action"] == "lambda:InvokeFunction"]
     resources = [resource["Sub"] for s in invoking for resource in s["Resource"]]
-    assert sorted(resources) == sorted(f"${{{name}.Arn}}:*" for name in worker_functions())
+    workers = properties(machine)["DefinitionSubstitutions"]
+    assert sorted(resources) == sorted(f"${{{name}.Arn}}:*" for name in workers)
+
+
+def test_every_worker_is_called_by_a_state_machine() -> None:
+    called = {
+        name for machine in MACHINES for name in properties(machine)["DefinitionSubstitutions"]
+    }
+    assert called == set(worker_functions())

@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from asl_graph import ROOT, Json, definition, happy_path, task_states
+from asl_graph import MACHINES, ROOT, Json, definition, happy_path, task_states
 from sam_template import function_defaults, functions, handler_module, properties, worker_functions
 from source_code import (
     function_named,
@@ -18,7 +18,9 @@ import control_plane.errors
 from control_plane.errors import RETRIED, ControlPlaneError
 from control_plane.models import STEPS
 
-TASKS = task_states(definition())
+TASKS = {
+    name: state for machine in MACHINES for name, state in task_states(definition(machine)).items()
+}
 RECORDS_THE_END = (
     "RecordSuccess", "RecordDryRun", "RecordOffboarding", "RecordDrift", "RecordFailure"
 )  # fmt: skip
@@ -78,9 +80,17 @@ def test_the_steps_of_the_history_are_the_tasks_in_their_order() -> None:
     assert list(STEPS) == path
 
 
-def test_every_substitution_is_a_published_version_of_the_function_of_that_name() -> None:
-    used = set(re.findall(r"\$\{(\w+)\}", json.dumps(definition())))
-    given = properties("DeploymentStateMachine")["DefinitionSubstitutions"]
+def test_no_two_state_machines_have_a_task_of_the_same_name() -> None:
+    assert len(TASKS) == sum(len(task_states(definition(machine))) for machine in MACHINES)
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_every_substitution_is_a_published_version_of_the_function_of_that_name(
+    machine: str,
+) -> None:
+    assert properties(machine)["DefinitionUri"] == MACHINES[machine]
+    used = set(re.findall(r"\$\{(\w+)\}", json.dumps(definition(machine))))
+    given = properties(machine)["DefinitionSubstitutions"]
     assert set(given) == used
     assert given == {name: {"Ref": f"{name}.Version"} for name in used}
 
