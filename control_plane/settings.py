@@ -86,11 +86,9 @@ class VerifySettings(_Settings):
 
 
 class RouteSettings(_Settings):
-    """workers/route.py. `hosted_zone_id` and `route_domain` are empty where there are no routes."""
+    """workers/route.py"""
 
     default_application: str
-    hosted_zone_id: str
-    route_domain: str
 
 
 class ApiSettings(_Settings):
@@ -103,7 +101,6 @@ class ApiSettings(_Settings):
     schedule_group: str
     scheduler_role_arn: str
     config_function: str
-    route_domain: str
     route_function: str
     shift_state_machine_arn: str
 

@@ -88,8 +88,7 @@ _TOLD = (InvalidRequest, NotFound, Conflict, RouteRefused, RouteTaken, ServiceBu
 
 
 def _ask(front: Front, what: str, of: Tenant, **given: Any) -> JsonObject:
-    """What the route worker answers. Raises what it raises, and Conflict without a hosted zone."""
-    naming.route_name(of, front.settings.route_domain)
+    """What the route worker answers. Raises what it raises."""
     payload = json.dumps({"ask": what, "of": of.model_dump(mode="json"), **given}).encode()
     try:
         answer = aws.lambda_().invoke(FunctionName=front.settings.route_function, Payload=payload)

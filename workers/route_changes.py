@@ -29,9 +29,15 @@ DIED = "its execution ended without a word"
 
 
 def zone(of: Tenant) -> Zone:
-    """Where the records of a route are. Raises Conflict where there is no hosted zone."""
-    known = settings(RouteSettings)
-    return Zone(known.hosted_zone_id, naming.route_name(of, known.route_domain), of)
+    """Where the records of a route are. Raises Conflict where there is no hosted zone.
+
+    By the parameters that the control plane's stack has now: a change of a parameter makes no new
+    version of a function, so the variables of this one would still say what was before.
+    """
+    name = settings(RouteSettings).control_plane_stack
+    stack = aws.cloudformation().describe_stacks(StackName=name)["Stacks"][0]
+    known = {item["ParameterKey"]: item["ParameterValue"] for item in stack.get("Parameters", [])}
+    return Zone(known.get("HostedZoneId", ""), naming.route_name(of, known.get("Domain", "")), of)
 
 
 def set_weights(of: Tenant, weights: Weights, by: str | None) -> None:

@@ -279,5 +279,5 @@ def test_what_cannot_be_is_refused_by_its_field_and_changes_nothing(
         assert told in refused(syndi, verb, *options)
     assert weights(syndi, zone) == (100, 0)
     with_policy = syndi.client("route53", operator=True)
-    with pytest.raises(with_policy.exceptions.ClientError, match="AccessDenied|not authorized"):
+    with pytest.raises(with_policy.exceptions.ClientError, match=r"AccessDenied|not authorized"):
         with_policy.list_resource_record_sets(HostedZoneId=zone)
