@@ -52,6 +52,8 @@ ENVIRONMENT = {
     "SCHEDULER_ROLE_ARN": ROLE,
     "APPROVAL_ENVIRONMENTS": "",
     "CONFIG_FUNCTION": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:syndi-config:live",
+    "ROUTE_FUNCTION": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:syndi-route:live",
+    "SHIFT_STATE_MACHINE_ARN": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:syndi-shift",
     "STRANGER_POOL_ID": f"{REGION}_stranger",
     "STRANGER_CLIENT_ID": "stranger-client",
     "POWERTOOLS_METRICS_NAMESPACE": "Syndi",
