@@ -26,8 +26,8 @@ from control_plane.own import TRIAL_APPLICATION, own_tenant
 DEFAULT_PREFIXES = "rawscribe,syndi-frontend"
 PREFIXES_VARIABLE = "SYNDI_PREFIXES"
 NOWHERE = "none"
-"""What `--approval-in` is told when no environment shall need an approval any more, and
-`--hosted-zone` when there shall be no routes."""
+"""What `--approval-in` is told when no environment shall need an approval any more, `--hosted-zone`
+when there shall be no routes, and `syndi route set --weights` when one of them shall be gone."""
 
 _ZONE = re.compile(r"^Z[A-Z0-9]{1,31}$")
 _DOMAIN = re.compile(r"^[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+$")

@@ -9,6 +9,7 @@ import typer
 from cli.connection import Api
 from cli.context import command, current, query, tenant_path
 from cli.failure import Refused
+from cli.installing import NOWHERE
 from cli.options import ApplicationOption, EnvArgument, JsonOption, OrgArgument, WaitOption
 from cli.output import coloured, err, out, print_json
 from cli.route_output import changes_table, line, route_summary
@@ -37,7 +38,9 @@ def show_route(
 def set_route(
     env: EnvArgument,
     org: OrgArgument,
-    weights: Annotated[str, typer.Option(help="such as myorg=90,myorg-blue=10; all of them")],
+    weights: Annotated[
+        str, typer.Option(help="all of them, such as myorg=90,myorg-blue=10; none: no route")
+    ],
     application: ApplicationOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -137,8 +140,10 @@ def _body(application: str | None, **given: Any) -> dict[str, Any]:
 
 
 def _weights(text: str) -> dict[str, int]:
-    """`myorg=90,myorg-blue=10`. Raises Refused."""
+    """`myorg=90,myorg-blue=10`, or `none`. Raises Refused."""
     found: dict[str, int] = {}
+    if text == NOWHERE:
+        return found
     for part in text.split(","):
         org, equals, weight = (piece.strip() for piece in part.partition("="))
         if not (org and equals and weight.isdecimal()):

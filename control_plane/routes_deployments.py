@@ -2,7 +2,7 @@
 
 from aws_lambda_powertools.event_handler.api_gateway import Router
 
-from control_plane import approvals, deployments, operations
+from control_plane import approvals, deployments, operations, traffic
 from control_plane.deployments import Asked
 from control_plane.errors import InvalidRequest, NotFound
 from control_plane.events import (
@@ -72,6 +72,7 @@ def start_offboarding(
     env: Env, org: OrgPath, request: OffboardRequest, idempotency_key: KeyHeader = None
 ) -> tuple[JsonObject, int]:
     """Remove a tenant: its stack, and with `purge` its data."""
+    traffic.check_unrouted(front(), tenant(env, org, request.application))
     target = Target(mode=Mode.OFFBOARD, **request.model_dump())
     return _start(env, org, Asked(target, _by(), idempotency_key))
 

@@ -28,8 +28,10 @@ is noticed early, and an execution stays far from its 25,000 events."""
 
 
 def check_weights(of: Tenant, weights: Mapping[str, int]) -> None:
-    """Raise InvalidRequest for weights that the route of `of` cannot have."""
-    if not 1 <= len(weights) <= TENANTS:
+    """Raise InvalidRequest for weights that the route of `of` cannot have; none: no route."""
+    if not weights:
+        return
+    if len(weights) > TENANTS:
         raise _wrong("weights", f"must name one or two organizations, not {len(weights)}")
     for org in weights:
         if not belongs(of, org):
@@ -68,7 +70,7 @@ def check_start(of: Tenant, weights: Mapping[str, int], request: ShiftRequest) -
     """Raise InvalidRequest or Conflict for a shift that these weights do not allow."""
     others = [org for org in weights if org != request.to]
     if len(others) != 1:
-        names = " and ".join(weights)
+        names = " and ".join(weights) or "no tenant"
         raise Conflict(
             f"a shift needs one other tenant that gives its traffic: the route of {of.org} leads "
             f"to {names}"

@@ -22,6 +22,7 @@ from control_plane.errors import (
 )
 from control_plane.models import JsonObject, Tenant, utc_now
 from control_plane.reasons import plain
+from control_plane.route_store import Routes
 from control_plane.shifting import check_shift, check_weights
 from control_plane.traffic_requests import ShiftInput, ShiftRequest, Weights
 
@@ -74,6 +75,18 @@ def shift(front: Front, of: Tenant, request: ShiftRequest, by: str | None) -> Js
         _ask(front, "abandon", of, execution_arn=arn, reason=told)
         raise
     return {**taken, "status": "RUNNING", "console_url": naming.console_url(arn)}
+
+
+def check_unrouted(front: Front, tenant: Tenant) -> None:
+    """Raise Conflict while a route leads traffic to a tenant that is to be removed."""
+    last = Routes(front.settings.table_name).changes(tenant, 1)
+    share = last[0]["after"].get(tenant.org, 0) if last else 0
+    if share:
+        command = f"syndi route set {tenant.env} {last[0]['route']} --weights"
+        raise Conflict(
+            f"{tenant.stack_name} gets {share} % of the traffic of {last[0]['name']}: give it to "
+            f"another tenant first ('{command} ORG=100'), or to none ('{command} none')"
+        )
 
 
 def _presented(route: JsonObject) -> JsonObject:

@@ -204,5 +204,21 @@ def before_recording(traffic: Traffic, act: Callable[[], object]) -> None:
     traffic.script.on(aws.dynamodb(), "TransactWriteItems", first)
 
 
+def ring(traffic: Traffic, **states: str) -> None:
+    """Alarms and their states."""
+    found = [
+        {"AlarmName": name, "StateValue": state, "StateReason": f"{name} says so"}
+        for name, state in states.items()
+    ]
+    half = len(found) // 2
+    traffic.script.on(
+        aws.cloudwatch(), "DescribeAlarms",
+        lambda asked: {
+            "MetricAlarms": [a for a in found[half:] if a["AlarmName"] in asked["AlarmNames"]],
+            "CompositeAlarms": [a for a in found[:half] if a["AlarmName"] in asked["AlarmNames"]],
+        },
+    )  # fmt: skip
+
+
 SILENCE = TenantNotReady("it does not answer")
 ROUTE_KEY = items.key("ROUTE#notes#stage#alpha", "ROUTE")

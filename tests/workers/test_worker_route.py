@@ -130,6 +130,31 @@ def test_whoever_loses_in_the_table_takes_its_records_back(traffic: Traffic) -> 
     assert len(told(ALPHA)) == 1
 
 
+def test_a_route_that_is_taken_away_can_be_brought_back(traffic: Traffic) -> None:
+    assert call("PUT", HERE, {"weights": {}}).status == 404, "there is none"
+    put(alpha=90, alpha_blue=10)
+    assert call("PUT", HERE, {"weights": {}}).body["weights"] == {}
+    assert traffic.records() == {}
+    assert told(BLUE)[-1] == told(ALPHA)[-1] == ("set", {})
+    assert call("POST", f"{HERE}/shift", {"to": "alpha-blue"}).status == 409
+    assert reverse().body["weights"] == {"alpha": 90, "alpha-blue": 10}
+
+
+def test_a_tenant_that_gets_traffic_is_not_removed(traffic: Traffic) -> None:
+    def remove(org: str) -> Reply:
+        body = {"confirm": f"notes-stage-{org}"}
+        return call("DELETE", f"/envs/stage/orgs/{org}", body)
+
+    put(alpha=90, alpha_blue=10)
+    answer = remove("alpha-blue")
+    assert (answer.status, answer.error["code"]) == (409, "Conflict")
+    assert "gets 10 % of the traffic of alpha.stage.example.com" in answer.error["message"]
+    assert "syndi route set stage alpha --weights none" in answer.error["message"]
+    put(alpha=100, alpha_blue=0)
+    assert remove("alpha-blue").status == 202
+    assert remove("alpha").status == 409
+
+
 # Reverse ------------------------------------------------------------------------------------------
 
 
@@ -212,6 +237,16 @@ def test_a_record_that_is_not_the_routes_is_left_alone(
     answer = put(alpha=100)
     assert (answer.status, answer.error["code"]) == (409, "RouteRefused")
     assert f"not of this route: remove it from the hosted zone {ID}" in (answer.error["message"])
+
+
+def test_what_route_53_does_not_take_is_told_with_its_words(traffic: Traffic) -> None:
+    told_ = "RRSet with DNS name alpha.stage.example.com. is not permitted in zone example.org."
+    refusal = scripted.failure("InvalidChangeBatch", told_)
+    traffic.script.on(aws.route53(), "ChangeResourceRecordSets", refusal)
+    answer = put(alpha=100)
+    assert (answer.status, answer.error["code"]) == (409, "RouteRefused")
+    assert answer.error["message"].endswith(told_)
+    assert told(ALPHA) == []
 
 
 def test_names_beside_the_routes_do_not_matter(traffic: Traffic) -> None:
