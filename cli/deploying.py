@@ -18,10 +18,11 @@ from cli.options import (
     JsonOption,
     OnConflictOption,
     OrgArgument,
+    PriorityOption,
     WaitOption,
 )
 from cli.watching import follow
-from control_plane.models import Mode, OnConflict
+from control_plane.models import Mode, OnConflict, Priority
 
 
 class DeployMode(StrEnum):
@@ -54,6 +55,7 @@ def deploy(
         str | None, typer.Option(help="SHA-256 of a source; default: the environment's current one")
     ] = None,
     on_conflict: OnConflictOption = OnConflict.WAIT,
+    priority: PriorityOption = Priority.NORMAL,
     mode: Annotated[
         DeployMode,
         typer.Option(
@@ -80,6 +82,7 @@ def deploy(
         "application": application,
         "source": source,
         "on_conflict": None if on_conflict == OnConflict.WAIT else on_conflict,
+        "priority": None if priority == Priority.NORMAL else priority,
         "mode": None if mode == DeployMode.FULL else mode,
         "allow_replacement": allow_replacement or None,
         "dry_run": dry_run or None,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from control_plane.models import Env, OnConflict
+from control_plane.models import Env, OnConflict, Priority
 
 EnvArgument = Annotated[Env, typer.Argument(metavar="ENV", help="dev, test, stage or prod")]
 OrgArgument = Annotated[str, typer.Argument(metavar="ORG", help="the organization, e.g. myorg")]
@@ -19,6 +19,9 @@ CommentOption = Annotated[str, typer.Option("--comment", help="why; it is kept")
 OnConflictOption = Annotated[
     OnConflict,
     typer.Option("--on-conflict", help="what to do while another deployment has the tenant"),
+]
+PriorityOption = Annotated[
+    Priority, typer.Option("--priority", help="who gets a deployment slot first")
 ]
 WaitOption = Annotated[bool, typer.Option("--wait/--no-wait", help="watch it to its end")]
 AllowReplacementOption = Annotated[

@@ -15,10 +15,11 @@ from cli.options import (
     JsonOption,
     OnConflictOption,
     OrgArgument,
+    PriorityOption,
     WaitOption,
 )
 from cli.watching import follow
-from control_plane.models import OnConflict
+from control_plane.models import OnConflict, Priority
 
 
 @command
@@ -34,6 +35,7 @@ def rollback(
     ] = None,
     application: ApplicationOption = None,
     on_conflict: OnConflictOption = OnConflict.WAIT,
+    priority: PriorityOption = Priority.NORMAL,
     allow_replacement: AllowReplacementOption = None,
     dry_run: DryRunOption = False,
     approval: ApprovalOption = False,
@@ -46,6 +48,7 @@ def rollback(
         "application": application,
         "to": to,
         "on_conflict": None if on_conflict == OnConflict.WAIT else on_conflict,
+        "priority": None if priority == Priority.NORMAL else priority,
         "allow_replacement": allow_replacement or None,
         "dry_run": dry_run or None,
         "approval": approval or None,

@@ -6,7 +6,15 @@ from typing import Any
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response, content_types
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 
-from control_plane import own, routes_deployments, routes_own, routes_tenants, routes_traffic
+from control_plane import (
+    own,
+    routes_deployments,
+    routes_own,
+    routes_rollouts,
+    routes_slots,
+    routes_tenants,
+    routes_traffic,
+)
 from control_plane.errors import (
     Conflict,
     ControlPlaneError,
@@ -29,6 +37,8 @@ app = APIGatewayRestResolver(enable_validation=True)
 app.include_router(routes_deployments.router)
 app.include_router(routes_tenants.router)
 app.include_router(routes_own.router)
+app.include_router(routes_slots.router)
+app.include_router(routes_rollouts.router)
 app.include_router(routes_traffic.router)
 
 

@@ -25,6 +25,7 @@ from control_plane.models import (
     OnConflict,
     Options,
     Org,
+    Priority,
     Sha256,
     Tenant,
 )
@@ -32,11 +33,17 @@ from control_plane.models import (
 EXPRESSION_PATTERN = r"^(rate|cron)\(.+\)$"
 
 
+STARTED_BY = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID"
+"""The member of an input by which the console leads from an execution to those that it started
+(Step Functions guide, "Associate workflow executions")."""
+
+
 class Trigger(StrEnum):
     """What started a deployment."""
 
     API = "api"
     SCHEDULE = "schedule"
+    ROLLOUT = "rollout"
     INSTALL = "install"  # by hand, past the state machine: the control plane itself
     EXECUTION = "execution"  # StartExecution: by hand, in the console, by another program
 
@@ -63,6 +70,7 @@ class RollbackRequest(Frozen):
     application: Application | None = None
     to: DeploymentId | None = None
     on_conflict: OnConflict = OnConflict.WAIT
+    priority: Priority = Priority.NORMAL
     allow_replacement: tuple[LogicalId, ...] = ()
     approval: bool = False
     dry_run: bool = False
@@ -118,11 +126,16 @@ class ExecutionInput(Target):
     trigger: Trigger = Trigger.EXECUTION
     requested_by: str | None = Field(default=None, max_length=300)
     retry_of: DeploymentId | None = None
+    rollout: str | None = Field(default=None, max_length=60)
+    started_by: str | None = Field(default=None, alias=STARTED_BY)
 
 
 def facts_of(request: ExecutionInput, source: str) -> JsonObject:
     """What a new record says of the request: what was asked for, by whom, and for which source."""
-    apart = {"env", "org", "trigger", "admin_secret_arn", "requested_by", "retry_of"}
+    apart = {
+        "env", "org", "trigger", "admin_secret_arn", "requested_by", "retry_of", "rollout",
+        "started_by",
+    }  # fmt: skip
     asked = request.model_dump(mode="json", exclude=apart, exclude_none=True, exclude_defaults=True)
     return {
         "request": asked,
@@ -131,6 +144,7 @@ def facts_of(request: ExecutionInput, source: str) -> JsonObject:
         "trigger": request.trigger,
         "requested_by": request.requested_by,
         "retry_of": request.retry_of,
+        "rollout": request.rollout,
     }
 
 
@@ -172,6 +186,12 @@ class LiveConfig(Frozen):
     sha256: str | None = None
     content: JsonObject | None = None
     problem: str | None = None
+
+
+class SlotsRequest(Frozen):
+    """The body of `PUT /slots`: how many deployments may work at the same time."""
+
+    limit: int = Field(ge=1, le=400)
 
 
 class SourceRequest(Frozen):

@@ -74,6 +74,11 @@ TABLE = (
         errors=("LockTimedOut", "DeploymentInProgress"),
     ),
     Row(
+        "'syndi slots show' says who has the slots, 'syndi slots set' changes their number; then "
+        "deploy again, what is urgent with --priority urgent",
+        errors=("SlotTimedOut",),
+    ),
+    Row(
         "let the other change of the stack end (see its events in CloudFormation), "
         "then 'syndi retry ID'",
         errors=("StackBusy",),
@@ -229,6 +234,7 @@ NEEDS_NONE = frozenset(
         # The API's: they end no deployment.
         *("Conflict", "NotFound", "IdempotencyConflict", "LiveConfigUnreadable"),
         "Cancelled",  # somebody wanted it
+        *("RouteRefused", "RouteTaken", "ShiftUnsafe"),  # of shifts: they end no deployment
     }
 )
 """Errors whose reason says all there is to do."""

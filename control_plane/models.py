@@ -66,8 +66,16 @@ class OnConflict(StrEnum):
     SUPERSEDE = "supersede"
 
 
+class Priority(StrEnum):
+    """Who gets a deployment slot first, when there are not enough."""
+
+    URGENT = "urgent"
+    NORMAL = "normal"
+    LOW = "low"  # a rollout's
+
+
 class DeploymentStatus(StrEnum):
-    """Where a deployment is. QUEUED: started, or waiting for the tenant's lock."""
+    """Where a deployment is. QUEUED: started, or waiting for the tenant's lock or a slot."""
 
     QUEUED = "QUEUED"
     RUNNING = "RUNNING"
@@ -105,6 +113,7 @@ class StepStatus(StrEnum):
 STEPS = (
     "PrepareDeployment",
     "AcquireLock",
+    "AcquireSlot",
     "CheckStack",
     "ContinueRollback",
     "DeleteFailedStack",
@@ -115,6 +124,7 @@ STEPS = (
     "CreateChangeSet",
     "AwaitChangeSet",
     "AwaitApproval",
+    "RegainSlot",
     "UploadConfig",
     "ExecuteChangeSet",
     "AwaitStack",
@@ -196,6 +206,7 @@ class Options(Frozen):
     create_buckets: bool | None = None
     admin_username: Email | None = None
     on_conflict: OnConflict = OnConflict.WAIT
+    priority: Priority = Priority.NORMAL
     allow_replacement: tuple[LogicalId, ...] = ()
     dry_run: bool = False
     approval: bool = False

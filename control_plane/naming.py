@@ -63,6 +63,11 @@ def deployment_id_of(tenant: Tenant, execution_arn: str, execution_started: date
     prefix = f"{tenant.env}-{tenant.org}-"
     if name.startswith(prefix) and _ID.match(name.removeprefix(prefix)):
         return name.removeprefix(prefix)
+    return id_of(execution_arn, execution_started)
+
+
+def id_of(execution_arn: str, execution_started: datetime) -> str:
+    """An id for what an execution is about, computed from what never changes about it."""
     # To the second: what tells of an execution's start does not always agree on its milliseconds.
     return _deployment_id(execution_started.replace(microsecond=0), execution_arn.encode())
 
@@ -81,6 +86,16 @@ def route_name(of: Tenant, domain: str) -> str:
 def schedule_name(tenant: Tenant, *, drift: bool) -> str:
     """The schedule of a tenant's deployments, or the one of its drift checks."""
     return tenant.stack_name + (DRIFT_SUFFIX if drift else "")
+
+
+def rollout_schedule_name(application: str, env: str) -> str:
+    """The schedule of an application's rollouts in an environment."""
+    return f"rollout-{application}-{env}"
+
+
+def rollout_execution(env: str, rollout_id: str) -> str:
+    """The execution of a rollout that the API starts."""
+    return f"{env}-{rollout_id}"
 
 
 def execution_arn(state_machine_arn: str, name: str) -> str:
@@ -151,7 +166,7 @@ def own_state_machine(stack_name: str, account: str, region: str) -> str:
 def own_machines(deployment_machine: str) -> list[str]:
     """The ARNs of all state machines of a control plane, by that of its deployments."""
     stem = deployment_machine.removesuffix("deployment")
-    return [f"{stem}{name}" for name in ("deployment", "shift")]
+    return [f"{stem}{name}" for name in ("deployment", "rollout", "shift")]
 
 
 def own_layer(stack_name: str) -> str:

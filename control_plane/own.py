@@ -40,6 +40,11 @@ def is_own(tenant: Tenant) -> bool:
     return tenant.application == APPLICATION
 
 
+def takes_no_slot(tenant: Tenant) -> bool:
+    """Whether a tenant's deployments are the control plane's own work: itself, or its trial."""
+    return tenant.application in (APPLICATION, TRIAL_APPLICATION)
+
+
 @cache
 def running() -> Release:
     """The release that this code is: its build's stamp lies beside it."""

@@ -169,9 +169,10 @@ def _key(deployment: Deployment) -> JsonObject:
 
 
 def _status_while(step: str) -> DeploymentStatus:
-    """QUEUED while it prepares or waits for its tenant, then RUNNING, but for an approval."""
+    """QUEUED while it prepares or waits for its tenant or a slot, then RUNNING, but for an
+    approval."""
     match step:
-        case "PrepareDeployment" | "AcquireLock":
+        case "PrepareDeployment" | "AcquireLock" | "AcquireSlot" | "RegainSlot":
             return DeploymentStatus.QUEUED
         case "AwaitApproval":
             return DeploymentStatus.AWAITING_APPROVAL

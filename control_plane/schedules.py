@@ -4,6 +4,7 @@ A tenant has up to two: one for its deployments, one for its drift checks.
 """
 
 import json
+from dataclasses import dataclass
 
 from botocore.exceptions import ClientError
 
@@ -17,6 +18,15 @@ from control_plane.schema import upgraded_request
 
 SCHEDULED = (Mode.FULL, Mode.DEPLOY_ONLY, Mode.DRIFT)
 """The modes that need nobody to look on: the others are asked for one by one."""
+
+
+@dataclass(frozen=True)
+class When:
+    """When a schedule starts something."""
+
+    expression: str
+    timezone: str
+    enabled: bool
 
 
 def put(front: Front, env: Env, org: str, request: ScheduleRequest) -> JsonObject:
@@ -39,21 +49,49 @@ def put(front: Front, env: Env, org: str, request: ScheduleRequest) -> JsonObjec
         "org": org,
         "trigger": Trigger.SCHEDULE,
     }
+    store(
+        front,
+        _name(tenant, request.mode),
+        When(request.expression, request.timezone, request.enabled),
+        front.settings.state_machine_arn,
+        execution_input,
+    )
+    return show(front, tenant, request.mode)
+
+
+def show(front: Front, tenant: Tenant, mode: Mode) -> JsonObject:
+    """A tenant's schedule of that mode. Raises NotFound when it has none."""
+    schedule = read(front, _name(tenant, mode))
+    if schedule is None:
+        raise _none(tenant, mode)
+    return schedule
+
+
+def delete(front: Front, tenant: Tenant, mode: Mode) -> None:
+    """Remove a tenant's schedule of that mode. Raises NotFound when it has none."""
+    if not remove(front, _name(tenant, mode)):
+        raise _none(tenant, mode)
+
+
+def store(front: Front, name: str, when: When, machine_arn: str, given: JsonObject) -> None:
+    """Create or replace a schedule that starts executions with that input.
+
+    Raises InvalidRequest for an expression that EventBridge Scheduler does not take.
+    """
     client = aws.scheduler()
-    exists = _read(front, tenant, request.mode) is not None
-    write = client.update_schedule if exists else client.create_schedule
+    write = client.create_schedule if read(front, name) is None else client.update_schedule
     try:
         write(
-            Name=_name(tenant, request.mode),
+            Name=name,
             GroupName=front.settings.schedule_group,
-            ScheduleExpression=request.expression,
-            ScheduleExpressionTimezone=request.timezone,
-            State="ENABLED" if request.enabled else "DISABLED",
+            ScheduleExpression=when.expression,
+            ScheduleExpressionTimezone=when.timezone,
+            State="ENABLED" if when.enabled else "DISABLED",
             FlexibleTimeWindow={"Mode": "OFF"},
             Target={
-                "Arn": front.settings.state_machine_arn,
+                "Arn": machine_arn,
                 "RoleArn": front.settings.scheduler_role_arn,
-                "Input": json.dumps(execution_input),
+                "Input": json.dumps(given),
             },
         )
     except ClientError as error:
@@ -62,27 +100,17 @@ def put(front: Front, env: Env, org: str, request: ScheduleRequest) -> JsonObjec
         message = str(error.response["Error"].get("Message", ""))
         field = "timezone" if "zone" in message.lower() else "expression"
         raise InvalidRequest.of(field, message) from error
-    return show(front, tenant, request.mode)
 
 
-def show(front: Front, tenant: Tenant, mode: Mode) -> JsonObject:
-    """A tenant's schedule of that mode. Raises NotFound when it has none."""
-    schedule = _read(front, tenant, mode)
-    if schedule is None:
-        raise _none(tenant, mode)
-    return schedule
-
-
-def delete(front: Front, tenant: Tenant, mode: Mode) -> None:
-    """Remove a tenant's schedule of that mode. Raises NotFound when it has none."""
+def remove(front: Front, name: str) -> bool:
+    """Remove a schedule; False when there is none."""
     try:
-        aws.scheduler().delete_schedule(
-            Name=_name(tenant, mode), GroupName=front.settings.schedule_group
-        )
+        aws.scheduler().delete_schedule(Name=name, GroupName=front.settings.schedule_group)
     except ClientError as error:
         if aws.error_code(error) != "ResourceNotFoundException":
             raise
-        raise _none(tenant, mode) from error
+        return False
+    return True
 
 
 def _name(tenant: Tenant, mode: Mode) -> str:
@@ -94,11 +122,10 @@ def _none(tenant: Tenant, mode: Mode) -> NotFound:
     return NotFound(f"{tenant.stack_name} has no {kind}")
 
 
-def _read(front: Front, tenant: Tenant, mode: Mode) -> JsonObject | None:
+def read(front: Front, name: str) -> JsonObject | None:
+    """A schedule: when it starts what; or None."""
     try:
-        found = aws.scheduler().get_schedule(
-            Name=_name(tenant, mode), GroupName=front.settings.schedule_group
-        )
+        found = aws.scheduler().get_schedule(Name=name, GroupName=front.settings.schedule_group)
     except ClientError as error:
         if aws.error_code(error) != "ResourceNotFoundException":
             raise

@@ -25,6 +25,7 @@ class RecordSettings(_Settings):
 
     default_application: str
     approval_environments: str
+    deployment_slots: int
 
 
 class StackSettings(_Settings):
@@ -74,6 +75,16 @@ class ReleaseSettings(_Settings):
     version_retention_days: int
 
 
+class RolloutSettings(_Settings):
+    """workers/rollout.py"""
+
+    application_prefixes: str
+    artifact_bucket: str
+    default_application: str
+    tenant_runtime: str
+    tenant_architecture: str
+
+
 class AdminSettings(_Settings):
     """workers/admin.py"""
 
@@ -98,9 +109,11 @@ class ApiSettings(_Settings):
     artifact_bucket: str
     default_application: str
     state_machine_arn: str
+    rollout_machine_arn: str
     schedule_group: str
     scheduler_role_arn: str
     config_function: str
+    deployment_slots: int
     route_function: str
     shift_state_machine_arn: str
 

@@ -1,21 +1,18 @@
 """The build of a source for a tenant: reuse one, join one, or start one in CodeBuild."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from control_plane import aws, build_artifacts, naming
-from control_plane.builds import Builds, BuildStatus, fingerprint
+from control_plane.builds import Builds, BuildStatus
 from control_plane.errors import BuildFailed, Cancelled
 from control_plane.models import Build, Deployment, JsonObject
+from control_plane.needed_builds import BUILDSPEC, needed_build
 from control_plane.progress import Progress
 from control_plane.settings import BuildSettings, settings
-from control_plane.sources import SourceArchive
 from workers import build_choice
 from workers.build_state import refreshed, stop_of_ended, stop_own
 from workers.step import Outcome, Step, run
-
-BUILDSPEC = Path(__file__).resolve().parent.parent / "buildspec.yml"
 
 BUILD_MINUTES = 20
 """A build's limit. With the project's queue limit (template.yaml) it is below AwaitBuild's deadline
@@ -34,14 +31,15 @@ def handler(event: Mapping[str, Any], context: object) -> JsonObject:
 def start_build(deployment: Deployment, event: JsonObject) -> Outcome:
     """Say which build this deployment needs, and see to it that it exists or is being made."""
     known = settings(BuildSettings)
-    overrides_path, overrides = _overrides(deployment)
-    print_ = fingerprint(
+    needed = needed_build(
+        deployment.tenant,
         deployment.source,
-        overrides,
+        deployment.manifest,
+        known.artifact_bucket,
         known.tenant_runtime,
         known.tenant_architecture,
-        BUILDSPEC.read_text(),
     )
+    print_ = needed.fingerprint
     builds = Builds(known.table_name)
     build = refreshed(builds, print_)
     if build and build["status"] == BuildStatus.SUCCEEDED:
@@ -56,7 +54,7 @@ def start_build(deployment: Deployment, event: JsonObject) -> Outcome:
     builds.remember(print_, deployment.execution_arn)
     if not builds.claim(print_, stack_name, deployment.execution_arn):
         return Outcome({"fingerprint": print_, "reused": True}, f"{print_[:12]} is being built")
-    build_id = _start(deployment, print_, overrides_path)
+    build_id = _start(deployment, print_, needed.overrides_path)
     builds.started(print_, stack_name, deployment.execution_arn, build_id)
     return Outcome({"fingerprint": print_, "reused": False}, f"started {build_id}")
 
@@ -105,17 +103,6 @@ def _was_anothers(build: JsonObject, deployment: Deployment) -> bool:
         build["status"] == BuildStatus.STOPPED
         and build.get("claimed_by") != deployment.execution_arn
     )
-
-
-def _overrides(deployment: Deployment) -> tuple[str, str]:
-    """The tenant's own lock of dependencies: its path in the source and its text; or empty."""
-    pattern = deployment.manifest.build.dependency_overrides
-    if pattern is None:
-        return "", ""
-    path = naming.filled(pattern, deployment.tenant)
-    source = SourceArchive.fetch(settings(BuildSettings).artifact_bucket, deployment.source)
-    text = source.read(path)
-    return (path, text) if text is not None else ("", "")
 
 
 def _start(deployment: Deployment, print_: str, overrides_path: str) -> str:

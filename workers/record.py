@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from control_plane import aws, naming, own, turns
 from control_plane.admission import admit, has_meaning, parse_input, tenant_of
 from control_plane.errors import DeploymentInProgress, InvalidRequest, ServiceBusy, Superseded
@@ -29,9 +27,10 @@ from control_plane.models import (
 from control_plane.progress import Progress
 from control_plane.settings import RecordSettings, settings
 from control_plane.sources import Sources
-from workers import record_approval
+from workers import record_approval, record_slots
 from workers import record_ends as ends
 from workers import record_failures as failures
+from workers.executions import is_running
 from workers.step import Outcome, Step, run
 
 
@@ -41,7 +40,7 @@ def handler(event: Mapping[str, Any], context: object) -> JsonObject:
         match event.get("step"):
             case "PrepareDeployment":
                 return prepare_deployment(event["execution"])
-            case "AcquireLock" | "AwaitApproval":
+            case "AcquireLock" | "AcquireSlot" | "RegainSlot" | "AwaitApproval":
                 return run(event, WAITS, _settings().table_name)
             case "RecordSuccess":
                 return ends.record_success(_deployment(event), event)
@@ -139,7 +138,7 @@ def acquire_lock(deployment: Deployment, event: JsonObject) -> Outcome:
     holder = locks.holder(tenant)
     if holder is None:
         return Outcome(done=False)  # it was released in this moment: the next attempt gets it
-    if not _is_running(holder["execution_arn"]):
+    if not is_running(holder["execution_arn"]):
         taken = locks.acquire(tenant, deployment.id, me, instead_of=holder["execution_arn"])
         if taken:
             _check_still_wanted(deployment, listing)
@@ -167,11 +166,11 @@ def _going_first(deployment: Deployment, listing: Listing) -> str | None:
     tenant, me = deployment.tenant, deployment.id
     rivals = listing.rivals(tenant, naming.earliest_id(deployment.started_at - turns.LOOK_BACK))
     for newer in turns.taking_its_place(me, rivals):
-        if newer.had_the_tenant or _is_running(newer.execution_arn):
+        if newer.had_the_tenant or is_running(newer.execution_arn):
             raise Superseded(f"deployment {newer.id} of {tenant.stack_name} took its place")
     supersedes = deployment.options.on_conflict == OnConflict.SUPERSEDE
     waiting = turns.going_first(me, rivals, supersedes=supersedes)
-    return next((older.id for older in waiting if _is_running(older.execution_arn)), None)
+    return next((older.id for older in waiting if is_running(older.execution_arn)), None)
 
 
 def _wait_for(other: str, deployment: Deployment) -> Outcome:
@@ -186,18 +185,10 @@ def _wait_for(other: str, deployment: Deployment) -> Outcome:
 
 WAITS: dict[str, Step] = {
     "AcquireLock": acquire_lock,
+    "AcquireSlot": record_slots.acquire_slot,
+    "RegainSlot": record_slots.acquire_slot,
     "AwaitApproval": record_approval.await_approval,
 }
-
-
-def _is_running(execution_arn: str) -> bool:
-    try:
-        answer = aws.stepfunctions().describe_execution(executionArn=execution_arn)
-    except ClientError as error:
-        if aws.error_code(error) != "ExecutionDoesNotExist":
-            raise
-        return False
-    return answer["status"] in ("RUNNING", "PENDING_REDRIVE")
 
 
 def _settings() -> RecordSettings:

@@ -10,6 +10,7 @@ from control_plane.overrides import Overrides
 from control_plane.progress import Progress
 from control_plane.reasons import APPROVAL_HOURS
 from control_plane.settings import RecordSettings, settings
+from workers import record_slots
 from workers.step import Outcome
 
 
@@ -30,4 +31,6 @@ def await_approval(deployment: Deployment, event: JsonObject) -> Outcome:
     # Somebody who cancelled before the token was there could wake nobody.
     if "cancel" in (Listing(table).get(deployment.tenant, deployment.id) or {}):
         raise Cancelled(UNTOUCHED)
+    # A person may take a day: until then others work. RegainSlot takes it again.
+    record_slots.give_back(deployment.id, deployment.execution_arn)
     return Outcome(note="waiting for an approval", done=False)

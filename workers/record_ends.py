@@ -18,6 +18,7 @@ from control_plane.models import (
 )
 from control_plane.observability import count_end
 from control_plane.settings import RecordSettings, settings
+from workers import record_slots
 
 STACKS_OWN = (
     "build", "change_set", "stack", "config", "config_source", "config_deployment", "admin",
@@ -88,6 +89,7 @@ def _succeed(
     )
     if record["status"] != DeploymentStatus.SUCCEEDED:
         raise Cancelled(f"deployment {deployment.id} had ended {record['status']} before")
+    record_slots.give_back(deployment.id, deployment.execution_arn)
     forget_given_password(tenant, deployment.id)
     count_end(tenant.application, str(record["status"]))
     return {"id": deployment.id, "status": record["status"]}

@@ -13,6 +13,7 @@ from control_plane.models import DeploymentStatus, JsonObject, StepStatus, Tenan
 from control_plane.observability import count_end, logger
 from control_plane.reasons import one_line, plain, shortened
 from control_plane.settings import RecordSettings, settings
+from workers import record_slots
 from workers.record_ends import forget_given_password
 
 _STATUS = {
@@ -108,7 +109,7 @@ def _cancelled(execution: Mapping[str, Any], failure: Mapping[str, str]) -> str:
 
 
 def _end(
-    raw: object,
+    raw: Any,
     execution_arn: str,
     execution_started: str,
     status: DeploymentStatus,
@@ -138,6 +139,8 @@ def _end(
     record = History(_settings().table_name).fail(
         tenant, deployment_id, execution_arn, status, facts, left, forget
     )
+    asked_at = datetime.fromisoformat(execution_started)
+    record_slots.leave(deployment_id, execution_arn, asked_at, raw)
     forget_given_password(tenant, deployment_id)
     if not DeploymentStatus(before.get("status", "QUEUED")).is_final:
         count_end(tenant.application, str(record["status"]))

@@ -1,8 +1,5 @@
-"""Whether the tenant that gets the traffic is well, and whether an alarm rings."""
+"""Whether the tenant that gets the traffic is well."""
 
-from collections.abc import Sequence
-
-from control_plane import aws
 from control_plane.client import signed_get
 from control_plane.live import get
 from control_plane.models import JsonObject
@@ -26,17 +23,3 @@ def tests(of: Member) -> list[JsonObject]:
     if table.protected and asks_for_a_token(of.manifest.stack, table, parameters):
         results.append(refusal("no-token", get(endpoint + table.protected), (401,)))
     return results
-
-
-def alarms(names: Sequence[str]) -> dict[str, JsonObject]:
-    """State and reason of those of the alarms that exist, metric alarms and composite ones."""
-    if not names:
-        return {}
-    answer = aws.cloudwatch().describe_alarms(
-        AlarmNames=list(names), AlarmTypes=["MetricAlarm", "CompositeAlarm"], MaxRecords=100
-    )
-    found = [*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", [])]
-    return {
-        item["AlarmName"]: {"state": item["StateValue"], "reason": item.get("StateReason", "")}
-        for item in found
-    }

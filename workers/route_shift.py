@@ -34,6 +34,7 @@ from control_plane.shifting import (
 )
 from control_plane.traffic_requests import Shift, ShiftInput
 from workers import route_checks as checks
+from workers.alarms import described
 from workers.live_tests import FAILED, result
 from workers.route_changes import TRIES, change_of, no_route, unheld, zone
 from workers.route_records import weights_of
@@ -95,7 +96,7 @@ def take(of: Tenant, request: ShiftInput, execution_arn: str, started: datetime)
     )
     for org in weights_at(shift, 1):
         member(of, org)  # refused now, not when half of the traffic is there
-    missing = sorted(set(request.alarms) - set(checks.alarms(request.alarms)))
+    missing = sorted(set(request.alarms) - set(described(request.alarms)))
     if missing:
         raise InvalidRequest.of("alarms", f"there is no alarm {', '.join(missing)}")
     if not routes.hold(shift):
@@ -115,8 +116,7 @@ def check_shift(event: Mapping[str, Any]) -> JsonObject:
     except TenantNotReady as error:
         _note(shift, {"checks": [result("health", FAILED, str(error))]})
         raise
-    alarms = checks.alarms(shift.alarms)
-    reason = unsafe(tests, shift.alarms, alarms)
+    reason = unsafe(tests, shift.alarms, described(shift.alarms))
     if reason:
         _note(shift, {"checks": tests, "note": reason})
         raise ShiftUnsafe(f"{shift.to}: {reason}")

@@ -49,6 +49,8 @@ def known_on_entry(machine: Json) -> dict[str, Known]:
     while waiting:
         name = waiting.pop()
         for way in ways_out(name, machine["States"][name]):
+            if way.asks_again:  # it leads back here, by asl_rules.busy_asks_again
+                continue
             after = entry[name] | assigned(way.assign)
             met = after if way.target not in entry else both(entry[way.target], after)
             if entry.get(way.target) != met:

@@ -9,21 +9,26 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-DEPLOYMENT = "DeploymentStateMachine"
-MACHINES = {DEPLOYMENT: "state_machine.asl.json", "ShiftStateMachine": "shift.asl.json"}
-"""The definitions, by the logical ids of their state machines in template.yaml."""
+DEPLOYMENT, ROLLOUT = "state_machine.asl.json", "rollout.asl.json"
+SHIFT = "shift.asl.json"
+MACHINES = {
+    "DeploymentStateMachine": DEPLOYMENT,
+    "RolloutStateMachine": ROLLOUT,
+    "ShiftStateMachine": SHIFT,
+}
+"""The state machines of template.yaml and the files of their definitions."""
 
 Json = dict[str, Any]
 
 
 @cache
-def _text(machine: str) -> str:
-    return (ROOT / MACHINES[machine]).read_text()
+def _text(file: str) -> str:
+    return (ROOT / file).read_text()
 
 
-def definition(machine: str = DEPLOYMENT) -> Json:
-    """A definition, a copy of one's own."""
-    return copy.deepcopy(json.loads(_text(machine)))
+def definition(file: str = DEPLOYMENT) -> Json:
+    """A definition, the deployment's unless told otherwise; a copy of one's own."""
+    return copy.deepcopy(json.loads(_text(file)))
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,12 @@ class Way:
     target: str
     by: str
     assign: Json = field(default_factory=dict)
+    asks_again: bool = False
+
+
+def asks_again(rule: Json) -> bool:
+    """Whether a Catch takes "AWS is busy" for "not yet": its state is asked again after a wait."""
+    return bool(rule.get("ErrorEquals") == ["ServiceBusy"] and "Output" in rule)
 
 
 def ways_out(name: str, state: Json) -> list[Way]:
@@ -45,8 +56,8 @@ def ways_out(name: str, state: Json) -> list[Way]:
         ways.append(Way(name, state["Default"], "Default", state.get("Assign", {})))
     for member in ("Catch", "Choices"):
         for index, rule in enumerate(state.get(member, [])):
-            way = Way(name, rule.get("Next", ""), f"{member}[{index}]", rule.get("Assign", {}))
-            ways.append(way)
+            target, by = rule.get("Next", ""), f"{member}[{index}]"
+            ways.append(Way(name, target, by, rule.get("Assign", {}), asks_again(rule)))
     return ways
 
 
@@ -80,6 +91,12 @@ def states_in_loops(machine: Json) -> set[str]:
 def task_states(machine: Json) -> dict[str, Json]:
     """The Task states, in the order of the file."""
     return {name: state for name, state in machine["States"].items() if state["Type"] == "Task"}
+
+
+def invoking(machine: Json) -> dict[str, Json]:
+    """The Task states that invoke a function."""
+    tasks = task_states(machine)
+    return {name: state for name, state in tasks.items() if "FunctionName" in state["Arguments"]}
 
 
 def happy_path(machine: Json) -> list[str]:

@@ -10,6 +10,7 @@ import copy
 from asl_graph import (
     Json,
     all_ways,
+    asks_again,
     deadline_rule,
     reachable_from,
     states_in_loops,
@@ -31,7 +32,7 @@ FIELDS = {
 """By type, what may stand in a state. What the emulator ignores is not among it: an `Output` of a
 Succeed, an execution's TimeoutSeconds, MaxDelaySeconds of a Retry, HeartbeatSeconds."""
 RETRY = {"ErrorEquals", "IntervalSeconds", "BackoffRate", "MaxAttempts", "JitterStrategy"}
-CATCH = {"ErrorEquals", "Assign", "Next"}
+CATCH = {"ErrorEquals", "Assign", "Output", "Next"}
 RULE = {"Condition", "Assign", "Next"}
 JSONPATH = {"InputPath", "OutputPath", "ResultPath", "Parameters", "ResultSelector", "ItemsPath",
             "TimeoutSecondsPath", "HeartbeatSecondsPath", "SecondsPath", "Variable"}  # fmt: skip
@@ -44,6 +45,8 @@ BETWEEN = {
     ("AwaitApproval", "ApprovalRejected"): "DiscardChangeSet",
     ("AwaitApproval", "States.Timeout"): "DiscardChangeSet",
     ("AwaitApproval", "States.ALL"): "DiscardChangeSet",
+    ("RegainSlot", "Cancelled"): "DiscardChangeSet",
+    ("RegainSlot", "States.ALL"): "DiscardChangeSet",
     ("RunTests", "TestsFailed"): "MayRollBack",
     ("AwaitChangeSet", "Cancelled"): "DiscardChangeSet",
     ("UploadConfig", "ConfigInvalid"): "DiscardChangeSet",
@@ -67,6 +70,8 @@ BETWEEN = {
 }
 """What happens between a failure and its record: (state, error) to the state that does it."""
 
+
+NOT_YET = ({"done": False}, {"action": "wait"})
 
 TIDIES = {"RestoreConfig", "DiscardChangeSet", "PruneVersions"}
 """States that tidy up: their own failure hides none before it, and fails nothing."""
@@ -163,6 +168,8 @@ def failures_are_recorded(machine: Json) -> list[str]:
         if not rules or rules[-1]["ErrorEquals"] != ["States.ALL"]:
             wrong.append(f"{name}: the last Catch is not States.ALL alone")
         for index, rule in enumerate(rules):
+            if asks_again(rule):  # no failure: busy_asks_again
+                continue
             target = FAILED if name == RECORD_FAILURE else RECORD_FAILURE
             for error in rule["ErrorEquals"]:
                 target = BETWEEN.get((name, error), target)
@@ -181,6 +188,29 @@ def failures_are_recorded(machine: Json) -> list[str]:
                 " : '' %}",
             }:
                 wrong.append(f"{name}.Catch[{index}] does not say what failed")
+    return wrong
+
+
+def busy_asks_again(machine: Json) -> list[str]:
+    """Whoever only looks is never failed by a busy AWS: it looks again, until its deadline.
+
+    The state's Choice is told what it is told when the work goes on, and so leads to the wait.
+    """
+    wrong = []
+    states = machine["States"]
+    for name, state in task_states(machine).items():
+        choice = states.get(state.get("Next", ""), {})
+        rules = [rule for rule in state.get("Catch", []) if asks_again(rule)]
+        if deadline_rule(choice) is None:
+            wrong += [f"{name} waits for nothing" for _ in rules]
+            continue
+        back = states.get(choice.get("Default", ""), {})
+        if back.get("Next") != name and choice.get("Default") != name:
+            wrong.append(f"{name}: its Choice does not come back to it")
+        if state.get("Catch", [])[:1] != rules or len(rules) != 1:
+            wrong.append(f"{name}: a busy AWS fails it")
+        elif rules[0]["Next"] != state["Next"] or rules[0]["Output"] not in NOT_YET:
+            wrong.append(f"{name}: a busy AWS is not taken for: not yet")
     return wrong
 
 
@@ -209,9 +239,11 @@ def loops_have_a_deadline(machine: Json) -> list[str]:
     choices = {name for name, state in machine["States"].items() if deadline_rule(state)}
     for name in choices:
         rule = deadline_rule(machine["States"][name]) or {}
-        if rule["Next"] not in (RECORD_FAILURE, "MayRollBack") or "failure" not in rule.get(
-            "Assign", {}
-        ):
+        if rule["Next"] not in (
+            RECORD_FAILURE,
+            "MayRollBack",
+            "DiscardChangeSet",
+        ) or "failure" not in rule.get("Assign", {}):
             wrong.append(f"{name}: the deadline is no failure")
     endless = {
         **machine,
@@ -234,6 +266,7 @@ RULES = (
     comments_are_sentences,
     tasks_are_bounded_and_retried,
     failures_are_recorded,
+    busy_asks_again,
     only_success_succeeds,
     loops_have_a_deadline,
 )

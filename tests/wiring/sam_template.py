@@ -77,6 +77,11 @@ def worker_functions() -> list[str]:
     return [name for name, found in functions().items() if found["Handler"].startswith("workers.")]
 
 
+def substituted(machine: str) -> Json:
+    """What a state machine's definition is given for its names."""
+    return dict(properties(machine)["DefinitionSubstitutions"])
+
+
 def environment(function: str) -> Json:
     """The variables that a function gets."""
     own = properties(function).get("Environment", {}).get("Variables", {})

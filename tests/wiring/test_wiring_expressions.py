@@ -70,7 +70,7 @@ def test_a_variable_that_one_way_does_not_assign_is_found(
 
 def test_a_catch_that_assigns_nothing_is_found() -> None:
     broken = definition()
-    del broken["States"]["AwaitBuild"]["Catch"][0]["Assign"]
+    del broken["States"]["AwaitBuild"]["Catch"][1]["Assign"]
     found = asl_dataflow.unassigned_reads(broken, jsonata_process.parse)
     assert any("RecordFailure.Arguments.Payload.failure" in line for line in found), found
 

@@ -7,11 +7,10 @@ import asl_dataflow
 import asl_rules
 import jsonata_process
 import pytest
-from asl_graph import Json, all_ways, definition, expressions, reachable_from, task_states
+from asl_graph import SHIFT, Json, all_ways, definition, expressions, reachable_from, task_states
 
 Break = Callable[[dict[str, Any]], object]
 
-SHIFT = "ShiftStateMachine"
 NOTHING_TO_RESTORE = {("PrepareShift", "*"), ("RestoreWeights", "*"), ("CheckShift", "RouteTaken"),
                       ("SetWeights", "RouteTaken")}  # fmt: skip
 """Failures after which the weights are nobody's of this shift, or were not changed yet."""

@@ -10,6 +10,7 @@ from control_plane.history import History
 from control_plane.listing import Listing
 from control_plane.locks import Locks
 from control_plane.models import DeploymentStatus
+from control_plane.slots import Slots
 from workers import record
 
 
@@ -23,8 +24,10 @@ def test_success_records_its_proof_and_where_the_tenant_answers(source: str) -> 
         "config": {"version_id": "v1"},
         "tests": [{"name": "health", "status": "PASSED"}],
     }
+    record.handler(build.event(made, "AcquireSlot"), None)
     answer = record.handler(build.event(made, "RecordSuccess", admin={}, **proof), None)
     assert answer == {"id": made.id, "status": "SUCCEEDED"}
+    assert Slots(TABLE, 2).state()["holders"] == {}
     found = build.record(made)
     assert {name: found[name] for name in proof} == proof
     assert (found["source"], found["endpoint"]) == (source, "https://x")

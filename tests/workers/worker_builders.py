@@ -24,6 +24,7 @@ REGION = "us-east-1"
 TABLE = "syndi-history"
 ARTIFACTS = "notes-sam-deployments-123456789012"
 MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:syndi-deployment"
+ROLLOUT_MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:syndi-rollout"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/syndi"
 NOON = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 
@@ -48,9 +49,11 @@ ENVIRONMENT = {
     "TENANT_PLATFORM": "aarch64-manylinux2014",
     "BUILD_PROJECT": "syndi-build",
     "STATE_MACHINE_ARN": MACHINE,
+    "ROLLOUT_MACHINE_ARN": ROLLOUT_MACHINE,
     "SCHEDULE_GROUP": "syndi",
     "SCHEDULER_ROLE_ARN": ROLE,
     "APPROVAL_ENVIRONMENTS": "",
+    "DEPLOYMENT_SLOTS": "2",
     "CONFIG_FUNCTION": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:syndi-config:live",
     "ROUTE_FUNCTION": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:syndi-route:live",
     "SHIFT_STATE_MACHINE_ARN": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:syndi-shift",

@@ -17,6 +17,8 @@ from typing import Any
 
 ALL_GOES_WELL: dict[str, dict[str, Any]] = {
     "AcquireLock": {"done": True},
+    "AcquireSlot": {"done": True},
+    "RegainSlot": {"done": True},
     "CheckStack": {"done": True, "action": "create", "reason": "there is none", "status": "NONE"},
     "ContinueRollback": {"done": True, "rollback_continued": True},
     "DeleteFailedStack": {"done": True, "stack_id": "stack/failed"},

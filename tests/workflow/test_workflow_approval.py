@@ -9,7 +9,14 @@ from verdicts import happy_with
 
 from control_plane.reasons import APPROVAL_HOURS
 
-BEFORE = ["PrepareDeployment", "AcquireLock", "CheckStack", "StartBuild", "AwaitBuild"]
+BEFORE = [
+    "PrepareDeployment",
+    "AcquireLock",
+    "AcquireSlot",
+    "CheckStack",
+    "StartBuild",
+    "AwaitBuild",
+]
 ASKED = [*BEFORE, "CreateChangeSet", "AwaitChangeSet", "AwaitApproval"]
 SECONDS = 3
 
@@ -61,9 +68,30 @@ def test_a_yes_goes_on_and_a_no_discards(stage: Stage) -> None:
     stage.answer(no, "AwaitApproval", None, error="ApprovalRejected", cause="rejected by y: no")
     went_on = stage.told(yes)
     assert went_on.status == "SUCCEEDED"
-    assert went_on.steps == happy_with(AwaitChangeSet=["AwaitChangeSet", "AwaitApproval"])
+    assert went_on.steps == happy_with(
+        AwaitChangeSet=["AwaitChangeSet", "AwaitApproval", "RegainSlot"]
+    )
     ended = stage.told(no)
     assert ended.steps == [*ASKED, "DiscardChangeSet", "RecordFailure"]
     assert (ended.status, ended.error) == ("FAILED", "ApprovalRejected")
     assert failure_of(ended)["cause"] == "rejected by y: no"
     assert json.dumps(failure_of(ended)).count("token") == 0
+
+
+def test_a_slot_is_waited_for_again_after_the_approval(stage: Stage) -> None:
+    waits = [{"answer": {"done": False}}, {"answer": {"done": True}}]
+    arn = stage.start({"AwaitApproval": waits[:1], "RegainSlot": waits}, approval=True)
+    stage.answer(arn, "AwaitApproval", {"approved_by": "x"})
+    told = stage.told(arn)
+    assert told.status == "SUCCEEDED"
+    assert told.steps.count("RegainSlot") == 2
+
+
+@pytest.mark.parametrize("error", ["Cancelled", "SomethingUnforeseen"])
+def test_what_was_approved_and_gets_no_slot_is_discarded(stage: Stage, error: str) -> None:
+    script = {"AwaitApproval": [{"answer": {"done": False}}], "RegainSlot": [failing(error)]}
+    arn = stage.start(script, approval=True)
+    stage.answer(arn, "AwaitApproval", {"approved_by": "x"})
+    told = stage.told(arn)
+    assert told.steps == [*ASKED, "RegainSlot", "DiscardChangeSet", "RecordFailure"]
+    assert (failure_of(told)["state"], told.error) == ("RegainSlot", error)

@@ -6,7 +6,7 @@ from verdicts import assert_succeeded, happy_with
 
 INSPECTED = {"CheckStack": [answering(done=True, action="inspect")]}
 REMOVED = {"CheckStack": [answering(done=True, action="delete")]}
-OPENING = ["PrepareDeployment", "AcquireLock", "CheckStack"]
+OPENING = ["PrepareDeployment", "AcquireLock", "AcquireSlot", "CheckStack"]
 REMOVAL = [*OPENING, "ExportData", "DeleteStack", "AwaitRemoval"]
 
 
@@ -65,7 +65,7 @@ def test_a_dry_run_ends_before_anything_changes(stage: Stage) -> None:
 def test_a_removal_exports_first_and_says_what_is_left(stage: Stage) -> None:
     parts = [answering(done=False, position={"part": 1}), {}]
     told = stage.run({**REMOVED, "ExportData": parts}, mode="offboard")
-    rest = ["ExportData", "ExportData", *REMOVAL[4:], "InspectLeftovers", "RecordOffboarding"]
+    rest = ["ExportData", "ExportData", *REMOVAL[5:], "InspectLeftovers", "RecordOffboarding"]
     assert told.steps == [*OPENING, *rest]
     assert told.status == "SUCCEEDED"
     positions = [payload["position"] for payload in told.payloads("ExportData")]

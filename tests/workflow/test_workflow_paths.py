@@ -5,7 +5,7 @@ from rehearsal import BUSY, Stage, Told, answering, failing
 from verdicts import HAPPY, assert_succeeded, happy_with
 
 WORKERS = {
-    "RecordFunction": {"PrepareDeployment", "AcquireLock", "RecordSuccess"},
+    "RecordFunction": {"PrepareDeployment", "AcquireLock", "AcquireSlot", "RecordSuccess"},
     "StackFunction": {
         "CheckStack",
         "CreateChangeSet",
@@ -113,6 +113,7 @@ def test_a_rollback_that_is_stuck_is_continued_and_the_stack_looked_at_again(sta
     ("step", "not_yet", "then"),
     [
         ("AcquireLock", {"holder": "d0"}, None),
+        ("AcquireSlot", {}, None),
         ("CheckStack", {"action": "wait"}, {"done": True, "action": "update"}),
         ("AwaitBuild", {"fingerprint": "f1", "reused": True}, None),
         ("AwaitChangeSet", {"has_changes": False, "summary": {}}, None),

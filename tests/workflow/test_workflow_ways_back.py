@@ -4,7 +4,7 @@ import pytest
 from rehearsal import Stage, answering, failing
 from verdicts import assert_succeeded, happy_with
 
-BEFORE = ["PrepareDeployment", "AcquireLock", "CheckStack"]
+BEFORE = ["PrepareDeployment", "AcquireLock", "AcquireSlot", "CheckStack"]
 BACK = ["RollBack", "CheckStack"]
 CHANGES = [
     "CreateChangeSet", "AwaitChangeSet", "UploadConfig", "ExecuteChangeSet", "AwaitStack",

@@ -8,6 +8,7 @@ from rehearsal import Told
 HAPPY = [
     "PrepareDeployment",
     "AcquireLock",
+    "AcquireSlot",
     "CheckStack",
     "StartBuild",
     "AwaitBuild",

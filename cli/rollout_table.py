@@ -1,0 +1,85 @@
+"""A rollout for people: what it is doing, its waves and their counts."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from cli.output import coloured, seconds_between
+
+_COUNTS = ("size", "succeeded", "skipped", "failed", "rolled_back")
+
+
+def rollout_view(found: Mapping[str, Any]) -> Group:
+    """A rollout: its state in a line or two, and a line for each wave."""
+    return Group(*_headline(found), waves_table(found))
+
+
+def waves_table(found: Mapping[str, Any]) -> Table:
+    """The waves of a rollout."""
+    state = found["state"]
+    table = Table(box=None, pad_edge=False)
+    for title in ("wave", "tenants", "succeeded", "skipped", "failed", "rolled back", "running"):
+        table.add_column(title, justify="left" if title == "wave" else "right")
+    table.add_column("may fail", justify="right")
+    for number, wave in enumerate(state["waves"]):
+        here = number == state["wave"]
+        table.add_row(
+            f"{number + 1}{' <' if here else ''}",
+            *(str(wave[name]) for name in _COUNTS),
+            str(len(state["running"])) if here else "",
+            str(wave["allowed"]),
+        )
+    return table
+
+
+def rollouts_table(rollouts: list[dict[str, Any]]) -> Table:
+    """Rollouts, a line each."""
+    table = Table(box=None, pad_edge=False)
+    for title in ("id", "env", "application", "status", "tenants", "failed", "took", "reason"):
+        table.add_column(title)
+    for found in rollouts:
+        waves = found["state"]["waves"]
+        table.add_row(
+            found["id"],
+            found["env"],
+            found["application"],
+            coloured(found["state"]["status"]),
+            str(sum(wave["size"] for wave in waves)),
+            str(sum(wave["failed"] for wave in waves)),
+            seconds_between(found.get("created_at"), found.get("finished_at")),
+            found["state"].get("failure", ""),
+        )
+    return table
+
+
+def tenants_rows(rows: list[dict[str, Any]]) -> Table:
+    """The tenants of a rollout, a line each."""
+    table = Table(box=None, pad_edge=False)
+    for title in ("wave", "organization", "status", "deployment", "reason"):
+        table.add_column(title)
+    for row in rows:
+        table.add_row(
+            str(row["wave"] + 1),
+            row["org"],
+            coloured(row["status"]),
+            row.get("back") or row.get("deployment", ""),
+            row.get("reason", ""),
+        )
+    return table
+
+
+def _headline(found: Mapping[str, Any]) -> list[Text]:
+    state = found["state"]
+    where = f"{found['application']} in {found['env']}"
+    source = state["source"][:12]
+    lines = [f"rollout {found['id']} of {where}, source {source}: {coloured(state['status'])}"]
+    note = state.get("failure") or found.get("note") or ""
+    lines += [note] if note else []
+    control = found.get("control", {})
+    lines += [f"paused by {control['paused_by']}"] if "paused_by" in control else []
+    if state["status"] == "AWAITING_APPROVAL":
+        lines.append(f"go on: syndi rollout approve {found['id']}")
+    return [Text.from_markup(line) for line in lines]

@@ -1,0 +1,262 @@
+"""`syndi rollout`: many tenants brought to a build, in waves."""
+
+import json
+import re
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.live import Live
+
+from cli.connection import Api
+from cli.context import command, current, query
+from cli.failure import Refused
+from cli.options import ApplicationOption, EnvArgument, JsonOption, PriorityOption, WaitOption
+from cli.output import err, out, print_json
+from cli.rollout_table import rollout_view, rollouts_table, tenants_rows
+from control_plane.models import Mode, Priority
+from control_plane.rollout_models import Failure, RolloutStatus
+
+app = typer.Typer(no_args_is_help=True, help="Bring many tenants to a build, in waves.")
+
+RolloutArgument = Annotated[
+    str, typer.Argument(metavar="ID", help="a rollout's id, as 'syndi rollout list' has it")
+]
+_POLL_SECONDS = 1.0
+
+
+@app.command()
+@command
+def start(
+    env: EnvArgument,
+    canary: Annotated[
+        list[str] | None, typer.Option(help="an organization of the first wave; repeat it")
+    ] = None,
+    waves: Annotated[
+        str, typer.Option(help="counts, percentages and 'rest', such as 5,25%,rest")
+    ] = "rest",
+    org: Annotated[
+        list[str] | None,
+        typer.Option(help="an organization, also a new one; default: all that are deployed"),
+    ] = None,
+    label: Annotated[
+        list[str] | None, typer.Option(help="only tenants with this label, key=value; repeat it")
+    ] = None,
+    build: Annotated[
+        str | None, typer.Option(help="only tenants whose build's fingerprint begins like this")
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option(help="SHA-256 of a source; default: the environment's current one")
+    ] = None,
+    mode: Annotated[Mode, typer.Option(help="full or deploy-only")] = Mode.FULL,
+    concurrency: Annotated[
+        int, typer.Option(min=1, max=200, help="deployments at the same time")
+    ] = 10,
+    max_failures: Annotated[
+        str, typer.Option(help="how many may fail: a number, or a share such as 5%")
+    ] = "0",
+    on_failure: Annotated[
+        Failure, typer.Option(help="when more fail: stop, or also roll the wave back")
+    ] = Failure.STOP,
+    bake: Annotated[
+        str, typer.Option(help="how long a wave is watched before the next, such as 90s, 10m, 2h")
+    ] = "0s",
+    alarm: Annotated[
+        list[str] | None,
+        typer.Option(help="a CloudWatch alarm checked after each wave; {env}, {org} are filled in"),
+    ] = None,
+    approval: Annotated[
+        bool, typer.Option("--approval", help="wait for 'syndi rollout approve' between waves")
+    ] = False,
+    priority: PriorityOption = Priority.LOW,
+    plan: Annotated[
+        Path | None,
+        typer.Option(help="a JSON file with the request's fields, such as waves of their own"),
+    ] = None,
+    application: ApplicationOption = None,
+    wait: WaitOption = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Start a rollout and, unless told otherwise, watch it to its end."""
+    first = [{"tenants": canary}] if canary else []
+    given = {
+        "application": application,
+        "source": source,
+        "mode": None if mode == Mode.FULL else mode,
+        "tenants": org,
+        "labels": dict(_label(text) for text in label) if label else None,
+        "build": build,
+        "waves": [*first, *(_wave(text) for text in waves.split(","))],
+        "concurrency": concurrency,
+        "max_failures": max_failures,
+        "on_failure": on_failure,
+        "bake_seconds": seconds(bake),
+        "alarms": alarm,
+        "approval": approval or None,
+        "priority": priority,
+    }
+    body = {name: value for name, value in given.items() if value is not None}
+    if plan:
+        body |= _read(plan)
+    api = current.api()
+    _follow(api, api.call("POST", f"/envs/{env}/rollouts", body), wait=wait)
+
+
+@app.command()
+@command
+def show(
+    rollout_id: RolloutArgument,
+    watch: Annotated[bool, typer.Option("--watch", help="until it ends")] = False,
+    tenants: Annotated[bool, typer.Option("--tenants", help="each tenant, too")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """What a rollout is doing: its waves and their counts."""
+    api = current.api()
+    found = api.call("GET", f"/rollouts/{rollout_id}")
+    if watch:
+        _follow(api, found, wait=True)
+        return
+    rows = _rows(api, found) if tenants else []
+    if current.as_json:
+        print_json({**found, "tenants": rows} if tenants else found)
+        return
+    out.print(rollout_view(found))
+    if tenants:
+        out.print(tenants_rows(rows))
+
+
+@app.command("list")
+@command
+def list_rollouts(
+    limit: Annotated[int, typer.Option(min=1, max=100)] = 20, as_json: JsonOption = False
+) -> None:
+    """The newest rollouts, newest first."""
+    found = current.api().call("GET", f"/rollouts{query(limit=limit)}")["rollouts"]
+    if current.as_json:
+        print_json(found)
+    else:
+        out.print(rollouts_table(found) if found else "there was no rollout yet")
+
+
+@app.command()
+@command
+def pause(rollout_id: RolloutArgument, as_json: JsonOption = False) -> None:
+    """Start no more of its deployments; those that run come to their end."""
+    _ask(rollout_id, "pause")
+
+
+@app.command()
+@command
+def resume(rollout_id: RolloutArgument, as_json: JsonOption = False) -> None:
+    """Go on after a pause."""
+    _ask(rollout_id, "resume")
+
+
+@app.command()
+@command
+def approve(rollout_id: RolloutArgument, as_json: JsonOption = False) -> None:
+    """Let the next wave begin."""
+    _ask(rollout_id, "approve")
+
+
+@app.command()
+@command
+def cancel(
+    rollout_id: RolloutArgument, wait: WaitOption = True, as_json: JsonOption = False
+) -> None:
+    """Start no more of its deployments, for good. Those that run come to their end.
+
+    Exit 0: CANCELLED.
+    """
+    found = _asked(rollout_id, "cancel")
+    _follow(current.api(), found, wait=wait, good=RolloutStatus.CANCELLED)
+
+
+def _ask(rollout_id: str, wish: str) -> None:
+    found = _asked(rollout_id, wish)
+    if current.as_json:
+        print_json(found)
+    else:
+        out.print(rollout_view(found))
+
+
+def _asked(rollout_id: str, wish: str) -> dict[str, Any]:
+    api = current.api()
+    found = api.call("GET", f"/rollouts/{rollout_id}")
+    return api.call("POST", f"/envs/{found['env']}/rollouts/{rollout_id}/{wish}", {})
+
+
+def _follow(
+    api: Api,
+    found: dict[str, Any],
+    *,
+    wait: bool,
+    good: RolloutStatus = RolloutStatus.SUCCEEDED,
+) -> None:
+    """Tell how a rollout ends; exit code 1 when its end is not the `good` one."""
+    if not current.as_json:
+        err.print(f"rollout {found['id']}\n{found['console_url']}")
+    path = f"/rollouts/{found['id']}"
+    try:
+        with Live(console=err, auto_refresh=False, transient=True) as live:
+            while wait and not RolloutStatus(found["state"]["status"]).is_final:
+                time.sleep(_POLL_SECONDS)  # between two questions
+                found = api.call("GET", path)
+                if err.is_terminal and not current.as_json:
+                    live.update(rollout_view(found), refresh=True)
+    except KeyboardInterrupt:
+        err.print(f"\nnot watching any more; it goes on: syndi rollout show {found['id']}")
+        raise typer.Exit(130) from None
+    if current.as_json:
+        print_json(found)
+    else:
+        out.print(rollout_view(found))
+    if wait and found["state"]["status"] != good:
+        raise typer.Exit(1)
+
+
+def _rows(api: Api, found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every tenant of a rollout."""
+    rows: list[dict[str, Any]] = []
+    for number, wave in enumerate(found["state"]["waves"], start=1):
+        for first in range(0, wave["size"], 100):
+            asked = query(wave=number, start=first, limit=100)
+            rows += api.call("GET", f"/rollouts/{found['id']}/tenants{asked}")["tenants"]
+    return rows
+
+
+def _wave(text: str) -> dict[str, Any]:
+    text = text.strip()
+    if text == "rest":
+        return {"rest": True}
+    if re.fullmatch(r"\d+(\.\d+)?%", text):
+        return {"percent": float(text[:-1])}
+    if re.fullmatch(r"\d+", text):
+        return {"count": int(text)}
+    raise Refused(f"--waves: {text!r} is no count, no percentage and not 'rest'")
+
+
+def _label(text: str) -> tuple[str, str]:
+    key, sign, value = text.partition("=")
+    if not sign:
+        raise Refused(f"--label: {text!r} must be key=value")
+    return key, value
+
+
+def seconds(text: str) -> int:
+    """A length of time such as 90s, 10m, 2h, in seconds. Raises Refused."""
+    match = re.fullmatch(r"(\d+)([smh])", text)
+    if not match:
+        raise Refused(f"--bake: {text!r} must be a length such as 90s, 10m or 2h")
+    return int(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise Refused(f"--plan: {path} cannot be read: {error}") from error
+    if not isinstance(found, dict):
+        raise Refused(f"--plan: {path} must be a JSON object")
+    return found

@@ -1,0 +1,174 @@
+"""What may be asked of rollouts: start, pause, resume, approve, cancel, start by a schedule."""
+
+import json
+
+from botocore.exceptions import ClientError
+
+from control_plane import aws, naming, schedules, selecting
+from control_plane.deployments import Front
+from control_plane.errors import Conflict, NotFound
+from control_plane.events import Trigger
+from control_plane.models import Env, JsonObject, Mode, utc_now
+from control_plane.naming import console_url
+from control_plane.rollout_models import FINAL, RolloutStatus
+from control_plane.rollout_plan import RolloutRequest, RolloutScheduleRequest
+from control_plane.rollouts import Rollouts
+from control_plane.schedules import When
+
+
+def start(front: Front, env: Env, request: RolloutRequest, by: str | None) -> JsonObject:
+    """Plan a rollout, record it and start its execution; gives it.
+
+    Raises InvalidRequest, and Conflict while another one is open, with nothing started.
+    """
+    known = front.settings
+    application = request.application or known.default_application
+    selecting.check_application(application, known.application_prefixes)
+    rollout_id = naming.new_deployment_id(utc_now())
+    rollout, _ = selecting.planned(
+        rollout_id, env, request, known.table_name, known.account_id, known.default_application
+    )
+    rollouts = _rollouts(front)
+    selecting.check_alone(rollouts, rollout)
+    name = naming.rollout_execution(env, rollout_id)
+    arn = naming.execution_arn(known.rollout_machine_arn, name)
+    asked = request.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    given = {**asked, "application": application, "env": env}
+    if request.mode == Mode.FULL:  # resolved once, at the door
+        given["source"] = rollout.source
+    whose = {"trigger": Trigger.API, "requested_by": by}
+    found = rollouts.open(rollout, arn, {**whose, "request": _short(asked)})
+    given |= {"id": rollout_id, **{k: v for k, v in whose.items() if v}}
+    try:
+        aws.stepfunctions().start_execution(
+            stateMachineArn=known.rollout_machine_arn, name=name, input=json.dumps(given)
+        )
+    except ClientError as error:
+        failed = {"status": RolloutStatus.FAILED, "failure": f"could not be started: {error}"}
+        rollouts.save(rollout.model_copy(update=failed), 0, arn, {})
+        raise
+    return presented(found)
+
+
+def _short(asked: JsonObject) -> JsonObject:
+    """The request without lists of tenants, which are in the rows."""
+    short = dict(asked)
+    if "tenants" in short:
+        short["tenants"] = f"{len(short['tenants'])} listed"
+    if "waves" in short:
+        short["waves"] = [
+            {**wave, "tenants": f"{len(wave['tenants'])} listed"} if "tenants" in wave else wave
+            for wave in short["waves"]
+        ]
+    return short
+
+
+def show(front: Front, rollout_id: str) -> JsonObject:
+    """A rollout. Raises NotFound."""
+    found = _rollouts(front).get(rollout_id)
+    if found is None:
+        raise NotFound(f"there is no rollout {rollout_id}")
+    return presented(found)
+
+
+def tenants(front: Front, rollout_id: str, wave: int, start: int, limit: int) -> list[JsonObject]:
+    """The tenants of one wave (from 0), `limit` of them from row `start` on."""
+    found = []
+    for row in _rollouts(front).rows(rollout_id, wave, start):
+        found.append(row)
+        if len(found) == limit:
+            break
+    return found
+
+
+def newest(front: Front, limit: int) -> list[JsonObject]:
+    """The newest rollouts, newest first."""
+    return [presented(one) for one in _rollouts(front).newest(limit)]
+
+
+def pause(front: Front, env: Env, rollout_id: str, by: str | None) -> JsonObject:
+    """Start no more of its deployments; those that run come to their end."""
+    return _ask(front, env, rollout_id, {"paused_by": by or "somebody unknown"})
+
+
+def resume(front: Front, env: Env, rollout_id: str) -> JsonObject:
+    """Go on after a pause."""
+    if "paused_by" not in _of(front, env, rollout_id)["control"]:
+        raise Conflict(f"rollout {rollout_id} is not paused")
+    return _ask(front, env, rollout_id, {"paused_by": None})
+
+
+def cancel(front: Front, env: Env, rollout_id: str, by: str | None) -> JsonObject:
+    """Start no more of its deployments, for good; those that run come to their end."""
+    return _ask(front, env, rollout_id, {"cancelled_by": by or "somebody unknown"})
+
+
+def approve(front: Front, env: Env, rollout_id: str, by: str | None) -> JsonObject:
+    """Let the next wave begin. Raises Conflict when the rollout does not wait for that."""
+    found = _of(front, env, rollout_id)
+    if found["state"]["status"] != RolloutStatus.AWAITING_APPROVAL:
+        raise Conflict(f"rollout {rollout_id} is {found['state']['status']}: it waits for nobody")
+    wish = {"approved": found["state"].get("wave", 0) + 1, "approved_by": by or "somebody unknown"}
+    return _ask(front, env, rollout_id, wish)
+
+
+def _ask(front: Front, env: Env, rollout_id: str, wish: JsonObject) -> JsonObject:
+    found = _of(front, env, rollout_id)
+    asked = _rollouts(front).ask(rollout_id, wish)
+    if asked is None:
+        status = (_rollouts(front).get(rollout_id) or found)["state"]["status"]
+        raise Conflict(f"rollout {rollout_id} is {status} already")
+    return presented(asked)
+
+
+def _of(front: Front, env: Env, rollout_id: str) -> JsonObject:
+    """A rollout of that environment: a policy may allow no other. Raises NotFound, Conflict."""
+    found = _rollouts(front).get(rollout_id)
+    if found is None or found["env"] != env:
+        raise NotFound(f"{env} has no rollout {rollout_id}")
+    if found["state"]["status"] in FINAL:
+        raise Conflict(f"rollout {rollout_id} is {found['state']['status']} already")
+    return found
+
+
+def presented(found: JsonObject) -> JsonObject:
+    """A rollout for a reader."""
+    return {**found, "console_url": console_url(found["execution_arn"])}
+
+
+# By a schedule -----------------------------------------------------------------------------------
+
+
+def put_schedule(front: Front, env: Env, request: RolloutScheduleRequest) -> JsonObject:
+    """Create or replace the schedule of an application's rollouts. Raises InvalidRequest."""
+    known = front.settings
+    application = request.application or known.default_application
+    selecting.check_application(application, known.application_prefixes)
+    asked = request.model_dump(
+        mode="json", exclude={"expression", "timezone", "enabled"}, exclude_none=True,
+        exclude_defaults=True,
+    )  # fmt: skip
+    front.sources.resolve(application, env, request.source)
+    given = {**asked, "application": application, "env": env, "trigger": Trigger.SCHEDULE}
+    when = When(request.expression, request.timezone, request.enabled)
+    name = naming.rollout_schedule_name(application, env)
+    schedules.store(front, name, when, known.rollout_machine_arn, given)
+    return show_schedule(front, env, application)
+
+
+def show_schedule(front: Front, env: Env, application: str) -> JsonObject:
+    """The schedule of an application's rollouts. Raises NotFound."""
+    found = schedules.read(front, naming.rollout_schedule_name(application, env))
+    if found is None:
+        raise NotFound(f"{application} has no rollout schedule in {env}")
+    return found
+
+
+def delete_schedule(front: Front, env: Env, application: str) -> None:
+    """Remove the schedule of an application's rollouts. Raises NotFound."""
+    if not schedules.remove(front, naming.rollout_schedule_name(application, env)):
+        raise NotFound(f"{application} has no rollout schedule in {env}")
+
+
+def _rollouts(front: Front) -> Rollouts:
+    return Rollouts(front.settings.table_name)

@@ -1,0 +1,95 @@
+"""Which tenants a rollout is about, and what it will do: a request in, a plan out."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from control_plane import own
+from control_plane.admission import check_prefix
+from control_plane.errors import Conflict, InvalidRequest
+from control_plane.events import invalid
+from control_plane.labels import Labels, fits
+from control_plane.listing import Listing
+from control_plane.models import Env, Tenant
+from control_plane.naming import check_length
+from control_plane.rollout_models import Rollout, RolloutStatus
+from control_plane.rollout_plan import RolloutInput, RolloutRequest, allowed, plan
+from control_plane.rollouts import Rollouts, is_open
+from control_plane.sources import Sources
+
+
+def parse(raw: Mapping[str, Any]) -> RolloutInput:
+    """An execution's input. Raises InvalidRequest that names every wrong field."""
+    try:
+        return RolloutInput.model_validate(raw)
+    except ValidationError as error:
+        raise invalid(error, "rollout") from error
+
+
+def planned(
+    rollout_id: str, env: Env, request: RolloutRequest, table: str, account: str, default: str
+) -> tuple[Rollout, list[list[str]]]:
+    """The rollout that a request means, and the tenants of each wave. Nothing is written.
+
+    `default`: the application of a request that names none. Raises InvalidRequest.
+    """
+    application = request.application or default
+    source, described = Sources(table).resolve(application, env, request.source)
+    orgs = list(request.tenants) or _selected(application, env, request, table)
+    for org in orgs:
+        check_length(Tenant(application=application, env=env, org=org), described, account)
+    waves, members = plan(request, orgs)
+    rollout = Rollout(
+        id=rollout_id,
+        application=application,
+        env=env,
+        mode=request.mode,
+        source=source,
+        priority=request.priority,
+        on_failure=request.on_failure,
+        bake_seconds=request.bake_seconds,
+        alarms=request.alarms,
+        approval=request.approval,
+        allowed=allowed(request.max_failures, len(set(orgs))),
+        waves=tuple(waves),
+    )
+    return rollout, members
+
+
+def check_application(application: str, prefixes: str) -> None:
+    """Raise InvalidRequest for what has no fleet, or is not the control plane's to deploy."""
+    if application in (own.APPLICATION, own.TRIAL_APPLICATION):
+        raise InvalidRequest.of("application", f"{application} has no fleet: 'syndi self-update'")
+    check_prefix(application, prefixes)
+
+
+def check_alone(rollouts: Rollouts, rollout: Rollout) -> None:
+    """Raise Conflict while another rollout of the application is open in the environment.
+
+    Of two that were started in the same moment the earlier one goes on.
+    """
+    for other in rollouts.newest(20):
+        same = (other["application"], other["env"]) == (rollout.application, rollout.env)
+        first = other["id"] < rollout.id or other["state"]["status"] != RolloutStatus.PLANNING
+        if same and other["id"] != rollout.id and is_open(other) and first:
+            raise Conflict(
+                f"rollout {other['id']} of {rollout.application} in {rollout.env} is "
+                f"{other['state']['status']}: let it end, or 'syndi rollout cancel {other['id']}'"
+            )
+
+
+def _selected(application: str, env: Env, request: RolloutRequest, table: str) -> list[str]:
+    """The organizations that are deployed, and have the labels and the build."""
+    found = [
+        Tenant(application=application, env=env, org=one["org"])
+        for one in Listing(table).tenants()
+        if (one["application"], one["env"]) == (application, env)
+        and one.get("last_good")
+        and not one.get("offboarded_at")
+        and str((one.get("build") or {}).get("fingerprint", "")).startswith(request.build or "")
+    ]
+    if request.labels:
+        labels = Labels(table).of_all(found)
+        found = [one for one in found if fits(labels.get(one.org, {}), request.labels)]
+    return [one.org for one in found]

@@ -1,0 +1,155 @@
+"""Rollouts, their schedule and tenants' labels through the API."""
+
+from typing import Any
+
+import pytest
+import worker_builders as build
+from api_calls import CALLER, call
+from rollout_calls import advance, begun, ended, executions, found, last_input, prepare, state
+
+from control_plane import aws, naming
+
+PATH = "/envs/stage/rollouts"
+ARN_OF = "arn:aws:states:us-east-1:123456789012:execution:syndi-rollout:stage-"
+
+
+@pytest.fixture
+def machine(source: str) -> str:
+    """The rollouts' state machine, and a source."""
+    aws.stepfunctions().create_state_machine(
+        name="syndi-rollout", definition="{}", roleArn=build.ROLE
+    )
+    return source
+
+
+def start(**body: Any) -> Any:
+    return call("POST", PATH, {"tenants": ["alpha", "beta"], **body})
+
+
+def test_a_start_is_planned_recorded_and_started_once(machine: str) -> None:
+    reply = start(waves=[{"count": 1}, {"rest": True}])
+    assert reply.status == 202
+    made = reply.body["id"]
+    assert reply.body["console_url"].endswith(f"{ARN_OF}{made}")
+    assert [wave["size"] for wave in reply.body["state"]["waves"]] == [1, 1]
+    given = last_input()
+    assert (given["id"], given["source"], given["requested_by"]) == (made, machine, CALLER)
+    assert prepare(given, f"{ARN_OF}{made}") == made
+    assert state(made)["status"] == "RUNNING"
+    assert call("GET", f"/rollouts/{made}").body["id"] == made
+    assert [one["id"] for one in call("GET", "/rollouts").body["rollouts"]] == [made]
+
+
+def test_deploy_only_asks_for_no_source(machine: str) -> None:
+    start(mode="deploy-only")
+    assert "source" not in last_input()
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"waves": [{"count": 1}]}, "waves"),
+    ({"waves": [{"count": 0}]}, "waves.0.count"),
+    ({"tenants": ["No Org"]}, "tenants.0"),
+    ({"source": "7" * 64}, "source"),
+    ({"application": "control-plane"}, "application"),
+    ({"surprise": 1}, "surprise"),
+]
+
+
+@pytest.mark.parametrize(("body", "field"), REFUSED)
+def test_a_wrong_request_names_its_field_and_starts_nothing(
+    machine: str, body: dict[str, Any], field: str
+) -> None:
+    reply = start(**body)
+    assert (reply.status, reply.fields) == (400, [field])
+    assert executions() == []
+    assert call("GET", "/rollouts").body["rollouts"] == []
+
+
+def test_a_second_one_is_refused_while_the_first_is_open(machine: str) -> None:
+    first = start().body["id"]
+    reply = start()
+    assert reply.status == 409
+    assert first in reply.error["message"]
+    assert len(executions()) == 1
+
+
+def test_a_start_that_fails_is_said_and_blocks_nobody(source: str) -> None:
+    assert start().status == 500  # there is no such state machine
+    (failed,) = call("GET", "/rollouts").body["rollouts"]
+    assert failed["state"]["status"] == "FAILED"
+
+
+def test_pause_resume_and_cancel_reach_the_next_look(machine: str) -> None:
+    made, arn = started()
+    begun(advance(made, arn=arn)["starts"][0])
+    assert call("POST", f"{PATH}/{made}/pause").body["control"] == {"paused_by": CALLER}
+    advance(made, arn=arn)
+    assert found(made)["note"].startswith("paused")
+    assert call("POST", f"{PATH}/{made}/resume").body["control"] == {}
+    assert call("POST", f"{PATH}/{made}/resume").status == 409
+    assert call("POST", f"{PATH}/{made}/cancel").status == 202
+    advance(made, arn=arn)
+    assert found(made)["note"].startswith("cancelled")
+
+
+def started(**body: Any) -> tuple[str, str]:
+    made = start(concurrency=1, **body).body["id"]
+    arn = f"{ARN_OF}{made}"
+    prepare(last_input(), arn)
+    return made, arn
+
+
+def test_an_approval_lets_the_next_wave_begin_and_only_when_asked_for(machine: str) -> None:
+    made, arn = started(approval=True, waves=[{"count": 1}, {"rest": True}])
+    assert call("POST", f"{PATH}/{made}/approve").status == 409
+    ended(advance(made, arn=arn)["starts"][0])
+    advance(made, arn=arn)
+    assert state(made)["status"] == "AWAITING_APPROVAL"
+    assert call("POST", f"{PATH}/{made}/approve").body["control"]["approved"] == 1
+    assert len(advance(made, arn=arn)["starts"]) == 1
+
+
+@pytest.mark.parametrize("wish", ["pause", "resume", "cancel", "approve"])
+def test_what_has_ended_or_is_elsewhere_is_asked_for_nothing(machine: str, wish: str) -> None:
+    made, arn = started()
+    assert call("POST", f"/envs/dev/rollouts/{made}/{wish}").status == 404
+    call("POST", f"{PATH}/{made}/cancel")
+    advance(made, arn=arn)
+    assert call("POST", f"{PATH}/{made}/{wish}").status == 409
+
+
+def test_the_tenants_of_a_wave_are_told_a_page_at_a_time(machine: str) -> None:
+    made, _ = started(tenants=[f"o{n:02d}" for n in range(5)])
+    page = call("GET", f"/rollouts/{made}/tenants", None, None, start="2", limit="2").body
+    assert [row["org"] for row in page["tenants"]] == ["o02", "o03"]
+    assert call("GET", f"/rollouts/{naming.new_deployment_id(build.NOON)}/tenants").status == 404
+
+
+# Schedules and labels -----------------------------------------------------------------------------
+
+
+def test_rollouts_by_a_schedule(machine: str) -> None:
+    aws.scheduler().create_schedule_group(Name="syndi")
+    body = {"expression": "rate(1 day)", "max_failures": "5%", "waves": [{"rest": True}]}
+    put = call("PUT", "/envs/stage/rollout-schedule", body)
+    assert put.body["expression"] == "rate(1 day)"
+    target = aws.scheduler().get_schedule(Name="rollout-notes-stage", GroupName="syndi")["Target"]
+    assert target["Arn"] == build.ROLLOUT_MACHINE
+    given = put.body["request"]
+    assert (given["env"], given["trigger"], given["max_failures"]) == ("stage", "schedule", "5%")
+    assert call("DELETE", "/envs/stage/rollout-schedule").body == {"deleted": True}
+    assert call("GET", "/envs/stage/rollout-schedule").status == 404
+    assert call("DELETE", "/envs/stage/rollout-schedule").status == 404
+
+
+def test_labels_are_set_and_removed(world: None) -> None:
+    path = "/envs/stage/orgs/alpha/labels"
+    assert call("GET", path).body == {"labels": {}}
+    call("PUT", path, {"labels": {"tier": "gold", "region": "eu"}})
+    assert call("PUT", path, {"labels": {"tier": "free"}, "remove": ["region"]}).body == {
+        "labels": {"tier": "free"}
+    }
+    assert call("PUT", path, {"labels": {"Bad Key": "x"}}).status == 400
+    many = {f"l{number}": "x" for number in range(20)}
+    assert call("PUT", path, {"labels": many}).fields == ["labels"]
+    assert call("GET", path).body == {"labels": {"tier": "free"}}

@@ -1,0 +1,66 @@
+"""A deployment's slot: the share of the account's limits that whoever works on a stack holds."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from control_plane import own, slot_rules
+from control_plane.models import Deployment, JsonObject, Priority, utc_now
+from control_plane.settings import RecordSettings, settings
+from control_plane.slots import Slots
+from workers.executions import is_running
+from workers.step import Outcome
+
+
+def acquire_slot(deployment: Deployment, event: JsonObject) -> Outcome:
+    """Take a slot, or wait for one; the rules are `control_plane/slot_rules.py`.
+
+    The control plane itself and its trials take none: neither may wait for tenants, and a trial is
+    waited for by whoever has one.
+    """
+    if own.takes_no_slot(deployment.tenant):
+        return Outcome(note="the control plane's own work takes no slot")
+    slots = _slots()
+    if slots.take(deployment):
+        return Outcome(note="has a slot")
+    if not _recover(slots):
+        return Outcome(note="other deployments have the slots, or go first", done=False)
+    taken = slots.take(deployment)
+    return Outcome(note="took over the slot of one that ended", done=taken)
+
+
+def give_back(deployment_id: str, execution_arn: str) -> None:
+    """Give a deployment's slot back; harmless when it has none."""
+    _slots().give_back(deployment_id, execution_arn)
+
+
+def leave(
+    deployment_id: str, execution_arn: str, asked_at: datetime, asked: Mapping[str, Any]
+) -> None:
+    """Give the slot back, or wait for none any more, when a deployment ends without success.
+
+    `asked`: its execution's input; one that was refused for a wrong priority never waited.
+    """
+    give_back(deployment_id, execution_arn)
+    priority = asked.get("priority", Priority.NORMAL)
+    if priority in set(Priority):
+        _slots().leave_queue(slot_rules.rank(asked_at, Priority(priority), deployment_id))
+
+
+def _recover(slots: Slots) -> bool:
+    """Whether a slot was freed whose holder runs no more and never said so."""
+    state = slots.state()
+    if len(state["holders"]) < state["limit"]:
+        return False
+    freed = False
+    for name in slot_rules.to_check(list(state["holders"]), utc_now()):
+        arn = state["holders"][name]["execution_arn"]
+        if not is_running(arn):
+            slots.give_back(name, arn)
+            freed = True
+    return freed
+
+
+def _slots() -> Slots:
+    known = settings(RecordSettings)
+    return Slots(known.table_name, known.deployment_slots)

@@ -1,0 +1,190 @@
+"""Rollouts: planned, driven wave by wave, ended. The rules are `control_plane/rollout_rules`."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from control_plane import aws, naming, selecting
+from control_plane import rollout_rules as rules
+from control_plane.errors import Conflict, InvalidRequest, ServiceBusy
+from control_plane.models import JsonObject, utc_now
+from control_plane.observability import logger
+from control_plane.reasons import one_line, plain
+from control_plane.rollout_models import Rollout, RolloutStatus
+from control_plane.rollout_rules import Decision, Do
+from control_plane.rollouts import Rollouts, is_open, loaded
+from control_plane.settings import RolloutSettings, settings
+from workers import rollout_alarms, rollout_tenants
+
+SPENT = 15_000
+"""Events of its history after which an execution hands its rollout over to another one: it may have
+25,000 (Step Functions quotas)."""
+
+PASSED_BY = 200
+"""Tenants that one look passes by before it keeps how far it is: each takes a few reads."""
+
+AT_ONCE = 40
+"""Deployments that one look starts: as many as an inline Map carries out side by side."""
+
+
+def handler(event: Mapping[str, Any], context: object) -> JsonObject:
+    """Lambda's entry: a step of the state machine, or EventBridge's word that one ended."""
+    try:
+        match event.get("step"):
+            case "PrepareRollout":
+                return prepare_rollout(event["execution"])
+            case "AdvanceRollout":
+                return advance_rollout(event["rollout"], event["execution_arn"], event["spent"])
+            case "StopRollout":
+                return stop_rollout(event["execution"], event["failure"])
+            case None:
+                return finalize(event["detail"])
+            case step:
+                raise ValueError(f"unknown step {step}")
+    except Exception as error:
+        if aws.is_busy(error):
+            raise ServiceBusy(f"AWS is busy: {error}") from error
+        raise
+
+
+def prepare_rollout(execution: Mapping[str, Any]) -> JsonObject:
+    """Plan the rollout and write its tenants; or take over one that goes on in this execution.
+
+    Raises InvalidRequest, also while another rollout of the application is open.
+    """
+    known, arn = settings(RolloutSettings), execution["Id"]
+    asked = selecting.parse(execution["Input"])
+    rollouts = Rollouts(known.table_name)
+    if asked.continues:
+        rollouts.hand_over(asked.continues, arn)
+        return {"rollout": asked.continues}
+    rollout_id = _id_of(asked.id, execution)
+    application = asked.application or known.default_application
+    selecting.check_application(application, known.application_prefixes)
+    rollout, members = selecting.planned(
+        rollout_id, asked.env, asked, known.table_name, known.account_id, known.default_application
+    )
+    facts = {"trigger": asked.trigger, "requested_by": asked.requested_by}
+    found = rollouts.open(rollout, arn, facts)
+    if found["execution_arn"] != arn:
+        raise InvalidRequest(f"rollout {rollout_id} belongs to {found['execution_arn']}")
+    try:
+        selecting.check_alone(rollouts, rollout)
+    except Conflict as error:
+        raise InvalidRequest(str(error)) from error
+    if loaded(found).status == RolloutStatus.PLANNING:
+        rollouts.add_rows(rollout_id, members)
+        running = rollout.model_copy(
+            update={"status": RolloutStatus.RUNNING, "changed_at": utc_now()}
+        )
+        rollouts.save(running, int(found["revision"]), arn, {"note": "planned"})
+    logger().info("rollout planned", rollout=rollout_id, tenants=rollout.size)
+    return {"rollout": rollout_id}
+
+
+def advance_rollout(rollout_id: str, execution_arn: str, spent: int) -> JsonObject:
+    """Look what became of the deployments, decide, and say what to start or how long to wait.
+
+    `spent`: events of the execution's history so far. `action` in the answer: wait, finished, or
+    continue (in another execution). Raises Superseded when another execution drives the rollout.
+    """
+    now = utc_now()
+    rollouts = Rollouts(settings(RolloutSettings).table_name)
+    before, revision = rollouts.driven(rollout_id, execution_arn)
+    ended, unbegun = rollout_tenants.results(before, now)
+    rollout_tenants.keep(rollouts, before, ended)
+    decision = _decided(rollouts, rules.absorb(before, ended, now), now)
+    after = decision.rollout
+    rollouts.save(after, revision, execution_arn, {"note": decision.reason})
+    # What was started, and does not tell yet that it began, is started again: it is the same one.
+    known = {one.deployment for one in before.running} - {one.deployment for one in unbegun}
+    to_start = [one for one in after.running if one.deployment not in known]
+    starts = rollout_tenants.starts(rollouts, after, to_start[:AT_ONCE], execution_arn)
+    ends = decision.do == Do.END
+    action = "finished" if ends else "continue" if spent > SPENT and not starts else "wait"
+    return {
+        "action": action,
+        "starts": starts,
+        "seconds": max(1, decision.seconds),
+        "good": after.status == RolloutStatus.SUCCEEDED,
+        "error": f"Rollout{after.status.title().replace('_', '')}",
+        "reason": after.failure,
+    }
+
+
+def _decided(rollouts: Rollouts, rollout: Rollout, now: datetime) -> Decision:
+    """What is to be waited for, after all that can be done before."""
+    passed_by = 0
+    while True:
+        decision = rules.decide(rollout, now)
+        rollout, room = decision.rollout, min(decision.room, AT_ONCE)
+        match decision.do:
+            case Do.START:
+                started, passed = rollout_tenants.begin(rollouts, rollout, room)
+            case Do.BRING_BACK:
+                started, passed = rollout_tenants.bring_back(rollouts, rollout, room)
+            case Do.CHECK_ALARMS:
+                decision = rules.after_alarms(
+                    rollout, now, rollout_alarms.problem(rollouts, rollout)
+                )
+                if decision.do != Do.GO_ON:
+                    return decision
+                rollout = decision.rollout
+                continue
+            case Do.GO_ON:
+                continue
+            case Do.WAIT | Do.END:
+                return decision
+        passed_by += passed
+        rollout = rules.taken(rollout, started, passed, now)
+        if started or passed_by >= PASSED_BY:
+            return Decision(Do.WAIT, rollout, "deployments are running", seconds=1)
+
+
+def stop_rollout(execution: Mapping[str, Any], failure: Mapping[str, str]) -> JsonObject:
+    """End a rollout that nobody can drive on. What was started comes to its end by itself.
+
+    `failure` is {state, error, cause}. Gives the reason for the Fail state.
+    """
+    reason = one_line(failure)
+    asked = execution["Input"] if isinstance(execution["Input"], Mapping) else {}
+    rollout_id = str(asked.get("continues") or _id_of(asked.get("id"), execution))
+    _end(rollout_id, execution["Id"], RolloutStatus.FAILED, reason)
+    return {"reason": reason, "error": failure["error"]}
+
+
+def finalize(detail: Mapping[str, Any]) -> JsonObject:
+    """End the rollout of an execution that was stopped or timed out, and never did so itself.
+
+    `detail` is EventBridge's `Step Functions Execution Status Change`. Harmless when repeated.
+    """
+    asked = json.loads(detail.get("input") or "{}")
+    asked = asked if isinstance(asked, Mapping) else {}
+    started = datetime.fromtimestamp(detail["startDate"] / 1000, utc_now().tzinfo).isoformat()
+    execution = {"Id": detail["executionArn"], "StartTime": started}
+    rollout_id = str(asked.get("continues") or _id_of(asked.get("id"), execution))
+    stopped = detail["status"] == "ABORTED"
+    status = RolloutStatus.CANCELLED if stopped else RolloutStatus.FAILED
+    told = plain(str(detail.get("cause") or detail.get("error") or "it was stopped"))
+    return _end(rollout_id, detail["executionArn"], status, f"{detail['status']}: {told}")
+
+
+def _end(rollout_id: str, execution_arn: str, status: RolloutStatus, reason: str) -> JsonObject:
+    rollouts = Rollouts(settings(RolloutSettings).table_name)
+    found = rollouts.get(rollout_id)
+    if found is None or found["execution_arn"] != execution_arn or not is_open(found):
+        # Not swallowed: the execution itself is red and carries the reason.
+        logger().warning("no open rollout", rollout=rollout_id, reason=reason)
+        return {"rollout": rollout_id, "status": ""}
+    ended = loaded(found).model_copy(update={"status": status, "failure": reason})
+    rollouts.save(ended, int(found["revision"]), execution_arn, {"note": reason})
+    return {"rollout": rollout_id, "status": status}
+
+
+def _id_of(given: object, execution: Mapping[str, Any]) -> str:
+    """The rollout's id: the API's, or one that is computed from what never changes about the
+    execution."""
+    if given:
+        return str(given)
+    return naming.id_of(execution["Id"], datetime.fromisoformat(execution["StartTime"]))
