@@ -19,6 +19,7 @@ from cli import (
     releasing,
     rolling_back,
     rollouts,
+    routing,
     scheduling,
     slots,
     sources,
@@ -71,6 +72,7 @@ app.add_typer(configuring.app, name="config")
 app.add_typer(scheduling.app, name="schedule")
 app.add_typer(slots.app, name="slots")
 app.add_typer(rollouts.app, name="rollout")
+app.add_typer(routing.app, name="route")
 
 
 def main() -> None:

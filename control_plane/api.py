@@ -14,6 +14,7 @@ from control_plane import (
     routes_rollouts,
     routes_slots,
     routes_tenants,
+    routes_traffic,
 )
 from control_plane.errors import (
     Conflict,
@@ -21,6 +22,9 @@ from control_plane.errors import (
     IdempotencyConflict,
     InvalidRequest,
     NotFound,
+    RouteRefused,
+    RouteTaken,
+    ServiceBusy,
 )
 from control_plane.events import reason
 from control_plane.models import JsonObject
@@ -37,6 +41,7 @@ app.include_router(routes_health.router)
 app.include_router(routes_own.router)
 app.include_router(routes_slots.router)
 app.include_router(routes_rollouts.router)
+app.include_router(routes_traffic.router)
 
 
 def handler(event: dict[str, Any], context: Any) -> JsonObject:
@@ -66,7 +71,10 @@ def openapi() -> Response[str]:
 
 # Errors ------------------------------------------------------------------------------------------
 
-_HTTP = {InvalidRequest: 400, IdempotencyConflict: 409, Conflict: 409, NotFound: 404}
+_HTTP = {
+    InvalidRequest: 400, IdempotencyConflict: 409, Conflict: 409, RouteRefused: 409,
+    RouteTaken: 409, NotFound: 404, ServiceBusy: 503,
+}  # fmt: skip
 
 
 # Powertools does not type this decorator.

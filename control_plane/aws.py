@@ -52,6 +52,7 @@ _BUSY = frozenset(
         "InternalServerErrorException",
         "LimitExceededException",
         "OperationAborted",
+        "PriorRequestNotComplete",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
         "RequestTimeout",
@@ -135,6 +136,11 @@ def logs() -> "CloudWatchLogsClient":
     """Logs of builds and functions."""
     client: CloudWatchLogsClient = _client("logs")
     return client
+
+
+def route53() -> Any:
+    """Records of a hosted zone. Untyped: there are no stubs for it here."""
+    return _client("route53")
 
 
 def s3() -> "S3Client":

@@ -106,6 +106,14 @@ class TrialFailed(ControlPlaneError):
     """The new version of the control plane did not deploy and remove its trial application."""
 
 
+class RouteRefused(ControlPlaneError):
+    """A route cannot be what was asked for: the hosted zone, or a tenant that it leads to."""
+
+
+class ShiftUnsafe(ControlPlaneError):
+    """The tenant that gets the traffic does not work, or an alarm rings: traffic goes back."""
+
+
 # The world is busy: the deployment did nothing wrong. ---------------------------------------------
 
 
@@ -123,6 +131,10 @@ class Cancelled(ControlPlaneError):
 
 class ApprovalRejected(ControlPlaneError):
     """Somebody looked at the change set and said no."""
+
+
+class RouteTaken(ControlPlaneError):
+    """A route is not this shift's any more: it was reversed, or somebody changed the records."""
 
 
 class ServiceBusy(ControlPlaneError):

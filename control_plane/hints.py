@@ -240,6 +240,7 @@ NEEDS_NONE = frozenset(
             "HealthUnreadable",
         ),
         "Cancelled",  # somebody wanted it
+        *("RouteRefused", "RouteTaken", "ShiftUnsafe"),  # of shifts: they end no deployment
     }
 )
 """Errors whose reason says all there is to do."""

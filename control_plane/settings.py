@@ -97,6 +97,12 @@ class VerifySettings(_Settings):
     stranger_client_id: str
 
 
+class RouteSettings(_Settings):
+    """workers/route.py"""
+
+    default_application: str
+
+
 class ApiSettings(_Settings):
     """control_plane/api.py. `approval_environments`: with commas between, or empty."""
 
@@ -111,6 +117,8 @@ class ApiSettings(_Settings):
     config_function: str
     code_function: str
     deployment_slots: int
+    route_function: str
+    shift_state_machine_arn: str
 
 
 S = TypeVar("S", bound=_Settings)

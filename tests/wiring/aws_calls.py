@@ -15,6 +15,7 @@ SERVICES = {
     "iam": "iam",
     "lambda_": "lambda",
     "logs": "logs",
+    "route53": "route53",
     "s3": "s3",
     "scheduler": "scheduler",
     "secretsmanager": "secretsmanager",
