@@ -232,8 +232,15 @@ NEEDS_NONE = frozenset(
     {
         *("InvalidRequest", "Superseded"),  # name the field, or the newer deployment
         # The API's: they end no deployment.
-        *("Conflict", "NotFound", "IdempotencyConflict", "LiveConfigUnreadable"),
+        *(
+            "Conflict",
+            "NotFound",
+            "IdempotencyConflict",
+            "LiveConfigUnreadable",
+            "HealthUnreadable",
+        ),
         "Cancelled",  # somebody wanted it
+        *("RouteRefused", "RouteTaken", "ShiftUnsafe"),  # of shifts: they end no deployment
     }
 )
 """Errors whose reason says all there is to do."""

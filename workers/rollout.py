@@ -62,9 +62,9 @@ def prepare_rollout(execution: Mapping[str, Any]) -> JsonObject:
     rollout_id = _id_of(asked.id, execution)
     application = asked.application or known.default_application
     selecting.check_application(application, known.application_prefixes)
-    rollout, members = selecting.planned(
-        rollout_id, asked.env, asked, known.table_name, known.account_id, known.default_application
-    )
+    if asked.dry_run:
+        raise InvalidRequest.of("dry_run", "is answered by the API alone: leave it out")
+    rollout, members = selecting.planned(rollout_id, asked.env, asked, known)
     facts = {"trigger": asked.trigger, "requested_by": asked.requested_by}
     found = rollouts.open(rollout, arn, facts)
     if found["execution_arn"] != arn:

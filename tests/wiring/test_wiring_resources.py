@@ -1,7 +1,7 @@
 """What template.yaml promises of data and logs."""
 
 import pytest
-from asl_graph import ROOT
+from asl_graph import MACHINES, ROOT
 from sam_template import (
     environment,
     function_defaults,
@@ -36,8 +36,9 @@ def test_every_log_group_forgets(group: str) -> None:
     assert "RetentionInDays" in properties(group)
 
 
-def test_the_state_machine_logs_no_data_of_executions() -> None:
-    assert properties("DeploymentStateMachine")["Logging"]["IncludeExecutionData"] is False
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_state_machine_logs_no_data_of_executions(machine: str) -> None:
+    assert properties(machine)["Logging"]["IncludeExecutionData"] is False
 
 
 # Versions ---------------------------------------------------------------------------------------
@@ -113,16 +114,19 @@ def test_no_current_build_or_source_ever_expires() -> None:
 
 
 @pytest.mark.parametrize(
-    ("function", "ends"),
+    ("function", "machine", "ends"),
     [
-        ("RecordFunction", {"FAILED", "TIMED_OUT", "ABORTED"}),
-        ("BuildFunction", {"TIMED_OUT", "ABORTED"}),
+        ("RecordFunction", "DeploymentStateMachine", {"FAILED", "TIMED_OUT", "ABORTED"}),
+        ("BuildFunction", "DeploymentStateMachine", {"TIMED_OUT", "ABORTED"}),
+        ("RouteFunction", "ShiftStateMachine", {"FAILED", "TIMED_OUT", "ABORTED"}),
     ],
 )
-def test_an_execution_that_is_cut_off_is_brought_to_its_end(function: str, ends: set[str]) -> None:
+def test_an_execution_that_is_cut_off_is_brought_to_its_end(
+    function: str, machine: str, ends: set[str]
+) -> None:
     event = functions()[function]["Events"]["ExecutionEnded"]
     detail = event["Properties"]["Pattern"]["detail"]
-    assert detail["stateMachineArn"] == [{"Ref": "DeploymentStateMachine"}]
+    assert detail["stateMachineArn"] == [{"Ref": machine}]
     assert set(detail["status"]) == ends
 
 
