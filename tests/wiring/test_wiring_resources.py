@@ -1,8 +1,4 @@
-"""What template.yaml promises of data, logs and the API."""
-
-import ast
-import re
-from typing import Any
+"""What template.yaml promises of data and logs."""
 
 import pytest
 from asl_graph import MACHINES, ROOT
@@ -14,12 +10,10 @@ from sam_template import (
     properties,
     resource,
 )
-from source_code import files, tree
 
 from workers.build import BUILD_MINUTES
 
 KEPT = {"Retain", "RetainExceptOnCreate"}
-METHODS = {"get", "post", "put", "delete", "patch", "head"}
 
 
 # Logs -------------------------------------------------------------------------------------------
@@ -116,49 +110,7 @@ def test_no_current_build_or_source_ever_expires() -> None:
     assert [rule.get("Prefix") for rule in expiring] == ["cache/"]
 
 
-# The API ----------------------------------------------------------------------------------------
-
-
-def _routes_in_code() -> set[tuple[str, str]]:
-    """(method, path) of every decorated route, in API Gateway's spelling."""
-    found = set()
-    for path in files("control_plane"):
-        for node in ast.walk(tree(path)):
-            if not isinstance(node, ast.FunctionDef):
-                continue
-            for call in node.decorator_list:
-                if (
-                    isinstance(call, ast.Call)
-                    and isinstance(call.func, ast.Attribute)
-                    and call.func.attr in METHODS
-                ):
-                    route = ast.literal_eval(call.args[0])
-                    found.add((call.func.attr, re.sub(r"<(\w+)>", r"{\1}", route)))
-    return found
-
-
-def _api_events() -> list[dict[str, Any]]:
-    events = functions()["ApiFunction"]["Events"].values()
-    return [event["Properties"] for event in events if event["Type"] == "Api"]
-
-
-def test_every_route_of_the_code_is_an_event_of_the_function_and_every_event_a_route() -> None:
-    routes = _routes_in_code()
-    assert len(routes) >= 14
-    assert {(event["Method"], event["Path"]) for event in _api_events()} == routes
-
-
-def test_every_route_asks_for_a_signature() -> None:
-    assert properties("Api")["Auth"]["DefaultAuthorizer"] == "AWS_IAM"
-    for event in _api_events():
-        assert event["RestApiId"] == {"Ref": "Api"}
-        assert "Auth" not in event, "an event of its own mind"
-
-
-def test_only_the_api_function_has_routes() -> None:
-    for name, function in functions().items():
-        kinds = {event["Type"] for event in function.get("Events", {}).values()}
-        assert name == "ApiFunction" or not kinds & {"Api", "HttpApi"}
+# Ends --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
