@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import threading
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
@@ -10,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
 from syndi_command import ROOT, eventually
 
 READS = ("DescribeStacks", "DescribeStackEvents", "DescribeEvents", "DescribeChangeSet")
@@ -42,6 +46,34 @@ class Proxy:
     def throttled(self) -> Counter[str]:
         """How many reads were refused, by operation."""
         return Counter(event["operation"] for event in self._events(_THROTTLE))
+
+    @contextmanager
+    def with_neighbour(self, per_second: float) -> Iterator[Counter[str]]:
+        """Somebody else of the account reads too: the limit is the account's. Gives what became of
+        those reads. So a limit is met however slow the machine is, and by a single deployment."""
+        told: Counter[str] = Counter()
+        over = threading.Event()
+
+        def read() -> None:
+            client = boto3.client(
+                "cloudformation", endpoint_url=self.endpoint, region_name="us-east-1",
+                aws_access_key_id="test", aws_secret_access_key="test",
+                config=Config(retries={"total_max_attempts": 1}),
+            )  # fmt: skip
+            while not over.wait(1 / per_second):
+                try:
+                    client.describe_stacks()
+                    told["passed"] += 1
+                except ClientError as error:
+                    told[error.response["Error"]["Code"]] += 1
+
+        thread = threading.Thread(target=read)
+        thread.start()
+        try:
+            yield told
+        finally:
+            over.set()
+            thread.join()
 
     def busiest_second(self) -> int:
         """The most reads that were let through within any second."""
