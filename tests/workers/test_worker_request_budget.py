@@ -4,14 +4,24 @@ from datetime import datetime, timedelta
 
 import pytest
 import worker_builders as build
-from cloudformation_answers import MISSING, Cloud
+from cloudformation_answers import (
+    CHANGE_SET_ID,
+    MISSING,
+    STACK_ID,
+    Cloud,
+    change,
+    change_set,
+    event,
+    upload_template,
+)
+from cloudformation_answers import stack as described
 from worker_builders import NOON, TABLE
 
 from control_plane import aws, items
 from control_plane import request_limits as limits
 from control_plane.errors import Cancelled, ServiceBusy
 from control_plane.history import History
-from control_plane.models import utc_now
+from control_plane.models import JsonObject, utc_now
 from control_plane.request_budget import RequestBudget
 from control_plane.request_limits import A_SECOND, CALLS, Service
 from workers import stack
@@ -164,3 +174,42 @@ def test_a_step_that_runs_has_taken_its_requests(cloud: Cloud) -> None:
     stack.handler(build.event(made, "CheckStack"), None)
     counted = [item for item in build.everything() if item["PK"]["S"] == "BUDGET#cloudformation"]
     assert [item["used"]["N"] for item in counted] == ["2"]
+
+
+# What steps really ask for ------------------------------------------------------------------------
+
+IDS = {"change_set_id": CHANGE_SET_ID, "stack_id": STACK_ID}
+CHANGED = change_set("CREATE_COMPLETE", changes=[change("Add", "Topic", "AWS::SNS::Topic")])
+GIVEN: dict[str, JsonObject] = {
+    "CheckStack": {},
+    "CreateChangeSet": {"template_key": "notes-stage-alpha/builds/f00/template.yaml"},
+    "AwaitChangeSet": IDS,
+    "ExecuteChangeSet": IDS,
+    "AwaitStack": {"stack_id": STACK_ID, "has_changes": True},
+    "AwaitDeletion": {"stack_id": STACK_ID},
+    "AwaitRemoval": {"stack_id": STACK_ID},
+    "DiscardChangeSet": IDS,
+}
+
+
+@pytest.mark.parametrize("step", GIVEN)
+def test_a_step_asks_for_no_more_than_it_takes(cloud: Cloud, step: str) -> None:
+    """An update's, at their end: when what is waited for is there."""
+    made = build.opened(build.deployment())
+    upload_template()
+    gone = step in ("AwaitDeletion", "AwaitRemoval")
+    cloud.says("DescribeStacks", described("DELETE_COMPLETE" if gone else "UPDATE_COMPLETE"))
+    cloud.has_events(event("UPDATE_COMPLETE", token=made.id), event("UPDATE_COMPLETE"))
+    cloud.says("CreateChangeSet", {"Id": CHANGE_SET_ID, "StackId": STACK_ID})
+    cloud.says("DescribeChangeSet", CHANGED)
+    cloud.says("ExecuteChangeSet", {})
+    cloud.says("DeleteChangeSet", {})
+    asked: list[str] = []
+    events = aws.cloudformation().meta.events
+    name = "provide-client-params.cloudformation"
+    events.register(name, remember := lambda model, **_: asked.append(model.name))
+    try:
+        stack.handler(build.event(made, step, **GIVEN[step]), None)
+    finally:
+        events.unregister(name, remember)
+    assert len(asked) == CALLS[step][CLOUDFORMATION], asked
