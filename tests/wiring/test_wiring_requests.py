@@ -1,8 +1,9 @@
 """The budget of requests knows every step that makes them, and how its state takes a busy AWS."""
 
+import pytest
 from asl_graph import asks_again, definition, task_states
 from aws_calls import actions
-from sam_template import handler_module, worker_functions
+from sam_template import handler_module, mentions, statements, worker_functions
 from source_code import with_imports
 
 from control_plane.request_limits import ASKED_AGAIN, CALLS
@@ -36,3 +37,10 @@ def test_a_step_waits_unless_its_state_asks_again() -> None:
     assert again == ASKED_AGAIN
     for name in CALLS:
         assert any("ServiceBusy" in retry["ErrorEquals"] for retry in STATES[name]["Retry"]), name
+
+
+@pytest.mark.parametrize("function", worker_functions())
+def test_whoever_is_counted_may_count_and_nobody_else(function: str) -> None:
+    steps = set(getattr(handler_module(function), "STEPS", ()))
+    may = [s for s in statements(function) if mentions(s, "BUDGET#*")]
+    assert [s["Action"] for s in may] == ["dynamodb:UpdateItem"] * bool(steps & set(CALLS))
