@@ -87,7 +87,14 @@ def deploy(target: Target, built: Built, account: str) -> JsonObject:
         "AWS::Partition": "aws",
         "AWS::StackName": target.stack,
     }
-    template = templates.with_literal_names(packaged, {**given, **here}, stateful)
+    before, declared = _previous(target), packaged.get("Parameters", {})
+    asked = changes.stack_parameters(
+        declared, computed=given, requested={}, first_deployment={}, previous=before
+    )
+    named = templates.with_literal_names(packaged, {**given, **here}, stateful)
+    template = templates.with_versions_of(
+        named, changes.all_values(asked, declared=declared, previous=before)
+    )
     key = naming.resolved_key(built.template_key)
     aws.s3().put_object(
         Bucket=built.bucket,
