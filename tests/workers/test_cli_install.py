@@ -190,3 +190,13 @@ def test_an_api_that_never_reports_the_build_fails_the_installation(
 ) -> None:
     with pytest.raises(Failed, match=f"{told}.*not recorded"):
         prove(monkeypatch, script, answer)
+
+
+def test_names_without_room_are_refused_before_anything_is_made(
+    hold: Hold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = Steps(monkeypatch)
+    monkeypatch.setattr(installing, "ROLE_NAME_LIMIT", 32)
+    with pytest.raises(Refused, match="shorter organization"):
+        steps.run()
+    assert steps.taken == []
