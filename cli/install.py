@@ -30,7 +30,8 @@ class Target:
     """Where and for what the control plane is installed.
 
     `variables`: what `sam` is told of the AWS that it works with. `poll_seconds`: how often
-    CloudFormation is asked how far it is.
+    CloudFormation is asked how far it is. `role_arn`: in which role it works, instead of the one
+    that it worked in last.
     """
 
     tenant: Tenant
@@ -43,6 +44,7 @@ class Target:
     approval_in: tuple[str, ...] = ()
     version_retention_days: int = 14
     poll_seconds: float = 5
+    role_arn: str | None = None
 
     @property
     def stack(self) -> str:

@@ -44,6 +44,13 @@ PrefixesOption = Annotated[
     ),
 ]
 
+RoleOption = Annotated[
+    str | None,
+    typer.Option(
+        help="the role in which CloudFormation works, instead of the one it worked in last"
+    ),
+]
+
 ApprovalOption = Annotated[
     str | None,
     typer.Option(
@@ -58,6 +65,7 @@ def install(
     approval_in: ApprovalOption = None,
     runtime: Annotated[str, typer.Option(help="the functions' runtime")] = "python3.13",
     architecture: Annotated[str, typer.Option(help="arm64 or x86_64")] = "arm64",
+    role_arn: RoleOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Install or update the control plane in a real account, with the usual AWS credentials."""
@@ -76,6 +84,7 @@ def install(
         default_application="rawscribe",
         variables={},
         approval_in=approval_environments(approval_in, installed),
+        role_arn=role_arn,
     )
     work = Path(tempfile.gettempdir()) / f"{target.stack}-install-{os.getuid()}"
     changed = install_stack(target, source.pack(ROOT), work, work / "install.log", say)

@@ -267,7 +267,8 @@ _OWN_VERBS = {
 
 _REPAIR = (
     "the control plane is not proven and may not answer: 'syndi install', from a checkout that "
-    "worked, goes past it and puts it right"
+    "worked, goes past it and puts it right; with --role-arn, when CloudFormation's own role lacks "
+    "a permission"
 )
 
 OWN_TABLE = (
