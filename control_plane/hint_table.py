@@ -223,7 +223,8 @@ TABLE = (
 
 REPAIR = (
     "the control plane is not proven and may not answer: 'syndi install', from a checkout that "
-    "worked, goes past it and puts it right"
+    "worked, goes past it and puts it right; with --role-arn, when CloudFormation's own role lacks "
+    "a permission"
 )
 
 OWN_TABLE = (

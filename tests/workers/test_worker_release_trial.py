@@ -78,6 +78,27 @@ def test_the_trial_is_the_running_releases_own(api: Api) -> None:
     assert (method, body["source"]) == ("POST", api.sources[0])
 
 
+def test_an_attempt_that_another_build_ran_is_removed_and_made_anew(api: Api) -> None:
+    """Otherwise it would find its build made and its stack as it shall be, and prove nothing."""
+    made = own()
+    trial = step(made, "StartTrial")["trial"]
+    phases = [trial["phase"]]
+    for ran_on in (OLD, OLD, NEW):
+        api.ran_on = ran_on
+        answer = step(made, "AwaitTrial", trial=trial)
+        trial = answer["trial"]
+        phases.append(trial["phase"])
+        assert not answer["done"]
+    assert phases == ["deploying", "clearing", "deploying", "removing"]
+    assert [method for method, _, _ in api.started] == ["POST", "DELETE", "POST", "DELETE"]
+    assert len({key for _, key, _ in api.started}) == 4
+    assert len(set(api.sources)) == 2
+    assert [body["source"] for method, _, body in api.started if method == "POST"] == api.sources
+    assert step(made, "AwaitTrial", trial=trial)["done"]
+    told = build.record(made)["trial"]
+    assert (told["attempts"], told["deployed"], told["removed"]) == (2, "t3", "t4")
+
+
 def test_what_the_way_back_brings_is_tried_although_it_does_not_say_so(world: None) -> None:
     source = build.push_source()
     deployed(1, source, "a")
