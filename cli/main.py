@@ -19,6 +19,7 @@ from cli import (
     rolling_back,
     rollouts,
     scheduling,
+    simulating,
     slots,
     sources,
     uninstalling,
@@ -64,6 +65,7 @@ app.command()(reading.tenants)
 app.command()(reading.url)
 app.command()(reading.check)
 app.command()(labelling.label)
+app.command()(simulating.simulate)
 app.add_typer(sources.app, name="source")
 app.add_typer(configuring.app, name="config")
 app.add_typer(scheduling.app, name="schedule")

@@ -87,7 +87,7 @@ def start(
         "tenants": org,
         "labels": dict(_label(text) for text in label) if label else None,
         "build": build,
-        "waves": [*first, *(_wave(text) for text in waves.split(","))],
+        "waves": [*first, *(wave(text) for text in waves.split(","))],
         "concurrency": concurrency,
         "max_failures": max_failures,
         "on_failure": on_failure,
@@ -98,7 +98,7 @@ def start(
     }
     body = {name: value for name, value in given.items() if value is not None}
     if plan:
-        body |= _read(plan)
+        body |= read_plan(plan)
     api = current.api()
     _follow(api, api.call("POST", f"/envs/{env}/rollouts", body), wait=wait)
 
@@ -226,7 +226,8 @@ def _rows(api: Api, found: dict[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def _wave(text: str) -> dict[str, Any]:
+def wave(text: str) -> dict[str, Any]:
+    """A wave such as 5, 25% or rest, as a request has it. Raises Refused."""
     text = text.strip()
     if text == "rest":
         return {"rest": True}
@@ -252,7 +253,8 @@ def seconds(text: str) -> int:
     return int(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_plan(path: Path) -> dict[str, Any]:
+    """A JSON file with a request's fields. Raises Refused."""
     try:
         found = json.loads(path.read_text())
     except (OSError, ValueError) as error:

@@ -8,7 +8,7 @@ from random import Random
 from control_plane import slot_rules
 from control_plane.models import DeploymentStatus, Mode, Priority
 from simulation import quotas
-from simulation.execution import Execution, Steps, StepFailed
+from simulation.execution import Execution, StepFailed, Steps
 from simulation.world import Build, Wait, World
 
 SHARED = "shared"
@@ -43,6 +43,7 @@ def job(
     chance = Random(f"{given.seed}/{way}")
     update = 60 * given.stack_minutes * chance.lognormvariate(0, given.spread)
     fails, in_tests = chance.random() < given.failure_rate, chance.random() < given.failing_tests
+    fails &= by_rollout and mode != Mode.ROLLBACK
     own = Random(f"{given.seed}/{org}/build").random() < given.own_builds
     return Job(
         id=name,
@@ -50,7 +51,7 @@ def job(
         priority=priority,
         mode=mode,
         update=update,
-        fails_at=("tests" if in_tests else "stack") if fails and by_rollout else "",
+        fails_at=("tests" if in_tests else "stack") if fails else "",
         build=org if own and by_rollout else SHARED,
         by_rollout=by_rollout,
     )

@@ -13,7 +13,7 @@ from control_plane.rollout_plan import RolloutRequest, allowed, plan
 from control_plane.rollout_rules import Decision, Do
 from simulation import quotas
 from simulation.deployment import Deployment, job, way_of
-from simulation.execution import ATTEMPT_EVENTS, STATE_EVENTS, Execution, Steps
+from simulation.execution import ATTEMPT_EVENTS, Execution, Steps
 from simulation.payloads import ARN, Sizes
 from simulation.steps import RECORD_READ
 from simulation.world import World
@@ -27,8 +27,15 @@ LOOK, START = 14, 9
 STARTED_AT_ONCE, START_SECONDS = 10, 0.1
 """StartDeployments' MaxConcurrency, and how long a start takes."""
 
+MAP_EVENTS = 2
+"""Of a Map's history: started and succeeded. Each of its items has as many as `START`."""
+
+BATCH, BATCH_SECONDS = 25, 0.02
+"""Rows that are written at once, and how long that takes."""
+
 _ROW_READS = 10
 """Read units for a look at a tenant: its current state, source, build and overrides."""
+
 
 @dataclass
 class WaveTimes:
@@ -83,16 +90,14 @@ class Driver(Execution):
     def process(self) -> Steps:
         """From the plan to the end, in as many executions as it takes."""
         world = self.world
-        rows = self.rollout.size
-        world.wrote(0, rows + 2)
-        yield from self._invoked(ceil(rows / 25) * 0.02)
+        yield from self._prepare()
         spent = 10
         while True:
             decision, started = self._advance()
             self.sizes.see(self.rollout, started)
             world.wrote(0, self.sizes.item_units)
             ends = decision.do == Do.END
-            yield from self._invoked(self._rows * world.scenario.row_seconds)
+            yield from self._invoked("AdvanceRollout", self._rows * world.scenario.row_seconds)
             self.enter("WhatNext")
             spent += LOOK + START * len(started)
             if started:
@@ -101,11 +106,13 @@ class Driver(Execution):
                 break
             elif spent > SPENT:
                 self._hand_over()
-                yield from self._invoked()
+                yield from self._invoked("PrepareRollout")
                 spent = 10
                 continue
             self.enter("WaitForDeployments")
             yield max(1, decision.seconds)
+        good = self.rollout.status == RolloutStatus.SUCCEEDED
+        self.enter("RolloutSucceeded" if good else "RolloutFailed")
         self._over()
         self.ended = world.clock.now
         for times in self.times:
@@ -113,10 +120,17 @@ class Driver(Execution):
                 times.ended = self.ended
         world.rollout_ended = True
 
-    def _invoked(self, more: float = 0.0) -> Steps:
-        """A look of the worker, which takes a step's time and `more`."""
+    def _prepare(self) -> Steps:
+        """Write the rollout and its rows, one batch after the other."""
+        for _ in range(ceil(self.rollout.size / BATCH)):
+            self.world.wrote(0, BATCH)
+            yield BATCH_SECONDS
+        yield from self._invoked("PrepareRollout")
+
+    def _invoked(self, state: str, more: float = 0.0) -> Steps:
+        """A call of the worker, which takes a step's time and `more`."""
         world = self.world
-        self.enter("AdvanceRollout")
+        self.enter(state)
         self.events += ATTEMPT_EVENTS
         world.api(quotas.INVOKE).count(world.clock.now)
         began = world.clock.now
@@ -200,8 +214,9 @@ class Driver(Execution):
         """StartDeployments: a second start is the same execution."""
         world, given = self.world, self.world.scenario
         back = self.rollout.status == RolloutStatus.ROLLING_BACK
-        self.events += 4 + START * len(started)
-        world.api(quotas.TRANSITIONS).count(world.clock.now, 1 + 2 * len(started))
+        self.enter("StartDeployments")
+        self.events += MAP_EVENTS + START * len(started)
+        world.api(quotas.TRANSITIONS).count(world.clock.now, 2 * len(started))
         for number, one in enumerate(started):
             if number and not number % STARTED_AT_ONCE:
                 yield START_SECONDS
@@ -231,6 +246,4 @@ class Driver(Execution):
         self.events = 1
 
     def _over(self) -> None:
-        events = self.events + STATE_EVENTS + 1
-        self.longest = max(self.longest, events)
-
+        self.longest = max(self.longest, self.events + 1)

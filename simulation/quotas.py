@@ -51,8 +51,9 @@ LIMITS = {
     SLOT_WRITES: Limit(1_000, published=True),
 }
 """CloudFormation publishes none: a few a second is what is met, 10 is assumed. Lambda: control
-calls of all kinds together. Step Functions: the refill of most regions, without the bursts (us-east-1
-has 300 starts and 5,000 transitions). DynamoDB: a table on demand; all slots are one partition."""
+calls of all kinds together. Step Functions: the refill of most regions, without the bursts
+(us-east-1 has 300 starts and 5,000 transitions). DynamoDB: a table on demand; all slots are one
+partition."""
 
 _AHEAD = 512
 """Seconds by which a count grows at a time."""

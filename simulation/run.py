@@ -30,7 +30,10 @@ def run(scenario: Scenario, *, trace: bool = False) -> Outcome:
     world = World(scenario, trace=trace)
     driver = Driver(world)
     world.clock.start(driver.process())
-    for priority, an_hour in ((Priority.NORMAL, scenario.others), (Priority.URGENT, scenario.urgent)):
+    for priority, an_hour in (
+        (Priority.NORMAL, scenario.others),
+        (Priority.URGENT, scenario.urgent),
+    ):
         if an_hour:
             world.clock.start(_others(world, priority, an_hour))
     world.clock.run()

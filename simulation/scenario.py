@@ -7,9 +7,11 @@ from pydantic import Field
 from control_plane.models import Frozen, Priority
 from control_plane.rollout_models import Failure
 from control_plane.rollout_plan import LIMIT, Allowed, Concurrency, WaveRequest
-from control_plane.slots import LARGEST
 
 Share = Annotated[float, Field(ge=0, le=1)]
+LARGEST = 400
+"""Slots that there can be, as in control_plane/slots.py: that module is about the table."""
+
 Seconds = Annotated[float, Field(ge=0, le=24 * 3600)]
 
 
@@ -58,15 +60,16 @@ class Scenario(Frozen):
             "does so on the way and takes as long again to be undone",
             f"a build takes {self.build_minutes:g} min, one for all tenants but "
             f"{self.own_builds:.0%}; CodeBuild makes as many at once as are asked for",
-            f"a change set takes {self.change_set_seconds:g} s, the tests {self.tests_seconds:g} s, "
-            f"any other step of a worker {self.step_seconds:g} s",
+            f"a change set takes {self.change_set_seconds:g} s, the tests "
+            f"{self.tests_seconds:g} s, any other step of a worker {self.step_seconds:g} s",
             f"CloudFormation makes {self.function_calls} control calls to Lambda for a stack, "
             "anywhere in its update, and asks again by itself when Lambda refuses",
             f"{self.failure_rate:.1%} of deployments fail, {self.failing_tests:.0%} of these in "
-            "their tests, which takes the tenant back in the same execution",
-            "a request above its quota, counted by whole seconds and without any burst, is refused; "
-            "the SDK tries 7 times, the state 6 times, then it takes it for 'not yet' (looks) or "
-            "fails; a worker that is kept waiting for longer than its timeout fails",
+            "their tests, which takes the tenant back in the same execution; no way back fails",
+            "a request above its quota (~: assumed, AWS publishes none), counted by whole seconds "
+            "without any burst, is refused: the SDK tries 7 times and the state 6 times, then a "
+            "look is taken for 'not yet' and any other step fails; so does a worker that waits "
+            "beyond its timeout",
             "every tenant is deployed already: each stack is updated, none is created",
             "not counted: S3, Cognito, the tenants' own APIs, logs",
         ]

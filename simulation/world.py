@@ -1,4 +1,4 @@
-"""Everything that deployments share: the clock, the quotas, the slots, the builds, and the counts."""
+"""What all deployments share: the clock, the quotas, the slots, the builds, and the counts."""
 
 from dataclasses import dataclass
 
