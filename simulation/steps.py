@@ -59,9 +59,11 @@ STEPS = {
 """The steps of an update. Those of `workers/` that no update comes to are left out."""
 
 ASKED_AGAIN = frozenset(
-    {"AcquireLock", "AcquireSlot", "CheckStack", "AwaitBuild", "AwaitChangeSet", "AwaitStack"}
-    | {"ReconcileFunction"}
-)
+    {
+        "AcquireLock", "AcquireSlot", "CheckStack", "AwaitBuild", "AwaitChangeSet", "AwaitStack",
+        "ReconcileFunction",
+    }
+)  # fmt: skip
 """The steps whose state takes a busy AWS for "not yet": they are asked again after its wait."""
 
 MINUTES = {

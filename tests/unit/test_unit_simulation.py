@@ -48,6 +48,12 @@ def test_one_tenant_takes_as_long_as_its_stack() -> None:
     assert 60 < ended <= 60 + LOOK
 
 
+def test_a_look_sees_all_that_have_ended() -> None:
+    given = {"slots": 40, "concurrency": 40, "quotas": FREE, **AT_ONCE}
+    ended = simulated(stack_minutes=1, **given).driver.ended
+    assert 60 < ended <= 60 + LOOK
+
+
 def test_four_tenants_of_a_minute_take_two_minutes_with_two_slots_and_the_waiting() -> None:
     outcome = simulated(tenants=4, slots=2, concurrency=4, stack_minutes=1, **AT_ONCE)
     # The slots are free at 60 s, just after the two that wait have looked; they look again at 66 s.
@@ -136,7 +142,7 @@ def test_waves_that_leave_somebody_out_are_refused_as_the_rollout_would_be() -> 
 
 @pytest.mark.parametrize("slots", [1, 3, 10, 60])
 def test_never_more_than_the_slots_and_never_more_than_the_rollout_may(slots: int) -> None:
-    outcome = simulated(slots=slots, concurrency=20, others=30, urgent=5)
+    outcome = simulated(slots=slots, concurrency=20, others=5, urgent=3)
     assert outcome.world.slots.most_held <= slots
     rollouts_own = simulated(slots=slots, concurrency=20)
     assert rollouts_own.world.slots.most_held == min(slots, 20)
@@ -174,6 +180,17 @@ def test_throttling_lengthens_and_never_fails() -> None:
     assert (events.mark, events.quota) == ("throttled", 1)
     assert events.throttled > 1000
     assert {one.mark for one in free.rates} == {""}
+
+
+def test_who_is_kept_waiting_for_too_long_fails_and_says_so() -> None:
+    scarce = {quotas.DESCRIBE_STACKS: 1.0, quotas.STACK_EVENTS: 2.0}
+    given = {"tenants": 100, "slots": 50, "concurrency": 50, "max_failures": "100%"}
+    found = numbers(quotas=scarce, **given)
+    assert found.status == RolloutStatus.SUCCEEDED
+    assert sum(found.reasons.values()) == found.waves[0].failed > 0
+    assert {reason.partition(": ")[2] for reason in found.reasons} == {
+        "AWS was busy", "the function's 60 s were over",
+    }  # fmt: skip
 
 
 def test_no_more_is_served_in_a_second_than_the_quota() -> None:

@@ -74,6 +74,13 @@ def test_every_execution_goes_by_ways_that_there_are(given: dict[str, Any]) -> N
     assert ROLLOUTS["States"][whole[-1]]["Type"] in ("Succeed", "Fail")
 
 
+def test_one_that_is_slow_to_begin_is_started_again_and_is_the_same_execution() -> None:
+    outcome = run(Scenario(tenants=3, step_seconds=8), trace=True)
+    assert outcome.world.apis[quotas.START_EXECUTION].total > 3
+    walks = [walk for name, walk in (outcome.world.traces or {}).items() if name != "rollout"]
+    assert [walk.count("PrepareDeployment") for walk in walks] == [1, 1, 1]
+
+
 def test_a_full_deployment_passes_what_the_state_machine_has_for_one() -> None:
     walk = next(walk for name, walk in _walks(tenants=1).items() if name != "rollout")
     tasks = [name for name in dict.fromkeys(walk) if name in task_states(MACHINE)]
