@@ -1,6 +1,7 @@
 """`syndi install`: the control plane in a real account; `up` does the same on a laptop."""
 
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from cli.holding import Hold
 from cli.install import Target, build, lambda_platform
 from cli.options import JsonOption
 from cli.output import err, out, print_json
+from cli.proving import prove
 from control_plane import aws, templates
 from control_plane import stack_reading as reading
 from control_plane.errors import InvalidRequest
@@ -25,7 +27,11 @@ from control_plane.own import TRIAL_APPLICATION, own_tenant
 DEFAULT_PREFIXES = "rawscribe,syndi-frontend"
 PREFIXES_VARIABLE = "SYNDI_PREFIXES"
 NOWHERE = "none"
-"""What `--approval-in` is told when no environment shall need an approval any more."""
+"""What `--approval-in` is told when no environment shall need an approval any more, `--hosted-zone`
+when there shall be no routes, and `syndi route set --weights` when one of them shall be gone."""
+
+_ZONE = re.compile(r"^Z[A-Z0-9]{1,31}$")
+_DOMAIN = re.compile(r"^[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+$")
 
 PrefixesOption = Annotated[
     str | None,
@@ -41,11 +47,26 @@ ApprovalOption = Annotated[
     ),
 ]
 
+HostedZoneOption = Annotated[
+    str | None,
+    typer.Option(
+        "--hosted-zone",
+        help="the Route 53 hosted zone in which 'syndi route' makes weighted records, or none",
+    ),
+]
+
+DomainOption = Annotated[
+    str | None,
+    typer.Option("--domain", help="its domain, or one below: routes are {org}.{env}.{domain}"),
+]
+
 
 @command
 def install(
     prefixes: PrefixesOption = None,
     approval_in: ApprovalOption = None,
+    hosted_zone: HostedZoneOption = None,
+    domain: DomainOption = None,
     runtime: Annotated[str, typer.Option(help="the functions' runtime")] = "python3.13",
     architecture: Annotated[str, typer.Option(help="arm64 or x86_64")] = "arm64",
     as_json: JsonOption = False,
@@ -57,6 +78,7 @@ def install(
         raise Refused(f"--architecture {architecture}: must be arm64 or x86_64")
     tenant = own(connection.stack_name(local=False))
     installed = installed_parameters(tenant.stack_name)
+    zone, below = routes_in(hosted_zone, domain, installed)
     target = Target(
         tenant=tenant,
         runtime=runtime,
@@ -66,6 +88,8 @@ def install(
         default_application="rawscribe",
         variables={},
         approval_in=approval_environments(approval_in, installed),
+        hosted_zone=zone,
+        domain=below,
     )
     work = Path(tempfile.gettempdir()) / f"{target.stack}-install-{os.getuid()}"
     changed = install_stack(target, source.pack(ROOT), work, work / "install.log", say)
@@ -119,6 +143,24 @@ def approval_environments(given: str | None, installed: dict[str, str]) -> tuple
     return tuple(sorted(set(named)))
 
 
+def routes_in(zone: str | None, domain: str | None, installed: dict[str, str]) -> tuple[str, str]:
+    """Hosted zone and domain of routes: as given, otherwise as installed. Raises Refused."""
+    if zone == NOWHERE:
+        return "", ""
+    zone = zone if zone is not None else installed.get("HostedZoneId", "")
+    domain = domain if domain is not None else installed.get("Domain", "")
+    if bool(zone) != bool(domain):
+        raise Refused(
+            "routes need both: --hosted-zone Z0123456789 and --domain example.com; --hosted-zone "
+            f"{NOWHERE} takes them away"
+        )
+    if zone and not _ZONE.match(zone):
+        raise Refused(f"--hosted-zone {zone}: must be a zone's id, such as Z0123456789")
+    if domain and not _DOMAIN.match(domain):
+        raise Refused(f"--domain {domain}: must be a domain in lowercase, such as example.com")
+    return zone, domain
+
+
 def install_stack(
     target: Target, packed: source.Source, work: Path, log: Path, tell: Callable[[str], None]
 ) -> bool:
@@ -139,10 +181,12 @@ def install_stack(
             own_stack.create_bucket(target, template, bucket)
         tell("building the control plane")
         built = build(target, packed, bucket, work, log)
+        hold.keep()  # a build takes minutes
         tell(f"deploying build {built.fingerprint[:12]}")
-        change_set = own_stack.deploy(target, built, account)
+        change_set = own_stack.deploy(target, built, account, hold.keep)
         own_stack.protect(target)
         installation = recording.Installation(target, hold)
+        prove(target, built)
         changed = bool(change_set["has_changes"]) or not installation.knows(built)
         if changed:
             installation.record(packed, built, change_set)

@@ -11,7 +11,7 @@ from cli.context import command, current
 from cli.failure import Refused
 from cli.options import JsonOption, PriorityOption
 from cli.output import err, out, print_json
-from cli.rollouts import read_plan, seconds, wave
+from cli.rollout_request import read, seconds, wave
 from cli.simulation_tables import view
 from control_plane.errors import InvalidRequest
 from control_plane.models import Priority
@@ -90,7 +90,7 @@ def simulate(
     }
     began = time.perf_counter()
     try:
-        outcome = run(Scenario.model_validate(given | (read_plan(plan) if plan else {})))
+        outcome = run(Scenario.model_validate(given | (read(plan) if plan else {})))
     except ValidationError as error:
         wrong = error.errors()[0]
         where = ".".join(str(part) for part in wrong["loc"])

@@ -114,6 +114,7 @@ class Deployment(Execution):
         if slots.take(self.job.id, self._rank, world.clock.time, now):
             world.api(quotas.SLOT_WRITES).count(now, slots.item_units + 1)
             world.wrote(0, slots.item_units + 1)
+            world.read(ceil(slots.item_units / 4) + ceil(slots.waiting / 40))  # it is measured
             return True
         world.read(ceil(slots.item_units / 4))
         world.api(quotas.SLOT_WRITES).count(now, 1)

@@ -72,7 +72,8 @@ class Execution:
             if done:
                 return
             if clock.now > since + 60 * MINUTES[task]:
-                raise StepFailed(f"{task}: not there after {MINUTES[task]} minutes")
+                late = self.world.steps[task].step.late
+                raise StepFailed(f"{task}: not there after {MINUTES[task]} minutes", late)
             self.enter(wait)
             yield pause(clock.now - since)
 

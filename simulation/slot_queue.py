@@ -59,6 +59,11 @@ class SlotQueue:
             del self._ranks[bisect_left(self._ranks, rank)]
 
     @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return len(self._ranks)
+
+    @property
     def item_units(self) -> int:
         """The write units of the item that says who has the slots."""
         return max(1, ceil(len(self.holders) * _HOLDER_BYTES / 1024))

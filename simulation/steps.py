@@ -17,7 +17,7 @@ class Step:
 
     `records`: writes of the record in one attempt that says "not yet", `more`: besides, at the end;
     `units`: write units of other items. `timeout`: the function's, in seconds. `route`: the states
-    from its failure to RecordFailure.
+    from its failure to RecordFailure, `late`: from its choice, when it was asked for too long.
     """
 
     calls: tuple[str, ...] = ()
@@ -27,6 +27,7 @@ class Step:
     units: int = 0
     timeout: float = 60
     route: tuple[str, ...] = ()
+    late: tuple[str, ...] = ()
 
 
 STEPS = {
@@ -42,7 +43,12 @@ STEPS = {
     "AwaitChangeSet": Step((q.DESCRIBE_CHANGE_SET,), (q.DESCRIBE_CHANGE_SET,), more=2),
     "UploadConfig": Step(more=2, route=("RestoreConfig", "IsTrialRequired")),
     "ExecuteChangeSet": Step((q.EXECUTE_CHANGE_SET,), route=("RestoreConfig", "IsTrialRequired")),
-    "AwaitStack": Step((q.STACK_EVENTS,), (q.DESCRIBE_STACKS,), route=("IsTrialRequired",)),
+    "AwaitStack": Step(
+        (q.STACK_EVENTS,),
+        (q.DESCRIBE_STACKS,),
+        route=("IsTrialRequired",),
+        late=("IsTrialRequired",),
+    ),
     "RestoreConfig": Step(more=2),
     "ReconcileFunction": Step(
         (q.GET_TEMPLATE, q.STACK_RESOURCE, q.FUNCTION_CONTROL),
