@@ -37,6 +37,7 @@ class Plane:
         self.now = now
         self.current = definition("stack:3", "record:3")
         self.running: dict[str, tuple[str, str]] = {}
+        self.machine_role = role_of(NEW, "machine")
         self.stack_role: str | None = None
         self.aliased: set[tuple[str, str]] = set()
         self.gone: set[tuple[str, str]] = set()
@@ -97,7 +98,7 @@ class Plane:
 
     def _machine(self, asked: JsonObject) -> JsonObject:
         assert asked["stateMachineArn"] == build.MACHINE
-        return {"definition": self.current, "roleArn": role_of(NEW, "machine")}
+        return {"definition": self.current, "roleArn": self.machine_role}
 
     def _stack(self, asked: JsonObject) -> JsonObject:
         role = {"RoleARN": self.stack_role} if self.stack_role else {}

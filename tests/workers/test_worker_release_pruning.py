@@ -132,6 +132,13 @@ def test_the_step_may_run_twice(made: Deployment, plane: Plane) -> None:
     assert left() == before
 
 
+def test_the_role_of_the_state_machine_stays(made: Deployment, plane: Plane) -> None:
+    """It is the new build's, unless somebody gave it another one."""
+    plane.machine_role = role_of(OLD, "machine")
+    prune(made)
+    assert roles_of(OLD) & left() == {plane.machine_role}
+
+
 def test_the_role_that_cloudformation_worked_in_stays(made: Deployment, plane: Plane) -> None:
     plane.stack_role = role_of(OLD, "record")
     prune(made)
