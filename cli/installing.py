@@ -17,6 +17,7 @@ from cli.holding import Hold
 from cli.install import Target, build, lambda_platform
 from cli.options import JsonOption
 from cli.output import err, out, print_json
+from cli.proving import prove
 from control_plane import aws, templates
 from control_plane import stack_reading as reading
 from control_plane.errors import InvalidRequest
@@ -180,10 +181,12 @@ def install_stack(
             own_stack.create_bucket(target, template, bucket)
         tell("building the control plane")
         built = build(target, packed, bucket, work, log)
+        hold.keep()  # a build takes minutes
         tell(f"deploying build {built.fingerprint[:12]}")
-        change_set = own_stack.deploy(target, built, account)
+        change_set = own_stack.deploy(target, built, account, hold.keep)
         own_stack.protect(target)
         installation = recording.Installation(target, hold)
+        prove(target, built)
         changed = bool(change_set["has_changes"]) or not installation.knows(built)
         if changed:
             installation.record(packed, built, change_set)

@@ -1,6 +1,6 @@
 """The control plane's own stack, as whoever installs it works on it: with their own permissions."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from botocore.exceptions import WaiterError
@@ -74,8 +74,13 @@ def create_bucket(target: Target, template: JsonObject, bucket: str) -> None:
     change(target, first, target.parameters(), kind="CREATE", body=templates.dump(first))
 
 
-def deploy(target: Target, built: Built, account: str) -> JsonObject:
-    """Bring the stack to a build, as a deployment of itself would; gives what `change` gives."""
+def deploy(
+    target: Target, built: Built, account: str, before_change: Callable[[], None]
+) -> JsonObject:
+    """Bring the stack to a build, as a deployment of itself would; gives what `change` gives.
+
+    `before_change` is called right before anything is changed, and may refuse.
+    """
     body = aws.s3().get_object(Bucket=built.bucket, Key=built.template_key)["Body"].read()
     region = aws.cloudformation().meta.region_name
     stateful = built.manifest.stack.stateful_types
@@ -87,7 +92,14 @@ def deploy(target: Target, built: Built, account: str) -> JsonObject:
         "AWS::Partition": "aws",
         "AWS::StackName": target.stack,
     }
-    template = templates.with_literal_names(packaged, {**given, **here}, stateful)
+    before, declared = _previous(target), packaged.get("Parameters", {})
+    asked = changes.stack_parameters(
+        declared, computed=given, requested={}, first_deployment={}, previous=before
+    )
+    named = templates.with_literal_names(packaged, {**given, **here}, stateful)
+    template = templates.with_versions_of(
+        named, changes.all_values(asked, declared=declared, previous=before)
+    )
     key = naming.resolved_key(built.template_key)
     aws.s3().put_object(
         Bucket=built.bucket,
@@ -96,7 +108,15 @@ def deploy(target: Target, built: Built, account: str) -> JsonObject:
         ContentType="application/json",
     )
     url = reading.template_url(region, built.bucket, key)
-    return change(target, template, given, kind="UPDATE", url=url, stateful=stateful)
+    return change(
+        target,
+        template,
+        given,
+        kind="UPDATE",
+        url=url,
+        stateful=stateful,
+        before_change=before_change,
+    )
 
 
 def change(
@@ -108,6 +128,7 @@ def change(
     url: str = "",
     body: str = "",
     stateful: tuple[str, ...] = (),
+    before_change: Callable[[], None] | None = None,
 ) -> JsonObject:
     """Bring the stack to a template; gives a record's `change_set`.
 
@@ -140,6 +161,8 @@ def change(
     if refusal:
         client.delete_change_set(ChangeSetName=made["Id"])
         raise Refused(f"{target.stack}: {refusal}")
+    if before_change:
+        before_change()
     client.execute_change_set(ChangeSetName=made["Id"], ClientRequestToken=name)
     waiter = "stack_create_complete" if kind == "CREATE" else "stack_update_complete"
     _wait(target, waiter, made["StackId"], name)

@@ -44,7 +44,7 @@ TABLE = (
     ),
     Row(
         "the control plane is not proven: 'syndi install', from a checkout that worked, puts it "
-        "right whatever state it is in",
+        "right",
         errors=TRIAL,
     ),
     # A permission is missing ----------------------------------------------------------------------
@@ -272,14 +272,38 @@ _OWN_VERBS = {
 }
 
 
+_REPAIR = (
+    "the control plane is not proven and may not answer: 'syndi install', from a checkout that "
+    "worked, goes past it and puts it right"
+)
+
+OWN_TABLE = (
+    Row(_REPAIR, reason=r"and rolling back failed in"),
+    Row(
+        "'syndi uninstall' finishes the deletion and says what is kept; then 'syndi install'",
+        reason=r"DELETE_FAILED",
+    ),
+    Row(_REPAIR, reason=r"UPDATE_ROLLBACK_FAILED|rollback could not be continued"),
+)
+"""What is different for the control plane itself, whatever failed: what would mend a tenant goes
+through an API and a state machine that may be what is broken."""
+
+
 def addressed(
-    todo: str | None, tenant: Tenant, deployment_id: str, default: str, mode: str = ""
+    todo: str | None,
+    tenant: Tenant,
+    deployment_id: str,
+    default: str,
+    mode: str = "",
+    reason: str = "",
 ) -> str | None:
-    """A hint with its commands made out for one deployment.
+    """A hint with its commands made out for one deployment, which failed for a `reason`.
 
     `default`: the application that a command means when it names none. What has a verb of its own
     (`mode`) is not retried, but asked for again.
     """
+    if own.is_own(tenant):
+        todo = next((row.todo for row in OWN_TABLE if row.fits("", "", reason)), todo)
     if todo is None:
         return None
     if mode in (Mode.OFFBOARD, Mode.ROLLBACK):

@@ -146,7 +146,9 @@ def set_weights(event: Mapping[str, Any]) -> JsonObject:
         where.change(wanted, live, f"shift {shift.id} was ended: taken back")
         raise _taken(shift)
     until = utc_now() + timedelta(seconds=shift.every_seconds)
-    _note(shift, {"step": step, "bakes_until": until.isoformat(timespec="milliseconds")})
+    note = f"{shift.to} has {after[shift.to]} % until it is looked at"
+    bakes = until.isoformat(timespec="milliseconds")
+    _note(shift, {"step": step, "bakes_until": bakes, "note": note})
     first_look = min(shift.look_seconds, shift.every_seconds)
     return {"reached": step, "bakes_until": until.isoformat(), "seconds": first_look}
 

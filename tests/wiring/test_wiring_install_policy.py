@@ -32,7 +32,8 @@ NO_OPERATIONS = {
 
 INSTALLING = (
     "cli/connection.py", "cli/holding.py", "cli/install.py", "cli/installing.py",
-    "cli/own_leftovers.py", "cli/own_stack.py", "cli/recording.py", "cli/uninstalling.py",
+    "cli/own_leftovers.py", "cli/own_stack.py", "cli/proving.py", "cli/recording.py",
+    "cli/uninstalling.py",
     "control_plane/build_artifacts.py", "control_plane/roles.py", "control_plane/stack_reading.py",
 )  # fmt: skip
 
