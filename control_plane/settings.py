@@ -44,6 +44,7 @@ class BuildSettings(_Settings):
 
     artifact_bucket: str
     build_project: str
+    own_build_project: str
     tenant_runtime: str
     tenant_architecture: str
     tenant_platform: str

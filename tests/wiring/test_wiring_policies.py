@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from asl_graph import ROOT
 from aws_calls import actions
+from policy_rules import STACK, may
 from sam_template import (
     TEMPLATE_FILE,
     functions,
@@ -13,6 +14,7 @@ from sam_template import (
     listed,
     mentions,
     properties,
+    role_statements,
     statements,
     substituted,
     template,
@@ -94,6 +96,23 @@ def test_whoever_passes_a_role_says_to_which_service() -> None:
     assert len(passing) == 2
     for statement in passing:
         assert "iam:PassedToService" in statement["Condition"]["StringEquals"]
+
+
+# What CloudFormation may do for the control plane itself ------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        ("DeleteScheduleGroup", f"schedule-group/{STACK}-schedules"),
+        ("DeleteSchedule", f"schedule/{STACK}-schedules/stage-alpha"),
+    ],
+)
+def test_an_update_may_delete_the_schedule_group_with_its_schedules(
+    action: str, resource: str
+) -> None:
+    arn = f"arn:aws:scheduler:us-east-1:123456789012:{resource}"
+    assert may(role_statements("UpdateRole"), f"scheduler:{action}", arn)
 
 
 # What a worker calls and what it may -------------------------------------------------------------
