@@ -1,6 +1,7 @@
 """`syndi install`: the control plane in a real account; `up` does the same on a laptop."""
 
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,21 +17,42 @@ from cli.holding import Hold
 from cli.install import Target, build, lambda_platform
 from cli.options import JsonOption
 from cli.output import err, out, print_json
-from control_plane import aws, templates
+from cli.proving import prove
+from control_plane import aws, templates, trials
 from control_plane import stack_reading as reading
 from control_plane.errors import InvalidRequest
+from control_plane.manifest import FILE_NAME, parse
 from control_plane.models import Env, Tenant
-from control_plane.own import TRIAL_APPLICATION, own_tenant
+from control_plane.naming import check_length
+from control_plane.own import TRIAL_APPLICATION, TRIAL_DIRECTORY, own_tenant
 
 DEFAULT_PREFIXES = "rawscribe,syndi-frontend"
 PREFIXES_VARIABLE = "SYNDI_PREFIXES"
+ROLE_NAME_LIMIT = 64
+"""Characters of a role's name (IAM quotas)."""
+
+GENERATED = 12
+"""Characters that CloudFormation puts behind the stack's name and the logical id, with which it
+names what has no name of its own."""
+
 NOWHERE = "none"
-"""What `--approval-in` is told when no environment shall need an approval any more."""
+"""What `--approval-in` is told when no environment shall need an approval any more, `--hosted-zone`
+when there shall be no routes, and `syndi route set --weights` when one of them shall be gone."""
+
+_ZONE = re.compile(r"^Z[A-Z0-9]{1,31}$")
+_DOMAIN = re.compile(r"^[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+$")
 
 PrefixesOption = Annotated[
     str | None,
     typer.Option(
         envvar=PREFIXES_VARIABLE, help="what the names of the applications' resources begin with"
+    ),
+]
+
+RoleOption = Annotated[
+    str | None,
+    typer.Option(
+        help="the role in which CloudFormation works, instead of the one it worked in last"
     ),
 ]
 
@@ -41,13 +63,29 @@ ApprovalOption = Annotated[
     ),
 ]
 
+HostedZoneOption = Annotated[
+    str | None,
+    typer.Option(
+        "--hosted-zone",
+        help="the Route 53 hosted zone in which 'syndi route' makes weighted records, or none",
+    ),
+]
+
+DomainOption = Annotated[
+    str | None,
+    typer.Option("--domain", help="its domain, or one below: routes are {org}.{env}.{domain}"),
+]
+
 
 @command
 def install(
     prefixes: PrefixesOption = None,
     approval_in: ApprovalOption = None,
+    hosted_zone: HostedZoneOption = None,
+    domain: DomainOption = None,
     runtime: Annotated[str, typer.Option(help="the functions' runtime")] = "python3.13",
     architecture: Annotated[str, typer.Option(help="arm64 or x86_64")] = "arm64",
+    role_arn: RoleOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Install or update the control plane in a real account, with the usual AWS credentials."""
@@ -57,6 +95,7 @@ def install(
         raise Refused(f"--architecture {architecture}: must be arm64 or x86_64")
     tenant = own(connection.stack_name(local=False))
     installed = installed_parameters(tenant.stack_name)
+    zone, below = routes_in(hosted_zone, domain, installed)
     target = Target(
         tenant=tenant,
         runtime=runtime,
@@ -66,6 +105,9 @@ def install(
         default_application="rawscribe",
         variables={},
         approval_in=approval_environments(approval_in, installed),
+        hosted_zone=zone,
+        domain=below,
+        role_arn=role_arn,
     )
     work = Path(tempfile.gettempdir()) / f"{target.stack}-install-{os.getuid()}"
     changed = install_stack(target, source.pack(ROOT), work, work / "install.log", say)
@@ -89,6 +131,30 @@ def with_trial(prefixes: str) -> str:
     """The prefixes, with that of the application that every update deploys as a trial."""
     names = [name.strip() for name in prefixes.split(",") if name.strip()]
     return ",".join(names if TRIAL_APPLICATION in names else [*names, TRIAL_APPLICATION])
+
+
+def check_names(target: Target, account: str) -> None:
+    """Raise Refused for an organization that is too long for what an update makes of it.
+
+    Otherwise no trial of it could ever be started, nor that of a way back.
+    """
+    room = ROLE_NAME_LIMIT - len("-CloudFormationRole-") - GENERATED
+    if len(target.stack) > room:
+        raise Refused(
+            f"{target.stack} has {len(target.stack)} characters: with more than {room} the names "
+            "of its roles are cut, and policies that name them no longer fit; choose a shorter "
+            "organization"
+        )
+    described = parse((ROOT / TRIAL_DIRECTORY / FILE_NAME).read_text())
+    for rolling_back in (False, True):
+        environments = ",".join(target.approval_in)
+        tried = trials.tenant_of(target.tenant, environments, rolling_back=rolling_back)
+        try:
+            check_length(tried, described, account)
+        except InvalidRequest as error:
+            raise Refused(
+                f"{target.stack}: no update could try itself as {tried.stack_name}: {error}"
+            ) from error
 
 
 def installed_parameters(stack: str) -> dict[str, str]:
@@ -119,6 +185,24 @@ def approval_environments(given: str | None, installed: dict[str, str]) -> tuple
     return tuple(sorted(set(named)))
 
 
+def routes_in(zone: str | None, domain: str | None, installed: dict[str, str]) -> tuple[str, str]:
+    """Hosted zone and domain of routes: as given, otherwise as installed. Raises Refused."""
+    if zone == NOWHERE:
+        return "", ""
+    zone = zone if zone is not None else installed.get("HostedZoneId", "")
+    domain = domain if domain is not None else installed.get("Domain", "")
+    if bool(zone) != bool(domain):
+        raise Refused(
+            "routes need both: --hosted-zone Z0123456789 and --domain example.com; --hosted-zone "
+            f"{NOWHERE} takes them away"
+        )
+    if zone and not _ZONE.match(zone):
+        raise Refused(f"--hosted-zone {zone}: must be a zone's id, such as Z0123456789")
+    if domain and not _DOMAIN.match(domain):
+        raise Refused(f"--domain {domain}: must be a domain in lowercase, such as example.com")
+    return zone, domain
+
+
 def install_stack(
     target: Target, packed: source.Source, work: Path, log: Path, tell: Callable[[str], None]
 ) -> bool:
@@ -128,6 +212,7 @@ def install_stack(
     Raises Refused, and Failed with what went wrong.
     """
     account = aws.sts().get_caller_identity()["Account"]
+    check_names(target, account)
     region = aws.cloudformation().meta.region_name
     hold = Hold(target.tenant, account, region, recording.BUILD_ID)
     hold.take()
@@ -139,10 +224,12 @@ def install_stack(
             own_stack.create_bucket(target, template, bucket)
         tell("building the control plane")
         built = build(target, packed, bucket, work, log)
+        hold.keep()  # a build takes minutes
         tell(f"deploying build {built.fingerprint[:12]}")
-        change_set = own_stack.deploy(target, built, account)
+        change_set = own_stack.deploy(target, built, account, hold.keep)
         own_stack.protect(target)
         installation = recording.Installation(target, hold)
+        prove(target, built)
         changed = bool(change_set["has_changes"]) or not installation.knows(built)
         if changed:
             installation.record(packed, built, change_set)

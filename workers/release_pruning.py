@@ -19,11 +19,11 @@ def prune_versions(deployment: Deployment, event: JsonObject) -> Outcome:
     This execution itself runs: the versions that it was started with go at the next update.
     """
     known, stack = settings(ReleaseSettings), deployment.tenant.stack_name
-    machine = naming.state_machine_of(deployment.execution_arn)
-    current = aws.stepfunctions().describe_state_machine(stateMachineArn=machine)
-    running = _running(machine)
-    called = pruning.called_by([current["definition"], *(text for text, _ in running)])
-    roles_in_use = {current["roleArn"], *(role for _, role in running), *_stack_role(stack)}
+    machines = naming.own_machines(naming.state_machine_of(deployment.execution_arn))
+    there = [found for machine in machines for found in _machine(machine)]
+    running = [found for machine in machines for found in _running(machine)]
+    called = pruning.called_by([text for text, _ in (*there, *running)])
+    roles_in_use = {role for _, role in (*there, *running)} | {*_stack_role(stack)}
     removed = kept = 0
     for function in naming.own_functions(stack, called):
         found, now_in = _versions(function)
@@ -45,9 +45,21 @@ def prune_versions(deployment: Deployment, event: JsonObject) -> Outcome:
     )
 
 
+def _machine(machine: str) -> list[tuple[str, str]]:
+    """Definition and role of a state machine; none of one that the release does not have."""
+    states = aws.stepfunctions()
+    try:
+        told = states.describe_state_machine(stateMachineArn=machine)
+    except states.exceptions.StateMachineDoesNotExist:
+        return []
+    return [(told["definition"], told["roleArn"])]
+
+
 def _running(machine: str) -> list[tuple[str, str]]:
     """Definition and role of every running execution, as it was started with them."""
     states = aws.stepfunctions()
+    if not _machine(machine):
+        return []
     pages = states.get_paginator("list_executions").paginate(
         stateMachineArn=machine, statusFilter="RUNNING"
     )

@@ -8,7 +8,7 @@ from control_plane import aws, trials
 from control_plane.client import ApiError, Client, push
 from control_plane.errors import TenantNotReady, TrialFailed
 from control_plane.models import Deployment, JsonObject, Tenant
-from control_plane.own import TRIAL_APPLICATION
+from control_plane.own import TRIAL_APPLICATION, TRIAL_DIRECTORY
 from control_plane.progress import Progress
 from control_plane.reasons import plain, shortened
 from control_plane.settings import ReleaseSettings, settings
@@ -51,8 +51,11 @@ def await_trial(deployment: Deployment, event: JsonObject) -> Outcome:
             started = _deploy(deployment, event, tenant, attempt)
             again = {**trial, **started, "attempt": attempt}
             return Outcome({"trial": again}, judgement.reason, done=False)
+        case Move.CLEAR:
+            started = _remove(deployment, event, tenant, trial["attempt"], Phase.CLEARING)
+            return Outcome({"trial": {**trial, **started}}, judgement.reason, done=False)
         case Move.REMOVE:
-            started = _remove(deployment, event, tenant, trial["attempt"])
+            started = _remove(deployment, event, tenant, trial["attempt"], Phase.REMOVING)
             removing = {**trial, **started, "deployed": trial["id"]}
             return Outcome({"trial": removing}, judgement.reason, done=False)
         case Move.DONE:
@@ -65,9 +68,7 @@ def await_trial(deployment: Deployment, event: JsonObject) -> Outcome:
 def _deploy(
     deployment: Deployment, event: JsonObject, tenant: Tenant, attempt: int
 ) -> dict[str, Any]:
-    trial = deployment.manifest.trial
-    assert trial is not None  # the state machine comes here only then
-    content, sha256 = trials.source_of(_files(trial.directory), deployment.operation)
+    content, sha256 = trials.source_of(_files(), f"{deployment.operation} {attempt}")
     try:
         push(_client(event), content, sha256, tenant.application, [tenant.env])
     except ApiError as error:
@@ -85,12 +86,12 @@ def _deploy(
 
 
 def _remove(
-    deployment: Deployment, event: JsonObject, tenant: Tenant, attempt: int
+    deployment: Deployment, event: JsonObject, tenant: Tenant, attempt: int, phase: Phase
 ) -> dict[str, Any]:
     body = {"application": tenant.application, "confirm": tenant.stack_name, "purge": True}
-    key = f"{deployment.operation}-removal-{attempt}"
+    key = f"{deployment.operation}-{phase}-{attempt}"
     record = _call(event, "DELETE", f"/envs/{tenant.env}/orgs/{tenant.org}", body, key)
-    return _started(Phase.REMOVING, record)
+    return _started(phase, record)
 
 
 def _started(phase: Phase, record: JsonObject) -> dict[str, Any]:
@@ -98,16 +99,16 @@ def _started(phase: Phase, record: JsonObject) -> dict[str, Any]:
 
 
 @cache
-def _files(directory: str) -> dict[str, bytes]:
+def _files() -> dict[str, bytes]:
     """The trial's files, as they are in this function's bundle."""
-    root = BUNDLED / directory
+    root = BUNDLED / TRIAL_DIRECTORY
     found = {
         path.relative_to(root).as_posix(): path.read_bytes()
         for path in root.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
     if not found:
-        raise TrialFailed(f"there is no trial in {directory} of this bundle")
+        raise TrialFailed(f"there is no trial in {root} of this bundle")
     return found
 
 

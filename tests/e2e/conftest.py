@@ -3,6 +3,7 @@
 It is started and installed by the command line, as a user does it.
 """
 
+import json
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,9 @@ import vault
 from sources import ALMANAC, APPLICATION
 from stacks import Stacks
 from syndi_command import ADMIN, ALPHA_PASSWORD, Syndi
+
+from cli.connection import Api
+from control_plane import aws
 
 # The phases of an emulated stack operation: long enough to be seen, short enough to wait for.
 STACK_SECONDS = "0.3"
@@ -67,6 +71,21 @@ def vaulted(
     """The options that deploy the almanac with a vault."""
     pushed = vault.push(syndi, tmp_path_factory.mktemp("vaulted"))
     return (*APPLICATION, "--source", pushed)
+
+
+@pytest.fixture
+def api(syndi: Syndi, monkeypatch: pytest.MonkeyPatch) -> Api:
+    """The API as the operator calls it, from this process."""
+    key = json.loads((syndi.state / "operator.json").read_text())
+    for name, value in {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{syndi.variables['SYNDI_LOCAL_PORT']}",
+        "AWS_ACCESS_KEY_ID": key["access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": key["secret_access_key"],
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    aws.forget_clients()
+    return Api(syndi.outputs()["ApiUrl"], "us-east-1")
 
 
 @pytest.fixture

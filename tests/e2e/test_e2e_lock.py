@@ -24,20 +24,6 @@ STARTS = 50
 
 
 @pytest.fixture
-def api(syndi: Syndi, monkeypatch: pytest.MonkeyPatch) -> Api:
-    """The API as the operator calls it, from this process."""
-    key = json.loads((syndi.state / "operator.json").read_text())
-    for name, value in {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{syndi.variables['SYNDI_LOCAL_PORT']}",
-        "AWS_ACCESS_KEY_ID": key["access_key_id"],
-        "AWS_SECRET_ACCESS_KEY": key["secret_access_key"],
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    return Api(syndi.outputs()["ApiUrl"], "us-east-1")
-
-
-@pytest.fixture
 def held(syndi: Syndi, almanac: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
     """A deployment that has the tenant and is at work, until its stack is signalled."""
     copy = copied(ALMANAC, tmp_path)

@@ -1,10 +1,13 @@
 """What a control plane is installed with: as it is told, and otherwise as it was."""
 
+from dataclasses import replace
+
 import pytest
 
+from cli import installing
 from cli.failure import Refused
 from cli.install import Target
-from cli.installing import approval_environments, own, with_trial
+from cli.installing import approval_environments, check_names, own, routes_in, with_trial
 from control_plane.own import own_tenant
 
 
@@ -49,6 +52,49 @@ def test_an_update_needs_an_environment_that_nobody_approves() -> None:
         approval_environments("prod,stage,test,dev", {})
 
 
+ZONE = {"HostedZoneId": "Z1OLD", "Domain": "old.example"}
+
+
+@pytest.mark.parametrize(
+    ("zone", "domain", "installed", "expected"),
+    [
+        (None, None, {}, ("", "")),
+        (None, None, ZONE, ("Z1OLD", "old.example")),
+        ("Z2NEW", "new.example", {}, ("Z2NEW", "new.example")),
+        ("Z2NEW", None, ZONE, ("Z2NEW", "old.example")),
+        (None, "a.old.example", ZONE, ("Z1OLD", "a.old.example")),
+        ("none", None, ZONE, ("", "")),
+    ],
+)
+def test_the_zone_of_routes_is_as_given_and_otherwise_stays(
+    zone: str | None, domain: str | None, installed: dict[str, str], expected: tuple[str, str]
+) -> None:
+    assert routes_in(zone, domain, installed) == expected
+
+
+@pytest.mark.parametrize(
+    ("zone", "domain", "told"),
+    [
+        ("Z1", None, "need both"),
+        (None, "example.com", "need both"),
+        ("example.com", "example.com", "--hosted-zone example.com: must be a zone's id"),
+        ("/hostedzone/Z1", "example.com", "must be a zone's id"),
+        ("Z1", "Example.com", "--domain Example.com: must be a domain in lowercase"),
+        ("Z1", "example.com.", "must be a domain"),
+        ("Z1", "com", "must be a domain"),
+    ],
+)
+def test_half_a_zone_or_none_at_all_is_refused(
+    zone: str | None, domain: str | None, told: str
+) -> None:
+    with pytest.raises(Refused, match=told):
+        routes_in(zone, domain, {})
+
+
+def test_where_routes_are_made_is_told_to_the_stack() -> None:
+    assert (target().parameters()["HostedZoneId"], target().parameters()["Domain"]) == ("", "")
+
+
 def test_no_environment_is_said_so_that_the_previous_ones_do_not_stay() -> None:
     assert target().parameters()["ApprovalEnvironments"] == ""
     assert target("prod", "stage").parameters()["ApprovalEnvironments"] == "prod,stage"
@@ -79,3 +125,31 @@ def test_a_stack_says_which_control_plane_it_is() -> None:
 def test_a_stack_of_another_name_is_refused(stack: str) -> None:
     with pytest.raises(Refused, match=r"control-plane-\{env\}-\{org\}"):
         own(stack)
+
+
+@pytest.mark.parametrize(
+    ("org", "told"),
+    [
+        ("abcdefghijklm", ""),
+        ("abcdefghijklmn", "names of its roles are cut"),
+        ("abcdefghijklmnopqr", "names of its roles are cut"),
+    ],
+)
+def test_an_organization_has_room_in_every_name_that_is_made_of_it(org: str, told: str) -> None:
+    of = replace(target("prod"), tenant=own_tenant(f"control-plane-prod-{org}"))
+    if not told:
+        check_names(of, "123456789012")
+        return
+    with pytest.raises(Refused, match=told):
+        check_names(of, "123456789012")
+
+
+@pytest.mark.parametrize(("org", "tried"), [("a" * 18, "-back"), ("a" * 23, "-a{23}:")])
+def test_without_room_for_a_trial_nothing_is_installed(
+    org: str, tried: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Should the names of roles become shorter, the trials' are the next that have no room."""
+    monkeypatch.setattr(installing, "ROLE_NAME_LIMIT", 128)
+    of = replace(target("prod"), tenant=own_tenant(f"control-plane-prod-{org}"))
+    with pytest.raises(Refused, match=f"no update could try itself as .*{tried}"):
+        check_names(of, "123456789012")

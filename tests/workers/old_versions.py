@@ -97,7 +97,8 @@ class Plane:
         return {"definition": text, "roleArn": role}
 
     def _machine(self, asked: JsonObject) -> JsonObject:
-        assert asked["stateMachineArn"] == build.MACHINE
+        if asked["stateMachineArn"] != build.MACHINE:  # a release that has no others
+            return scripted.failure("StateMachineDoesNotExist")
         return {"definition": self.current, "roleArn": self.machine_role}
 
     def _stack(self, asked: JsonObject) -> JsonObject:

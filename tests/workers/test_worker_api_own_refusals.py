@@ -6,7 +6,16 @@ import pytest
 import worker_builders as build
 from api_calls import call
 from record_calls import prepare
-from test_worker_api_own import APPLICATION, AS_A_TENANT, FILES, HERE, NO_ID, OWN, RATE
+from test_worker_api_own import (
+    APPLICATION,
+    AS_A_TENANT,
+    FILES,
+    HERE,
+    NO_ID,
+    OWN,
+    RATE,
+    WITHOUT_TRIAL,
+)
 from test_worker_api_starts import nothing_started
 
 from control_plane import routes
@@ -34,12 +43,18 @@ CHANGES: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("POST", f"{_ID}/approve", None, "POST /control-plane/deployments/{id}/approve"),
     ("POST", f"{_ID}/reject", None, "POST /control-plane/deployments/{id}/reject"),
     ("POST", f"{_ID}/retry", None, "POST /control-plane/deployments/{id}/retry"),
+    ("PUT", f"{AS_A_TENANT}/labels", {"labels": {"a": "b"}}, "no labels"),
+    ("PUT", f"{AS_A_TENANT}/route", {"weights": {"main": 1}}, "no routes"),
+    ("POST", f"{AS_A_TENANT}/route/shift", {"to": "main", "steps": [100]}, "no routes"),
+    ("POST", f"{AS_A_TENANT}/route/reverse", {}, "no routes"),
+    ("POST", "/envs/prod/rollouts", {}, "no fleet"),
+    ("PUT", "/envs/prod/rollout-schedule", RATE, "no fleet"),
     ("PUT", f"/sources/{'a' * 64}", {"size": 1}, "PUT /control-plane/sources/{sha256}"),
 ]  # fmt: skip
 
 
-OF_NO_TENANT = ("/slots", "/rollouts")
-"""Below these nothing of a tenant's own is changed, or other tests are about whose it is."""
+OF_NO_TENANT = ("/slots", "/envs/{env}/rollouts/{rollout_id}")
+"""Below these nothing of a tenant's own is changed: a rollout was of tenants from its start."""
 
 
 def test_every_changing_route_of_a_tenant_is_in_the_list() -> None:
@@ -52,7 +67,9 @@ def test_every_changing_route_of_a_tenant_is_in_the_list() -> None:
     changing = {
         (method, path)
         for method, path in routes_
-        if method != "get" and not path.startswith((HERE, *OF_NO_TENANT))
+        if method != "get"
+        and not path.startswith((HERE, *OF_NO_TENANT))
+        and (method, path) != ("delete", "/envs/{env}/rollout-schedule")  # there can be none
     }
     assert len(changing) == len(CHANGES)
 
@@ -108,3 +125,13 @@ def test_an_execution_by_hand_that_the_api_would_refuse_is_refused(
 def test_an_execution_by_hand_updates_it_too(release: str) -> None:
     made = prepare({"application": APPLICATION, "env": "prod", "org": "main"})
     assert (made.tenant, made.source) == (OWN, release)
+
+
+def test_a_release_that_would_not_be_tried_is_refused(release: str) -> None:
+    untried = build.push_source({"application.toml": WITHOUT_TRIAL}, (Env.PROD,))
+    reply = call("POST", f"{HERE}/deployments", {})
+    assert (reply.status, reply.fields) == (400, ["source"])
+    with pytest.raises(InvalidRequest, match=r"no \[trial\].*put it back"):
+        prepare({"application": APPLICATION, "env": "prod", "org": "main", "source": untried})
+    assert nothing_started()
+    assert call("POST", f"{HERE}/deployments", {"source": release}).status == 202

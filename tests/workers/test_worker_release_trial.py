@@ -66,7 +66,7 @@ def test_its_source_is_what_lies_in_the_bundle(made: Deployment, version: NewVer
     body = aws.s3().get_object(Bucket=build.ARTIFACTS, Key=key)["Body"].read()
     with zipfile.ZipFile(io.BytesIO(body)) as archive:
         assert {"application.toml", "app/handler.py", "template.yaml"} < set(archive.namelist())
-        assert archive.read("trial.txt").decode() == f"{made.id}\n"
+        assert archive.read("trial.txt").decode() == f"{made.id} 1\n"
         handler = (build.ROOT / "trial" / "app" / "handler.py").read_bytes()
         assert archive.read("app/handler.py") == handler
 
@@ -75,10 +75,10 @@ def test_what_python_leaves_beside_the_trial_is_no_part_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("app/handler.py", "app/__pycache__/handler.pyc"):
-        (tmp_path / "tried" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "tried" / name).write_bytes(b"x")
+        (tmp_path / "trial" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "trial" / name).write_bytes(b"x")
     monkeypatch.setattr(release_trial, "BUNDLED", tmp_path)
-    assert release_trial._files("tried") == {"app/handler.py": b"x"}
+    assert release_trial._files.__wrapped__() == {"app/handler.py": b"x"}
 
 
 def test_a_step_that_runs_twice_starts_one_trial(made: Deployment, version: NewVersion) -> None:
@@ -119,12 +119,13 @@ def test_where_everything_waits_for_approvals_nothing_is_asked(
     assert version.asked == []
 
 
-def test_a_bundle_without_a_trial_fails(made: Deployment, version: NewVersion) -> None:
-    assert made.manifest.trial is not None
-    trial = made.manifest.trial.model_copy(update={"directory": "untried"})
-    manifest = made.manifest.model_copy(update={"trial": trial})
-    with pytest.raises(TrialFailed, match="there is no trial in untried of this bundle"):
-        started(made.model_copy(update={"manifest": manifest}))
+def test_a_bundle_without_a_trial_fails(
+    made: Deployment, version: NewVersion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(release_trial, "BUNDLED", tmp_path)
+    release_trial._files.cache_clear()
+    with pytest.raises(TrialFailed, match=r"there is no trial in .*trial of this bundle"):
+        started(made)
     assert version.asked == []
 
 

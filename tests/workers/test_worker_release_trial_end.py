@@ -40,8 +40,9 @@ def test_a_refusal_on_the_way_fails_the_trial_and_silence_may_pass(
     made: Deployment, version: NewVersion, kind: str, answer: Answer, error: Any, says: str
 ) -> None:
     trial = started(made)
-    ran_on = OTHER if kind.startswith("POST") else PRINT  # then it is deployed again
-    version.tells(trial["id"], "SUCCEEDED", ran_on)
+    if kind.startswith("POST"):  # what another build ran was removed: it is deployed again
+        trial |= {"phase": "clearing"}
+    version.tells(trial["id"], "SUCCEEDED", PRINT)
     version.wrong[kind] = answer
     with pytest.raises(error, match=says):
         awaited(made, trial)
@@ -61,8 +62,19 @@ def test_a_trial_that_runs_is_waited_for(made: Deployment, version: NewVersion) 
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("phase", ["deploying", "removing"])
-def test_a_trial_that_an_older_version_ran_is_deployed_again(
+def test_a_trial_that_an_older_version_ran_is_removed_before_it_is_deployed_again(
+    made: Deployment, version: NewVersion
+) -> None:
+    first = started(made)
+    version.tells(first["id"], "SUCCEEDED", OTHER)
+    answer = awaited(made, first)
+    assert (answer["trial"]["phase"], answer["done"]) == ("clearing", False)
+    assert input_of(answer["trial"]["execution_arn"])["mode"] == "offboard"
+    assert awaited(made, first)["trial"] == answer["trial"], "the step that ran twice"
+
+
+@pytest.mark.parametrize("phase", ["clearing", "removing"])
+def test_a_trial_whose_removal_an_older_version_ran_is_deployed_again(
     made: Deployment, version: NewVersion, phase: str
 ) -> None:
     first = started(made) | {"phase": phase}
@@ -71,11 +83,9 @@ def test_a_trial_that_an_older_version_ran_is_deployed_again(
     again = answer["trial"]
     assert (again["attempt"], again["phase"], answer["done"]) == (2, "deploying", False)
     assert {again["execution_arn"], first["execution_arn"]} == set(executions())
-    assert source_of(again) == source_of(first)
+    assert source_of(again) != source_of(first), "it is built anew"
     assert awaited(made, first)["trial"] == again, "the step that ran twice"
-    version.tells(again["id"], "SUCCEEDED", OTHER)
-    assert awaited(made, again)["trial"]["attempt"] == 3
-    assert len(executions()) == 3
+    assert len(executions()) == 2
 
 
 def test_a_trial_that_was_deployed_is_removed_with_all_its_data(

@@ -1,0 +1,204 @@
+"""Many tenants brought to a build in waves, on one build; what stops that, and who asks it to."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fleets import (
+    Json,
+    begin,
+    counts,
+    ended,
+    most_at_once,
+    options,
+    orgs,
+    records,
+    rollout,
+    rows,
+    start,
+)
+from live import ask
+from sources import ALMANAC, APPLICATION, add_resources, copied, push
+from syndi_command import Syndi, eventually
+
+FLEET = orgs("fleet", 20)
+CANARY = FLEET[0]
+BROKEN = FLEET[2:4]
+"""Two of the second wave, for which the next release cannot be deployed."""
+
+
+@pytest.fixture(scope="module")
+def pushed(syndi: Syndi) -> str:
+    """The almanac's source, current in dev."""
+    return push(syndi, ALMANAC, "dev")
+
+
+@pytest.fixture(scope="module")
+def first(syndi: Syndi, pushed: str) -> Json:
+    """Twenty tenants that there were not, in three waves with a canary."""
+    waves = ("--canary", CANARY, "--waves", "5,rest", "--concurrency", "8")
+    made = start(syndi, *options(FLEET), *waves)
+    return rollout(syndi, made["id"])
+
+
+def test_twenty_tenants_in_three_waves_on_one_build(syndi: Syndi, first: Json) -> None:
+    assert first["state"]["status"] == "SUCCEEDED", first["state"]
+    assert counts(first, "succeeded") == [1, 5, 14]
+    deployments = records(syndi, first)
+    assert list(deployments) == FLEET
+    assert {record["trigger"] for record in deployments.values()} == {"rollout"}
+    assert {record["rollout"] for record in deployments.values()} == {first["id"]}
+    builds = {record["build"]["build_id"] for record in deployments.values()}
+    assert len(builds) == 1, "one CodeBuild run for all"
+    for org, record in deployments.items():
+        assert record["build"]["template_key"].startswith(f"almanac-dev-{org}/"), "its own prefix"
+        assert record["build"]["reused"] is (org != CANARY)
+    assert most_at_once(deployments.values(), "PrepareDeployment") <= 8
+    for wave in (1, 2):
+        before = [deployments[row["org"]] for row in first["tenants"] if row["wave"] < wave]
+        begins = [
+            deployments[r["org"]]["created_at"] for r in first["tenants"] if r["wave"] == wave
+        ]
+        assert max(record["finished_at"] for record in before) <= min(begins)
+
+
+def test_the_executions_of_its_tenants_are_named_after_it_and_green(
+    syndi: Syndi, first: Json
+) -> None:
+    states = syndi.client("stepfunctions")
+    own = states.describe_execution(executionArn=first["execution_arn"])
+    assert own["status"] == "SUCCEEDED"
+    one = records(syndi, first)[FLEET[-1]]
+    nested = states.describe_execution(executionArn=one["execution_arn"])
+    assert (nested["status"], first["execution_arn"] in nested["input"]) == ("SUCCEEDED", True)
+
+
+def test_who_has_it_already_is_skipped_and_says_so(syndi: Syndi, first: Json) -> None:
+    again = rollout(syndi, start(syndi, *APPLICATION, "--waves", "50%,rest")["id"])
+    assert again["state"]["status"] == "SUCCEEDED"
+    skipped = {row["org"]: row for row in again["tenants"] if row["status"] == "SKIPPED"}
+    assert set(FLEET) <= set(skipped), "all that are deployed were selected"
+    build = records(syndi, first)[CANARY]["build"]["fingerprint"]
+    assert build[:12] in skipped[CANARY]["reason"]
+    assert "deployment" not in skipped[CANARY]
+    shown = syndi.ok("--local", "rollout", "show", again["id"], "--tenants").stdout
+    assert f"has build {build[:12]} and its configuration already" in shown
+
+
+@pytest.fixture(scope="module")
+def clashing(syndi: Syndi, first: Json, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A release with a bucket of each tenant's own; two of them exist already, of somebody else."""
+    copy = copied(ALMANAC, tmp_path_factory.mktemp("clashing"))
+    name = "almanac-${Environment}-${Organization}-notes"
+    add_resources(
+        copy,
+        f"  Notes:\n    Type: AWS::S3::Bucket\n    Properties: {{BucketName: !Sub '{name}'}}\n",
+    )
+    for org in BROKEN:
+        syndi.client("s3").create_bucket(Bucket=f"almanac-dev-{org}-notes")
+    return push(syndi, copy, "test")
+
+
+def test_a_wave_over_its_budget_stops_the_rest_and_is_rolled_back(
+    syndi: Syndi, first: Json, clashing: str
+) -> None:
+    old = {org: record["build"]["fingerprint"] for org, record in records(syndi, first).items()}
+    stop = ("--max-failures", "1", "--on-failure", "rollback", "--concurrency", "5")
+    asked = (*options(FLEET), "--canary", CANARY, "--waves", "5,rest", "--source", clashing, *stop)
+    result = syndi.run("--local", "rollout", "start", "dev", *asked, "--json")
+    assert result.exit_code == 1
+    found = rollout(syndi, result.json["id"])
+    assert found["state"]["status"] == "ROLLED_BACK", found["state"]
+    assert found["state"]["failure"] == "2 of wave 2 failed, and 1 may"
+    assert rows(found, "FAILED") == BROKEN
+    assert rows(found, "ROLLED_BACK") == [o for o in FLEET[1:6] if o not in BROKEN]
+    assert rows(found, "SUCCEEDED") == [CANARY], "another wave is left alone"
+    assert rows(found, "PENDING") == FLEET[6:], "nothing of the rest was started"
+    failed = next(row for row in found["tenants"] if row["org"] == BROKEN[0])
+    assert f"almanac-dev-{BROKEN[0]}-notes" in failed["reason"]
+    for org in FLEET[1:7]:
+        url = syndi.ok("--local", "url", "dev", org, *APPLICATION).stdout.strip()
+        assert ask(f"{url}/status")[1]["version"]["build"] == old[org], org
+    execution = syndi.client("stepfunctions").describe_execution(
+        executionArn=found["execution_arn"]
+    )
+    assert (execution["status"], execution["error"]) == ("FAILED", "RolloutRolledBack")
+
+
+def test_pause_resume_and_cancel_in_the_middle_of_a_wave(syndi: Syndi, first: Json) -> None:
+    labelled = FLEET[8:16]
+    for org in labelled:
+        syndi.ok("--local", "label", "dev", org, "ring=two", *APPLICATION)
+    made = begin(
+        syndi, *APPLICATION, "--label", "ring=two", "--source", changed(syndi), "--concurrency", "1"
+    )
+    begun(syndi, made, 1)
+    syndi.ok("--local", "rollout", "pause", made)
+
+    def paused() -> Any:
+        found = rollout(syndi, made)
+        return found if found["state"]["status"] == "PAUSED" else None
+
+    found = eventually(paused, 90, "the pause")
+    assert rows(found, "STARTED") == [], "what ran came to its end"
+    done = rows(found, "SUCCEEDED")
+    assert 1 <= len(done) < len(labelled)
+    assert {row["org"] for row in found["tenants"]} == set(labelled), "only who has the label"
+    syndi.ok("--local", "rollout", "resume", made)
+    begun(syndi, made, len(done) + 1)
+    result = syndi.run("--local", "rollout", "cancel", made, "--json")
+    assert (result.exit_code, result.json["state"]["status"]) == (0, "CANCELLED")
+    found = rollout(syndi, made)
+    assert "operator" in found["state"]["failure"]
+    assert rows(found, "STARTED", "FAILED") == []
+    assert len(rows(found, "SUCCEEDED")) > len(done)
+    assert rows(found, "PENDING"), "the rest was not started"
+    assert syndi.run("--local", "rollout", "resume", made).exit_code == 2
+
+
+def changed(syndi: Syndi) -> str:
+    """A source that nobody has, of the same almanac."""
+    copy = copied(ALMANAC, Path(str(syndi.state)) / "changed")
+    (copy / "almanac" / "note.txt").write_text("a change\n")
+    return push(syndi, copy, "test")
+
+
+def begun(syndi: Syndi, made: str, count: int) -> None:
+    """So many of its deployments have begun."""
+
+    def some() -> bool:
+        found = rollout(syndi, made)
+        return len(rows(found, "STARTED", "SUCCEEDED")) >= count
+
+    eventually(some, 120, f"{count} deployments of {made}")
+
+
+def test_a_rollout_that_cannot_be_is_refused_and_starts_nothing(syndi: Syndi, first: Json) -> None:
+    before = syndi.ok("--local", "rollout", "list", "--json").json
+    for arguments, field in (
+        (("--waves", "5"), "waves"),
+        (("--label", "ring=none"), "tenants"),
+        (("--canary", "nobody"), "waves"),
+        (("--source", "0" * 64), "source"),
+    ):
+        command = ("--local", "rollout", "start", "dev", *APPLICATION, *arguments, "--json")
+        result = syndi.run(*command)
+        assert result.exit_code == 2, result.stdout
+        assert [item["field"] for item in result.json["error"]["details"]] == [field]
+    assert syndi.ok("--local", "rollout", "list", "--json").json == before
+
+
+def test_a_bare_execution_and_one_that_is_stopped_by_hand(syndi: Syndi, first: Json) -> None:
+    states = syndi.client("stepfunctions", operator=True)
+    machine = syndi.outputs()["RolloutMachineArn"]
+    given = '{"env": "dev", "application": "almanac", "bake_seconds": 600}'
+    arn = states.start_execution(stateMachineArn=machine, input=given)["executionArn"]
+
+    def baking() -> str | None:
+        found = syndi.ok("--local", "rollout", "list", "--json").json[0]
+        mine = found["execution_arn"] == arn and found["state"]["status"] == "BAKING"
+        return str(found["id"]) if mine else None
+
+    made = eventually(baking, 60, "a rollout that is watched")
+    syndi.client("stepfunctions").stop_execution(executionArn=arn)
+    assert ended(syndi, made)["state"]["status"] == "CANCELLED"
