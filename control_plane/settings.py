@@ -79,6 +79,7 @@ class ReleaseSettings(_Settings):
 class RolloutSettings(_Settings):
     """workers/rollout.py. `approval_environments`: with commas between, or empty."""
 
+    deployment_slots: int
     application_prefixes: str
     approval_environments: str
     artifact_bucket: str

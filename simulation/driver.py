@@ -170,7 +170,7 @@ class Driver(Execution):
         now = self.world.clock.time
         passed_by = 0
         while True:
-            decision = rules.decide(rollout, now)
+            decision = rules.decide(rollout, now, self.world.slots.limit)
             self._seen(rollout, decision.rollout)
             rollout, room = decision.rollout, min(decision.room, AT_ONCE)
             match decision.do:
