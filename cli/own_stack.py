@@ -32,10 +32,10 @@ def make_ready(target: Target) -> bool:
         case StackAction.UPDATE:
             return True
         case StackAction.DELETE_FIRST if stack:
-            delete(target.stack, stack["StackId"], target.poll_seconds)
+            delete(target.stack, stack["StackId"], target.poll_seconds, target.role_arn)
             return False
         case StackAction.CONTINUE_ROLLBACK:
-            client.continue_update_rollback(StackName=target.stack)
+            client.continue_update_rollback(StackName=target.stack, **in_role(target.role_arn))
             _wait(target, "stack_rollback_complete", target.stack)
             return True
         case _:
@@ -152,6 +152,7 @@ def change(
         Tags=[{"Key": naming.OWNER_TAG, "Value": target.stack}],
         # The table and the bucket that an uninstall left are adopted, with what is in them.
         ImportExistingResources=True,
+        **in_role(target.role_arn),
     )
     found = _found(target, made["StackId"], made["Id"])
     if found is None:
@@ -182,12 +183,17 @@ def protect(target: Target) -> None:
         )
 
 
-def delete(name: str, stack_id: str, poll_seconds: float) -> None:
+def delete(name: str, stack_id: str, poll_seconds: float, role_arn: str | None = None) -> None:
     """Delete the stack, also a protected one. Raises Failed with what is in the way."""
     client, token = aws.cloudformation(), f"uninstall-{naming.new_deployment_id(utc_now())}"
     client.update_termination_protection(StackName=name, EnableTerminationProtection=False)
-    client.delete_stack(StackName=stack_id, ClientRequestToken=token)
+    client.delete_stack(StackName=stack_id, ClientRequestToken=token, **in_role(role_arn))
     _await(name, poll_seconds, "stack_delete_complete", stack_id, token)
+
+
+def in_role(arn: str | None) -> Any:
+    """The parameter that names CloudFormation's role; without one it keeps the last role."""
+    return {"RoleARN": arn} if arn else {}
 
 
 def _previous(target: Target) -> dict[str, str]:

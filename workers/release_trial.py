@@ -51,8 +51,11 @@ def await_trial(deployment: Deployment, event: JsonObject) -> Outcome:
             started = _deploy(deployment, event, tenant, attempt)
             again = {**trial, **started, "attempt": attempt}
             return Outcome({"trial": again}, judgement.reason, done=False)
+        case Move.CLEAR:
+            started = _remove(deployment, event, tenant, trial["attempt"], Phase.CLEARING)
+            return Outcome({"trial": {**trial, **started}}, judgement.reason, done=False)
         case Move.REMOVE:
-            started = _remove(deployment, event, tenant, trial["attempt"])
+            started = _remove(deployment, event, tenant, trial["attempt"], Phase.REMOVING)
             removing = {**trial, **started, "deployed": trial["id"]}
             return Outcome({"trial": removing}, judgement.reason, done=False)
         case Move.DONE:
@@ -65,7 +68,7 @@ def await_trial(deployment: Deployment, event: JsonObject) -> Outcome:
 def _deploy(
     deployment: Deployment, event: JsonObject, tenant: Tenant, attempt: int
 ) -> dict[str, Any]:
-    content, sha256 = trials.source_of(_files(), deployment.operation)
+    content, sha256 = trials.source_of(_files(), f"{deployment.operation} {attempt}")
     try:
         push(_client(event), content, sha256, tenant.application, [tenant.env])
     except ApiError as error:
@@ -83,12 +86,12 @@ def _deploy(
 
 
 def _remove(
-    deployment: Deployment, event: JsonObject, tenant: Tenant, attempt: int
+    deployment: Deployment, event: JsonObject, tenant: Tenant, attempt: int, phase: Phase
 ) -> dict[str, Any]:
     body = {"application": tenant.application, "confirm": tenant.stack_name, "purge": True}
-    key = f"{deployment.operation}-removal-{attempt}"
+    key = f"{deployment.operation}-{phase}-{attempt}"
     record = _call(event, "DELETE", f"/envs/{tenant.env}/orgs/{tenant.org}", body, key)
-    return _started(Phase.REMOVING, record)
+    return _started(phase, record)
 
 
 def _started(phase: Phase, record: JsonObject) -> dict[str, Any]:

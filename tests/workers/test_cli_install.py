@@ -3,6 +3,7 @@
 Not of a worker; here because moto's AWS is.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,13 @@ import scripted_aws as scripted
 import worker_builders as build
 from test_cli_uninstall import STACK, STACK_ID, a_hold, hold, holder, target
 from test_worker_record import acquire, running
+from typer.testing import CliRunner
 
 from cli import holding, installing, own_stack, proving
 from cli.failure import Failed, Refused
 from cli.holding import Hold
 from cli.install import Built
+from cli.main import app
 from cli.source import Source
 from control_plane import aws
 from control_plane.errors import TenantNotReady
@@ -131,6 +134,38 @@ def test_the_stack_changes_only_after_the_last_question(
     assert script.of("ExecuteChangeSet") == []
 
 
+# In which role CloudFormation works -------------------------------------------------------------
+
+ROLE = f"arn:aws:iam::{build.ACCOUNT}:role/rescue"
+
+
+@pytest.mark.parametrize("role", [None, ROLE])
+def test_cloudformation_works_in_the_role_that_is_named(
+    world: None, script: scripted.Scripted, monkeypatch: pytest.MonkeyPatch, role: str | None
+) -> None:
+    cloud, of = aws.cloudformation(), replace(target("notes"), role_arn=role)
+    stuck = {**STACK_FOUND, "StackStatus": "UPDATE_ROLLBACK_FAILED"}
+    script.on(cloud, "DescribeStacks", {"Stacks": [stuck]})
+    script.on(cloud, "DescribeStackEvents", {"StackEvents": []})
+    script.on(cloud, "CreateChangeSet", {"Id": "arn:aws:x", "StackId": STACK_ID})
+    script.on(cloud, "DescribeChangeSet", {"Status": "CREATE_COMPLETE", "Changes": []})
+    for operation in (
+        "ContinueUpdateRollback", "ExecuteChangeSet", "DeleteStack", "UpdateTerminationProtection"
+    ):  # fmt: skip
+        script.on(cloud, operation, {})
+    monkeypatch.setattr(own_stack, "_await", lambda *_: None)
+    assert own_stack.make_ready(of)
+    own_stack.change(of, {}, {}, kind="UPDATE", body="{}")
+    own_stack.delete(STACK, STACK_ID, 1, role)
+    for operation in ("ContinueUpdateRollback", "CreateChangeSet", "DeleteStack"):
+        assert [call.get("RoleARN") for call in script.of(operation)] == [role], operation
+
+
+@pytest.mark.parametrize("verb", ["install", "uninstall"])
+def test_the_role_is_an_option_of_both(verb: str) -> None:
+    assert "--role-arn" in CliRunner().invoke(app, [verb, "--help"], terminal_width=200).stdout
+
+
 # The proof --------------------------------------------------------------------------------------
 
 
@@ -190,3 +225,13 @@ def test_an_api_that_never_reports_the_build_fails_the_installation(
 ) -> None:
     with pytest.raises(Failed, match=f"{told}.*not recorded"):
         prove(monkeypatch, script, answer)
+
+
+def test_names_without_room_are_refused_before_anything_is_made(
+    hold: Hold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = Steps(monkeypatch)
+    monkeypatch.setattr(installing, "ROLE_NAME_LIMIT", 32)
+    with pytest.raises(Refused, match="shorter organization"):
+        steps.run()
+    assert steps.taken == []
