@@ -15,7 +15,6 @@ from sam_template import (
     listed,
     mentions,
     properties,
-    role_statements,
     statements,
     substituted,
     template,
@@ -111,23 +110,6 @@ def test_who_changes_the_applications_buckets_changes_no_artifacts(function: str
     for action in changing:
         for artifact in (ARTIFACTS, f"{ARTIFACTS}/{STACK}/builds/1/template.yaml"):
             assert not may(statements(function), action, artifact), action
-
-
-# What CloudFormation may do for the control plane itself ------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("action", "resource"),
-    [
-        ("DeleteScheduleGroup", f"schedule-group/{STACK}-schedules"),
-        ("DeleteSchedule", f"schedule/{STACK}-schedules/stage-alpha"),
-    ],
-)
-def test_an_update_may_delete_the_schedule_group_with_its_schedules(
-    action: str, resource: str
-) -> None:
-    arn = f"arn:aws:scheduler:us-east-1:123456789012:{resource}"
-    assert may(role_statements("UpdateRole"), f"scheduler:{action}", arn)
 
 
 # What a worker calls and what it may -------------------------------------------------------------
