@@ -1,12 +1,13 @@
 """Least privilege, visibly: own roles, exact actions, a reason beside every wildcard."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 from asl_graph import ROOT
 from aws_calls import actions
-from policy_rules import STACK, may
+from policy_rules import ARTIFACTS, STACK, may
 from sam_template import (
     TEMPLATE_FILE,
     functions,
@@ -14,7 +15,6 @@ from sam_template import (
     listed,
     mentions,
     properties,
-    role_statements,
     statements,
     substituted,
     template,
@@ -98,21 +98,18 @@ def test_whoever_passes_a_role_says_to_which_service() -> None:
         assert "iam:PassedToService" in statement["Condition"]["StringEquals"]
 
 
-# What CloudFormation may do for the control plane itself ------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("action", "resource"),
-    [
-        ("DeleteScheduleGroup", f"schedule-group/{STACK}-schedules"),
-        ("DeleteSchedule", f"schedule/{STACK}-schedules/stage-alpha"),
-    ],
-)
-def test_an_update_may_delete_the_schedule_group_with_its_schedules(
-    action: str, resource: str
-) -> None:
-    arn = f"arn:aws:scheduler:us-east-1:123456789012:{resource}"
-    assert may(role_statements("UpdateRole"), f"scheduler:{action}", arn)
+@pytest.mark.parametrize("function", ["ConfigFunction", "OffboardFunction"])
+def test_who_changes_the_applications_buckets_changes_no_artifacts(function: str) -> None:
+    """The artifact bucket has one of the applications' prefixes."""
+    changing = {
+        action
+        for action in _allowed(function)
+        if re.match("s3:(Put|Delete)", action) and action != "s3:PutObjectTagging"
+    }
+    assert changing
+    for action in changing:
+        for artifact in (ARTIFACTS, f"{ARTIFACTS}/{STACK}/builds/1/template.yaml"):
+            assert not may(statements(function), action, artifact), action
 
 
 # What a worker calls and what it may -------------------------------------------------------------
