@@ -7,7 +7,7 @@ deployment, and the resources that the reason names; they are filled in.
 import re
 from dataclasses import dataclass
 
-from control_plane import own
+from control_plane import own, own_hints
 from control_plane.models import Mode, Tenant
 
 
@@ -265,24 +265,6 @@ _OWN_VERBS = {
 }
 
 
-_REPAIR = (
-    "the control plane is not proven and may not answer: 'syndi install', from a checkout that "
-    "worked, goes past it and puts it right; with --role-arn, when CloudFormation's own role lacks "
-    "a permission"
-)
-
-OWN_TABLE = (
-    Row(_REPAIR, reason=r"and rolling back failed in"),
-    Row(
-        "'syndi uninstall' finishes the deletion and says what is kept; then 'syndi install'",
-        reason=r"DELETE_FAILED",
-    ),
-    Row(_REPAIR, reason=r"UPDATE_ROLLBACK_FAILED|rollback could not be continued"),
-)
-"""What is different for the control plane itself, whatever failed: what would mend a tenant goes
-through an API and a state machine that may be what is broken."""
-
-
 def addressed(
     todo: str | None,
     tenant: Tenant,
@@ -297,7 +279,7 @@ def addressed(
     (`mode`) is not retried, but asked for again.
     """
     if own.is_own(tenant):
-        todo = next((row.todo for row in OWN_TABLE if row.fits("", "", reason)), todo)
+        todo = own_hints.instead(reason) or todo
     if todo is None:
         return None
     if mode in (Mode.OFFBOARD, Mode.ROLLBACK):

@@ -242,6 +242,7 @@ def loops_have_a_deadline(machine: Json) -> list[str]:
         if rule["Next"] not in (
             RECORD_FAILURE,
             "MayRollBack",
+            "IsTrialRequired",
             "DiscardChangeSet",
         ) or "failure" not in rule.get("Assign", {}):
             wrong.append(f"{name}: the deadline is no failure")

@@ -12,6 +12,7 @@ import worker_builders as build
 from test_worker_build_choice import at_its_tests, built, deployed, roll_back
 
 from control_plane import aws
+from control_plane.errors import TenantNotReady, TrialFailed
 from control_plane.manifest import TrialTable
 from control_plane.models import Deployment, Env, JsonObject, Tenant
 from control_plane.settings import forget_settings
@@ -94,9 +95,7 @@ def test_an_attempt_that_another_build_ran_is_removed_and_made_anew(api: Api) ->
     assert len({key for _, key, _ in api.started}) == 4
     assert len(set(api.sources)) == 2
     assert [body["source"] for method, _, body in api.started if method == "POST"] == api.sources
-    assert step(made, "AwaitTrial", trial=trial)["done"]
-    told = build.record(made)["trial"]
-    assert (told["attempts"], told["deployed"], told["removed"]) == (2, "t3", "t4")
+    assert step(made, "AwaitTrial", trial=trial)["trial"]["phase"] == "checking"
 
 
 def test_what_the_way_back_brings_is_tried_although_it_does_not_say_so(world: None) -> None:
@@ -105,3 +104,72 @@ def test_what_the_way_back_brings_is_tried_although_it_does_not_say_so(world: No
     tried = build.deployment().manifest.model_copy(update={"trial": TRIAL})
     answer = roll_back(at_its_tests(source, build=built(source, "b"), manifest=tried))
     assert Deployment.model_validate(answer["deployment"]).manifest.trial == TRIAL
+
+
+# Whether it could be updated ----------------------------------------------------------------------
+
+CHECKING = {
+    "env": "dev", "org": "prod-main", "attempt": 1, "phase": "checking", "id": "t2",
+    "deployed": "t1", "execution_arn": build.arn("t2"), "ran_on": {"build": NEW},
+}  # fmt: skip
+
+
+class Workers:
+    """The functions of the new version, by their names: each gives its last answer again."""
+
+    def __init__(self, script: scripted.Scripted) -> None:
+        self.asked: list[tuple[str, JsonObject]] = []
+        self.answers: dict[str, list[JsonObject]] = {}
+        script.on(aws.lambda_(), "Invoke", self._answer)
+
+    def _answer(self, given: JsonObject) -> JsonObject:
+        here = f"arn:aws:lambda:{build.REGION}:{build.ACCOUNT}:function:{OWN.stack_name}-"
+        name, _, alias = given["FunctionName"].removeprefix(here).partition(":")
+        assert alias == "live"
+        self.asked.append((name, json.loads(given["Payload"])["self_check"]))
+        left = self.answers.get(name, [{"done": True, "build": NEW}])
+        told = left.pop(0) if len(left) > 1 else left[0]
+        failed = {"FunctionError": "Unhandled"} if "errorMessage" in told else {}
+        return {"StatusCode": 200, "Payload": io.BytesIO(json.dumps(told).encode()), **failed}
+
+
+@pytest.fixture
+def workers(api: Api, script: scripted.Scripted) -> Workers:
+    return Workers(script)
+
+
+def test_it_is_proven_when_all_its_workers_could_bring_the_next_one(workers: Workers) -> None:
+    workers.answers["stack"] = [{"done": False, "build": NEW}, {"done": True, "build": NEW}]
+    made = own()
+    waiting = step(made, "AwaitTrial", trial=CHECKING)
+    assert (waiting["done"], waiting["trial"]) == (False, CHECKING)
+    assert "trial" not in build.record(made)
+    assert step(made, "AwaitTrial", trial=CHECKING)["done"]
+    told = build.record(made)["trial"]
+    assert (told["deployed"], told["removed"], told["could_be_updated"]) == ("t1", "t2", True)
+    assert [name for name, _ in workers.asked] == ["verify", "release", "stack"] * 2
+    assert workers.asked[0][1] == {
+        "stack": OWN.stack_name,
+        "state_machine_arn": build.MACHINE,
+        "operation": made.operation,
+        "api_url": "https://x",
+        "trial_id": "t1",
+    }
+
+
+@pytest.mark.parametrize("name", ["verify", "release", "stack"])
+@pytest.mark.parametrize(
+    ("told", "error"),
+    [
+        ({"errorMessage": "No module named 'x'", "errorType": "Runtime.ImportModuleError"},
+         TrialFailed),
+        ({"errorMessage": "AWS is busy", "errorType": "ServiceBusy"}, TenantNotReady),
+        ({"done": True, "build": OLD}, TenantNotReady),
+    ],
+)  # fmt: skip
+def test_a_worker_that_could_not_bring_the_next_one_fails_the_trial(
+    workers: Workers, name: str, told: JsonObject, error: type[Exception]
+) -> None:
+    workers.answers[name] = [told]
+    with pytest.raises(error, match=f"{name} worker"):
+        step(own(), "AwaitTrial", trial=CHECKING)
