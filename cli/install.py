@@ -29,9 +29,9 @@ _MACHINES = {"arm64": "arm64", "aarch64": "arm64", "x86_64": "x86_64", "amd64": 
 class Target:
     """Where and for what the control plane is installed.
 
-    `variables`: what `sam` is told of the AWS that it works with. `poll_seconds`: how often
-    CloudFormation is asked how far it is. `role_arn`: in which role it works, instead of the one
-    that it worked in last.
+    `hosted_zone` and `domain`: where weighted routes are made, or empty. `variables`: what `sam` is
+    told of the AWS that it works with. `poll_seconds`: how often CloudFormation is asked how far it
+    is. `role_arn`: in which role it works, instead of the one that it worked in last.
     """
 
     tenant: Tenant
@@ -42,6 +42,8 @@ class Target:
     default_application: str
     variables: dict[str, str]
     approval_in: tuple[str, ...] = ()
+    hosted_zone: str = ""
+    domain: str = ""
     version_retention_days: int = 14
     poll_seconds: float = 5
     role_arn: str | None = None
@@ -62,6 +64,8 @@ class Target:
             "ApplicationPrefixes": self.prefixes,
             "DefaultApplication": self.default_application,
             "ApprovalEnvironments": ",".join(self.approval_in),
+            "HostedZoneId": self.hosted_zone,
+            "Domain": self.domain,
             "VersionRetentionDays": str(self.version_retention_days),
         }
 

@@ -1,6 +1,7 @@
 """`syndi install`: the control plane in a real account; `up` does the same on a laptop."""
 
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -35,7 +36,11 @@ GENERATED = 12
 names what has no name of its own."""
 
 NOWHERE = "none"
-"""What `--approval-in` is told when no environment shall need an approval any more."""
+"""What `--approval-in` is told when no environment shall need an approval any more, `--hosted-zone`
+when there shall be no routes, and `syndi route set --weights` when one of them shall be gone."""
+
+_ZONE = re.compile(r"^Z[A-Z0-9]{1,31}$")
+_DOMAIN = re.compile(r"^[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+$")
 
 PrefixesOption = Annotated[
     str | None,
@@ -58,11 +63,26 @@ ApprovalOption = Annotated[
     ),
 ]
 
+HostedZoneOption = Annotated[
+    str | None,
+    typer.Option(
+        "--hosted-zone",
+        help="the Route 53 hosted zone in which 'syndi route' makes weighted records, or none",
+    ),
+]
+
+DomainOption = Annotated[
+    str | None,
+    typer.Option("--domain", help="its domain, or one below: routes are {org}.{env}.{domain}"),
+]
+
 
 @command
 def install(
     prefixes: PrefixesOption = None,
     approval_in: ApprovalOption = None,
+    hosted_zone: HostedZoneOption = None,
+    domain: DomainOption = None,
     runtime: Annotated[str, typer.Option(help="the functions' runtime")] = "python3.13",
     architecture: Annotated[str, typer.Option(help="arm64 or x86_64")] = "arm64",
     role_arn: RoleOption = None,
@@ -75,6 +95,7 @@ def install(
         raise Refused(f"--architecture {architecture}: must be arm64 or x86_64")
     tenant = own(connection.stack_name(local=False))
     installed = installed_parameters(tenant.stack_name)
+    zone, below = routes_in(hosted_zone, domain, installed)
     target = Target(
         tenant=tenant,
         runtime=runtime,
@@ -84,6 +105,8 @@ def install(
         default_application="rawscribe",
         variables={},
         approval_in=approval_environments(approval_in, installed),
+        hosted_zone=zone,
+        domain=below,
         role_arn=role_arn,
     )
     work = Path(tempfile.gettempdir()) / f"{target.stack}-install-{os.getuid()}"
@@ -160,6 +183,24 @@ def approval_environments(given: str | None, installed: dict[str, str]) -> tuple
             "control plane can try itself without somebody's approval"
         )
     return tuple(sorted(set(named)))
+
+
+def routes_in(zone: str | None, domain: str | None, installed: dict[str, str]) -> tuple[str, str]:
+    """Hosted zone and domain of routes: as given, otherwise as installed. Raises Refused."""
+    if zone == NOWHERE:
+        return "", ""
+    zone = zone if zone is not None else installed.get("HostedZoneId", "")
+    domain = domain if domain is not None else installed.get("Domain", "")
+    if bool(zone) != bool(domain):
+        raise Refused(
+            "routes need both: --hosted-zone Z0123456789 and --domain example.com; --hosted-zone "
+            f"{NOWHERE} takes them away"
+        )
+    if zone and not _ZONE.match(zone):
+        raise Refused(f"--hosted-zone {zone}: must be a zone's id, such as Z0123456789")
+    if domain and not _DOMAIN.match(domain):
+        raise Refused(f"--domain {domain}: must be a domain in lowercase, such as example.com")
+    return zone, domain
 
 
 def install_stack(

@@ -22,6 +22,8 @@ POLL_SECONDS = 0.3
 def up(
     prefixes: installing.PrefixesOption = None,
     approval_in: installing.ApprovalOption = None,
+    hosted_zone: installing.HostedZoneOption = None,
+    domain: installing.DomainOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Start the laptop's AWS, install the control plane into it, and push the application."""
@@ -34,6 +36,7 @@ def up(
     tenant = installing.own(connection.stack_name(local=True))
     installed = installing.installed_parameters(tenant.stack_name)
     before = installed.get("ApplicationPrefixes", installing.DEFAULT_PREFIXES)
+    zone, below = installing.routes_in(hosted_zone, domain, installed)
     target = Target(
         tenant=tenant,
         runtime=_emulator_runtime(laptop),
@@ -43,6 +46,8 @@ def up(
         default_application="rawscribe",
         variables=laptop.aws_environment(),
         approval_in=installing.approval_environments(approval_in, installed),
+        hosted_zone=zone,
+        domain=below,
         version_retention_days=0,
         poll_seconds=POLL_SECONDS,
     )

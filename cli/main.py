@@ -13,12 +13,15 @@ from cli import (
     installing,
     labelling,
     laptop,
+    measuring,
     offboarding,
     reading,
     releasing,
     rolling_back,
     rollouts,
+    routing,
     scheduling,
+    simulating,
     slots,
     sources,
     uninstalling,
@@ -63,12 +66,15 @@ app.command()(reading.show)
 app.command()(reading.tenants)
 app.command()(reading.url)
 app.command()(reading.check)
+app.command()(measuring.health)
 app.command()(labelling.label)
+app.command()(simulating.simulate)
 app.add_typer(sources.app, name="source")
 app.add_typer(configuring.app, name="config")
 app.add_typer(scheduling.app, name="schedule")
 app.add_typer(slots.app, name="slots")
 app.add_typer(rollouts.app, name="rollout")
+app.add_typer(routing.app, name="route")
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from cli.output import (
     print_json,
     tenants_table,
 )
+from cli.route_output import last_change
 from cli.sources import manifest_of
 from cli.summaries import steps_table, summary
 from control_plane import aws
@@ -39,6 +40,8 @@ def history(
         out.print(deployments_table(answer["deployments"]))
     else:
         out.print(f"{env}/{org} was never deployed")
+    if not current.as_json:
+        last_change(answer.get("route_change"))
 
 
 @command

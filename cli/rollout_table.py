@@ -7,6 +7,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from cli.context import current
 from cli.output import coloured, seconds_between
 
 _COUNTS = ("size", "succeeded", "skipped", "failed", "rolled_back")
@@ -32,6 +33,19 @@ def waves_table(found: Mapping[str, Any]) -> Table:
             str(len(state["running"])) if here else "",
             str(wave["allowed"]),
         )
+    return table
+
+
+def plan_table(plan: Mapping[str, Any]) -> Table:
+    """Who would be in which wave."""
+    table = Table(box=None, pad_edge=False)
+    for title in ("wave", "tenants", "at once", "may fail", "organizations"):
+        table.add_column(title)
+    for number, wave in enumerate(plan["waves"], start=1):
+        named = ", ".join(wave["tenants"][:10])
+        more = f" and {wave['size'] - 10} more" if wave["size"] > 10 else ""
+        counts = (wave["size"], wave["concurrency"], wave["allowed"])
+        table.add_row(str(number), *(str(count) for count in counts), named + more)
     return table
 
 
@@ -81,5 +95,6 @@ def _headline(found: Mapping[str, Any]) -> list[Text]:
     control = found.get("control", {})
     lines += [f"paused by {control['paused_by']}"] if "paused_by" in control else []
     if state["status"] == "AWAITING_APPROVAL":
-        lines.append(f"go on: syndi rollout approve {found['id']}")
+        verb = f"syndi {'--local ' if current.local else ''}rollout approve"
+        lines.append(f"go on: {verb} {found['id']}")
     return [Text.from_markup(line) for line in lines]

@@ -1,7 +1,5 @@
 """`syndi rollout`: many tenants brought to a build, in waves."""
 
-import json
-import re
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,11 +9,12 @@ from rich.live import Live
 
 from cli.connection import Api
 from cli.context import command, current, query
-from cli.failure import Refused
 from cli.options import ApplicationOption, EnvArgument, JsonOption, PriorityOption, WaitOption
 from cli.output import err, out, print_json
-from cli.rollout_table import rollout_view, rollouts_table, tenants_rows
-from control_plane.models import Mode, Priority
+from cli.rollout_request import RolloutMode, read, seconds, wave
+from cli.rollout_request import label as label_of
+from cli.rollout_table import plan_table, rollout_view, rollouts_table, tenants_rows
+from control_plane.models import Priority
 from control_plane.rollout_models import Failure, RolloutStatus
 
 app = typer.Typer(no_args_is_help=True, help="Bring many tenants to a build, in waves.")
@@ -49,7 +48,9 @@ def start(
     source: Annotated[
         str | None, typer.Option(help="SHA-256 of a source; default: the environment's current one")
     ] = None,
-    mode: Annotated[Mode, typer.Option(help="full or deploy-only")] = Mode.FULL,
+    mode: Annotated[
+        RolloutMode, typer.Option(help="full, or each tenant's last build")
+    ] = RolloutMode.FULL,
     concurrency: Annotated[
         int, typer.Option(min=1, max=200, help="deployments at the same time")
     ] = 10,
@@ -69,6 +70,9 @@ def start(
     approval: Annotated[
         bool, typer.Option("--approval", help="wait for 'syndi rollout approve' between waves")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="show who would be in which wave, and start nothing")
+    ] = False,
     priority: PriorityOption = Priority.LOW,
     plan: Annotated[
         Path | None,
@@ -83,24 +87,31 @@ def start(
     given = {
         "application": application,
         "source": source,
-        "mode": None if mode == Mode.FULL else mode,
+        "mode": None if mode == RolloutMode.FULL else mode,
         "tenants": org,
-        "labels": dict(_label(text) for text in label) if label else None,
+        "labels": dict(label_of(text) for text in label) if label else None,
         "build": build,
-        "waves": [*first, *(_wave(text) for text in waves.split(","))],
+        "waves": [*first, *(wave(text) for text in waves.split(","))],
         "concurrency": concurrency,
         "max_failures": max_failures,
         "on_failure": on_failure,
         "bake_seconds": seconds(bake),
         "alarms": alarm,
         "approval": approval or None,
+        "dry_run": dry_run or None,
         "priority": priority,
     }
     body = {name: value for name, value in given.items() if value is not None}
     if plan:
-        body |= _read(plan)
+        body |= read(plan)
     api = current.api()
-    _follow(api, api.call("POST", f"/envs/{env}/rollouts", body), wait=wait)
+    found = api.call("POST", f"/envs/{env}/rollouts", body)
+    if not found.get("dry_run"):
+        _follow(api, found, wait=wait)
+    elif current.as_json:
+        print_json(found)
+    else:
+        out.print(plan_table(found))
 
 
 @app.command()
@@ -219,44 +230,8 @@ def _follow(
 def _rows(api: Api, found: dict[str, Any]) -> list[dict[str, Any]]:
     """Every tenant of a rollout."""
     rows: list[dict[str, Any]] = []
-    for number, wave in enumerate(found["state"]["waves"], start=1):
-        for first in range(0, wave["size"], 100):
+    for number, counted in enumerate(found["state"]["waves"], start=1):
+        for first in range(0, counted["size"], 100):
             asked = query(wave=number, start=first, limit=100)
             rows += api.call("GET", f"/rollouts/{found['id']}/tenants{asked}")["tenants"]
     return rows
-
-
-def _wave(text: str) -> dict[str, Any]:
-    text = text.strip()
-    if text == "rest":
-        return {"rest": True}
-    if re.fullmatch(r"\d+(\.\d+)?%", text):
-        return {"percent": float(text[:-1])}
-    if re.fullmatch(r"\d+", text):
-        return {"count": int(text)}
-    raise Refused(f"--waves: {text!r} is no count, no percentage and not 'rest'")
-
-
-def _label(text: str) -> tuple[str, str]:
-    key, sign, value = text.partition("=")
-    if not sign:
-        raise Refused(f"--label: {text!r} must be key=value")
-    return key, value
-
-
-def seconds(text: str) -> int:
-    """A length of time such as 90s, 10m, 2h, in seconds. Raises Refused."""
-    match = re.fullmatch(r"(\d+)([smh])", text)
-    if not match:
-        raise Refused(f"--bake: {text!r} must be a length such as 90s, 10m or 2h")
-    return int(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise Refused(f"--plan: {path} cannot be read: {error}") from error
-    if not isinstance(found, dict):
-        raise Refused(f"--plan: {path} must be a JSON object")
-    return found

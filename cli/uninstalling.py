@@ -17,7 +17,7 @@ from cli.options import JsonOption
 from cli.output import err, out, print_json
 from cli.own_leftovers import Kept
 from cli.recording import record_removal
-from control_plane import aws
+from control_plane import aws, naming
 from control_plane import stack_reading as reading
 from control_plane.listing import Listing
 from control_plane.models import JsonObject, StackStatus, Tenant
@@ -90,20 +90,25 @@ def _stack_ids(stack: "StackTypeDef | None", records: list[JsonObject]) -> list[
 
 
 def _refuse_running(hold: Hold) -> None:
-    """Raise Refused, naming them, while deployments run: they would end half way."""
-    client = aws.stepfunctions()
-    pages = client.get_paginator("list_executions").paginate(
-        stateMachineArn=hold.machine, statusFilter="RUNNING"
-    )
-    try:
-        found = [item["name"] for page in pages for item in page["executions"]]
-    except client.exceptions.StateMachineDoesNotExist:
-        return
+    """Raise Refused, naming them, while executions run: they would end half way."""
+    found = [name for machine in naming.own_machines(hold.machine) for name in _running(machine)]
     if found:
         raise Refused(
             f"{len(found)} executions run ({', '.join(found[:5])}): let them end, or cancel them, "
             "and see that no schedule starts more"
         )
+
+
+def _running(machine: str) -> list[str]:
+    """The executions of a state machine that run; none of one that is not there."""
+    client = aws.stepfunctions()
+    pages = client.get_paginator("list_executions").paginate(
+        stateMachineArn=machine, statusFilter="RUNNING"
+    )
+    try:
+        return [item["name"] for page in pages for item in page["executions"]]
+    except client.exceptions.StateMachineDoesNotExist:
+        return []
 
 
 def _deployed(hold: Hold) -> list[JsonObject]:

@@ -9,10 +9,12 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from control_plane import (
     own,
     routes_deployments,
+    routes_health,
     routes_own,
     routes_rollouts,
     routes_slots,
     routes_tenants,
+    routes_traffic,
 )
 from control_plane.errors import (
     Conflict,
@@ -20,6 +22,9 @@ from control_plane.errors import (
     IdempotencyConflict,
     InvalidRequest,
     NotFound,
+    RouteRefused,
+    RouteTaken,
+    ServiceBusy,
 )
 from control_plane.events import reason
 from control_plane.models import JsonObject
@@ -32,9 +37,11 @@ app = APIGatewayRestResolver(enable_validation=True)
 
 app.include_router(routes_deployments.router)
 app.include_router(routes_tenants.router)
+app.include_router(routes_health.router)
 app.include_router(routes_own.router)
 app.include_router(routes_slots.router)
 app.include_router(routes_rollouts.router)
+app.include_router(routes_traffic.router)
 
 
 def handler(event: dict[str, Any], context: Any) -> JsonObject:
@@ -64,7 +71,10 @@ def openapi() -> Response[str]:
 
 # Errors ------------------------------------------------------------------------------------------
 
-_HTTP = {InvalidRequest: 400, IdempotencyConflict: 409, Conflict: 409, NotFound: 404}
+_HTTP = {
+    InvalidRequest: 400, IdempotencyConflict: 409, Conflict: 409, RouteRefused: 409,
+    RouteTaken: 409, NotFound: 404, ServiceBusy: 503,
+}  # fmt: skip
 
 
 # Powertools does not type this decorator.

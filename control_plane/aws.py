@@ -52,6 +52,7 @@ _BUSY = frozenset(
         "InternalServerErrorException",
         "LimitExceededException",
         "OperationAborted",
+        "PriorRequestNotComplete",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
         "RequestTimeout",
@@ -73,6 +74,10 @@ _BUSY_REASONS = frozenset(
 )
 
 
+FAILURES = (ClientError, BotoCoreError)
+"""What a call of AWS raises, whatever the reason."""
+
+
 @cache
 def _client(service: str) -> Any:
     # Presigned URLs of S3 would be signed with version 2 in the oldest regions, which binds an
@@ -88,7 +93,7 @@ def cloudformation() -> "CloudFormationClient":
 
 
 def cloudwatch() -> Any:
-    """Alarms. Untyped: there are no stubs for it here."""
+    """Alarms and metrics. Untyped: there are no stubs for it here."""
     return _client("cloudwatch")
 
 
@@ -110,6 +115,11 @@ def dynamodb() -> "DynamoDBClient":
     return client
 
 
+def events() -> Any:
+    """The account's event bus. Untyped: there are no stubs for it here."""
+    return _client("events")
+
+
 def iam() -> "IAMClient":
     """Roles."""
     client: IAMClient = _client("iam")
@@ -123,9 +133,14 @@ def lambda_() -> "LambdaClient":
 
 
 def logs() -> "CloudWatchLogsClient":
-    """Build logs."""
+    """Logs of builds and functions."""
     client: CloudWatchLogsClient = _client("logs")
     return client
+
+
+def route53() -> Any:
+    """Records of a hosted zone. Untyped: there are no stubs for it here."""
+    return _client("route53")
 
 
 def s3() -> "S3Client":

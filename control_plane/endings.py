@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from control_plane import errors
 from control_plane.models import DeploymentStatus, JsonObject, Mode, StackStatus, StepStatus
 
 APART = {
@@ -51,6 +52,23 @@ def refuse_retry(record: JsonObject) -> str | None:
             "deploy with a request that is right"
         )
     return None
+
+
+_KINDS = frozenset(name for name, value in vars(errors).items() if isinstance(value, type))
+
+
+def is_unexpected(state: str, error: str | None) -> bool:
+    """Whether a failure is none of the kinds that the control plane knows: a missing permission, a
+    worker that died, a mistake in its code. Such a one is the control plane's to mend.
+
+    `state` and `error`: as the state machine names them; no error: somebody stopped it.
+    """
+    if not error or error in _KINDS:
+        return False
+    if error == "States.Timeout":
+        return state != "AwaitApproval"  # there nobody answered, anywhere else a worker hangs
+    # What the state machine itself gave up waiting for: StackTimedOut, BuildTimedOut, …
+    return "." in error or not error.endswith("TimedOut")
 
 
 def of_operation(status: StackStatus) -> str:

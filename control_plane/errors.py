@@ -88,6 +88,10 @@ class LiveConfigUnreadable(ControlPlaneError):
     """What lies in a tenant's bucket could not be read; nothing is said about what it is."""
 
 
+class HealthUnreadable(ControlPlaneError):
+    """What AWS measured of a tenant's function could not be read; nothing is said about it."""
+
+
 class AdminFailed(ControlPlaneError):
     """The administrator could not be created."""
 
@@ -100,6 +104,14 @@ class TestsFailed(ControlPlaneError):
 
 class TrialFailed(ControlPlaneError):
     """The new version of the control plane did not deploy and remove its trial application."""
+
+
+class RouteRefused(ControlPlaneError):
+    """A route cannot be what was asked for: the hosted zone, or a tenant that it leads to."""
+
+
+class ShiftUnsafe(ControlPlaneError):
+    """The tenant that gets the traffic does not work, or an alarm rings: traffic goes back."""
 
 
 # The world is busy: the deployment did nothing wrong. ---------------------------------------------
@@ -119,6 +131,10 @@ class Cancelled(ControlPlaneError):
 
 class ApprovalRejected(ControlPlaneError):
     """Somebody looked at the change set and said no."""
+
+
+class RouteTaken(ControlPlaneError):
+    """A route is not this shift's any more: it was reversed, or somebody changed the records."""
 
 
 class ServiceBusy(ControlPlaneError):

@@ -10,7 +10,7 @@ from control_plane.errors import Conflict, NotFound
 from control_plane.events import Trigger
 from control_plane.models import Env, JsonObject, Mode, utc_now
 from control_plane.naming import console_url
-from control_plane.rollout_models import FINAL, RolloutStatus
+from control_plane.rollout_models import FINAL, Rollout, RolloutStatus
 from control_plane.rollout_plan import RolloutRequest, RolloutScheduleRequest
 from control_plane.rollouts import Rollouts
 from control_plane.schedules import When
@@ -19,15 +19,16 @@ from control_plane.schedules import When
 def start(front: Front, env: Env, request: RolloutRequest, by: str | None) -> JsonObject:
     """Plan a rollout, record it and start its execution; gives it.
 
-    Raises InvalidRequest, and Conflict while another one is open, with nothing started.
+    Of a dry run, the plan is all. Raises InvalidRequest, and Conflict while another one is open,
+    with nothing started.
     """
     known = front.settings
     application = request.application or known.default_application
     selecting.check_application(application, known.application_prefixes)
     rollout_id = naming.new_deployment_id(utc_now())
-    rollout, _ = selecting.planned(
-        rollout_id, env, request, known.table_name, known.account_id, known.default_application
-    )
+    rollout, members = selecting.planned(rollout_id, env, request, known)
+    if request.dry_run:
+        return _plan(rollout, members)
     rollouts = _rollouts(front)
     selecting.check_alone(rollouts, rollout)
     name = naming.rollout_execution(env, rollout_id)
@@ -48,6 +49,16 @@ def start(front: Front, env: Env, request: RolloutRequest, by: str | None) -> Js
         rollouts.save(rollout.model_copy(update=failed), 0, arn, {})
         raise
     return presented(found)
+
+
+def _plan(rollout: Rollout, members: list[list[str]]) -> JsonObject:
+    """Who would be deployed in which wave; of each wave the first hundred by name."""
+    waves = [
+        {**wave.model_dump(include={"size", "concurrency", "allowed"}), "tenants": orgs[:100]}
+        for wave, orgs in zip(rollout.waves, members, strict=True)
+    ]
+    told = rollout.model_dump(mode="json", include={"application", "env", "source", "allowed"})
+    return {**told, "dry_run": True, "waves": waves}
 
 
 def _short(asked: JsonObject) -> JsonObject:
@@ -106,10 +117,13 @@ def cancel(front: Front, env: Env, rollout_id: str, by: str | None) -> JsonObjec
 def approve(front: Front, env: Env, rollout_id: str, by: str | None) -> JsonObject:
     """Let the next wave begin. Raises Conflict when the rollout does not wait for that."""
     found = _of(front, env, rollout_id)
-    if found["state"]["status"] != RolloutStatus.AWAITING_APPROVAL:
-        raise Conflict(f"rollout {rollout_id} is {found['state']['status']}: it waits for nobody")
-    wish = {"approved": found["state"].get("wave", 0) + 1, "approved_by": by or "somebody unknown"}
-    return _ask(front, env, rollout_id, wish)
+    state = found["state"]
+    if state["status"] != RolloutStatus.AWAITING_APPROVAL:
+        raise Conflict(f"rollout {rollout_id} is {state['status']}: it waits for nobody")
+    wish: JsonObject = {"approved_by": by or "somebody unknown"}
+    if state["approval_first"] and not found["control"].get("begun"):
+        return _ask(front, env, rollout_id, {**wish, "begun": True})
+    return _ask(front, env, rollout_id, {**wish, "approved": state["wave"] + 1})
 
 
 def _ask(front: Front, env: Env, rollout_id: str, wish: JsonObject) -> JsonObject:

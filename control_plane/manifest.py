@@ -109,6 +109,13 @@ class AdminTable(_Table):
     group: str
 
 
+class RouteTable(_Table):
+    """Where a weighted route leads to: the stack output with the address or the host name that
+    answers for `{org}.{env}.{domain}`."""
+
+    output: str
+
+
 class TrialTable(_Table):
     """The application, in `directory`, that a control plane deploys to prove itself."""
 
@@ -151,6 +158,7 @@ class Manifest(_Table):
     config: ConfigTable | None = None
     admin: AdminTable | None = None
     tests: TestsTable
+    route: RouteTable | None = None
     trial: TrialTable | None = None
 
     @model_validator(mode="after")

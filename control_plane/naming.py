@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Collection
 from datetime import UTC, datetime
 
-from control_plane.errors import InvalidRequest
+from control_plane.errors import Conflict, InvalidRequest
 from control_plane.manifest import Manifest
 from control_plane.models import DEPLOYMENT_ID_PATTERN, Deployment, Tenant
 
@@ -70,6 +70,17 @@ def id_of(execution_arn: str, execution_started: datetime) -> str:
     """An id for what an execution is about, computed from what never changes about it."""
     # To the second: what tells of an execution's start does not always agree on its milliseconds.
     return _deployment_id(execution_started.replace(microsecond=0), execution_arn.encode())
+
+
+def route_name(of: Tenant, domain: str) -> str:
+    """The name of a tenant's route in DNS. Raises Conflict where `domain` is empty."""
+    if not domain:
+        raise Conflict(
+            "routes need a hosted zone, and this control plane was installed without one: "
+            "'syndi install --hosted-zone Z0123456789 --domain example.com' sets its parameters "
+            "HostedZoneId and Domain"
+        )
+    return f"{of.org}.{of.env}.{domain}"
 
 
 def schedule_name(tenant: Tenant, *, drift: bool) -> str:
@@ -152,6 +163,12 @@ def own_state_machine(stack_name: str, account: str, region: str) -> str:
     return f"arn:aws:states:{region}:{account}:stateMachine:{stack_name}-deployment"
 
 
+def own_machines(deployment_machine: str) -> list[str]:
+    """The ARNs of all state machines of a control plane, by that of its deployments."""
+    stem = deployment_machine.removesuffix("deployment")
+    return [f"{stem}{name}" for name in ("deployment", "rollout", "shift")]
+
+
 def own_layer(stack_name: str) -> str:
     """The layer of a control plane's functions, as template.yaml names it."""
     return f"{stack_name}-dependencies"
@@ -183,7 +200,7 @@ def own_functions(stack_name: str, versions: Collection[str]) -> list[str]:
 def own_functions_of(
     state_machine: str, stack_name: str, workers: Collection[str]
 ) -> dict[str, str]:
-    """The ARNs of a control plane's workers, by worker: of the alias that the newest version has."""
+    """The ARNs of a control plane's workers, by worker, as the newest versions."""
     _, partition, _, region, account, *_ = state_machine.split(":")
     here = f"arn:{partition}:lambda:{region}:{account}:function"
     return {worker: f"{here}:{stack_name}-{worker}:live" for worker in workers}

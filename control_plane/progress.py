@@ -63,9 +63,12 @@ class Progress:
 
     def end_step(
         self, deployment: Deployment, step: str, status: StepStatus, note: str | None
-    ) -> None:
-        """Mark a step SUCCEEDED or FAILED; `note` says in a line what it found or did."""
-        self._step(
+    ) -> JsonObject | None:
+        """Mark a step SUCCEEDED or FAILED; `note` says in a line what it found or did.
+
+        Gives the record, or None when that has ended already: then nothing is marked.
+        """
+        return self._step(
             deployment,
             step,
             "SET #steps.#step.#status = :status, #steps.#step.finished_at = :now,"

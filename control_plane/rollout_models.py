@@ -78,6 +78,8 @@ class Running(Frozen):
 class Rollout(Frozen):
     """A rollout as far as it has come.
 
+    `approval_first`: the environment lets nothing change without an approval, so that the first
+    wave waits for one as well; with it, `begun`, its deployments wait for none of their own.
     `position`: the first row of the wave that was not looked at yet, forth or back. `control`: what
     somebody asked for. `approved`: up to which wave. `until`: when the bake time is over.
     """
@@ -92,6 +94,7 @@ class Rollout(Frozen):
     bake_seconds: int
     alarms: tuple[str, ...]
     approval: bool
+    approval_first: bool = False
     allowed: int
     waves: tuple[Wave, ...]
     status: RolloutStatus = RolloutStatus.PLANNING
@@ -102,6 +105,7 @@ class Rollout(Frozen):
     until: datetime | None = None
     failure: str = ""
     changed_at: datetime | None = None
+    begun: bool = False
     paused: bool = False
     cancelled: str = ""
 
@@ -109,6 +113,10 @@ class Rollout(Frozen):
     def now_in(self) -> Wave:
         """The wave that it is in."""
         return self.waves[self.wave]
+
+    def answers_for(self, deployment: str) -> bool:
+        """Whether a deployment is one that it started, of which somebody has approved."""
+        return self.begun and any(one.deployment == deployment for one in self.running)
 
     @property
     def failed(self) -> int:

@@ -67,6 +67,7 @@ class RolloutRequest(Frozen):
     alarms: tuple[Alarm, ...] = Field(default=(), max_length=20)
     approval: bool = False
     priority: Priority = Priority.LOW
+    dry_run: bool = False
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

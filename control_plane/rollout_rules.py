@@ -66,6 +66,9 @@ def decide(rollout: Rollout, now: datetime) -> Decision:
         return _pause(rollout, now)
     if rollout.status == RolloutStatus.ROLLING_BACK:
         return _bring_back(rollout, now)
+    if rollout.approval_first and not rollout.begun:
+        asks = _with(rollout, status=RolloutStatus.AWAITING_APPROVAL)
+        return _wait(asks, now, "the first wave waits for an approval")
     if not rollout.failure and (why := _exceeded(rollout)):
         return _go_on(rollout, why, failure=why)
     if rollout.failure:

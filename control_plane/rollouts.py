@@ -234,6 +234,7 @@ def loaded(item: JsonObject) -> Rollout:
             "paused": "paused_by" in control,
             "cancelled": control.get("cancelled_by", ""),
             "approved": control.get("approved", 0),
+            "begun": control.get("begun", False),
         }
     )
 

@@ -2,7 +2,7 @@
 
 from aws_lambda_powertools.event_handler.api_gateway import Router
 
-from control_plane import approvals, deployments, operations
+from control_plane import approvals, deployments, operations, traffic
 from control_plane.deployments import Asked
 from control_plane.errors import InvalidRequest, NotFound
 from control_plane.events import (
@@ -15,6 +15,7 @@ from control_plane.events import (
     Target,
 )
 from control_plane.models import Env, JsonObject, Mode
+from control_plane.route_store import Routes
 from control_plane.routes import (
     ApplicationQuery,
     IdPath,
@@ -71,6 +72,7 @@ def start_offboarding(
     env: Env, org: OrgPath, request: OffboardRequest, idempotency_key: KeyHeader = None
 ) -> tuple[JsonObject, int]:
     """Remove a tenant: its stack, and with `purge` its data."""
+    traffic.check_unrouted(front(), tenant(env, org, request.application))
     target = Target(mode=Mode.OFFBOARD, **request.model_dump())
     return _start(env, org, Asked(target, _by(), idempotency_key))
 
@@ -80,8 +82,13 @@ def list_deployments(
     env: Env, org: OrgPath, application: ApplicationQuery = None, limit: Limit = 20
 ) -> JsonObject:
     """The newest deployments of a tenant, newest first."""
-    found = front().listing.deployments(tenant(env, org, application), limit)
-    return {"deployments": [presented(record) for record in found]}
+    of = tenant(env, org, application)
+    found = front().listing.deployments(of, limit)
+    changes = Routes(front().settings.table_name).changes(of, 1)
+    return {
+        "deployments": [presented(record) for record in found],
+        "route_change": changes[0] if changes else None,
+    }
 
 
 @router.get("/envs/<env>/orgs/<org>/deployments/<deployment_id>", tags=["deployments"])

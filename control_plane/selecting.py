@@ -1,7 +1,7 @@
 """Which tenants a rollout is about, and what it will do: a request in, a plan out."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
@@ -19,6 +19,19 @@ from control_plane.rollouts import Rollouts, is_open
 from control_plane.sources import Sources
 
 
+class Known(Protocol):
+    """What a front door and the worker both know: the settings that a plan needs."""
+
+    @property
+    def account_id(self) -> str: ...
+    @property
+    def table_name(self) -> str: ...
+    @property
+    def default_application(self) -> str: ...
+    @property
+    def approval_environments(self) -> str: ...
+
+
 def parse(raw: Mapping[str, Any]) -> RolloutInput:
     """An execution's input. Raises InvalidRequest that names every wrong field."""
     try:
@@ -28,17 +41,17 @@ def parse(raw: Mapping[str, Any]) -> RolloutInput:
 
 
 def planned(
-    rollout_id: str, env: Env, request: RolloutRequest, table: str, account: str, default: str
+    rollout_id: str, env: Env, request: RolloutRequest, known: Known
 ) -> tuple[Rollout, list[list[str]]]:
     """The rollout that a request means, and the tenants of each wave. Nothing is written.
 
-    `default`: the application of a request that names none. Raises InvalidRequest.
+    Raises InvalidRequest.
     """
-    application = request.application or default
-    source, described = Sources(table).resolve(application, env, request.source)
-    orgs = list(request.tenants) or _selected(application, env, request, table)
+    application = request.application or known.default_application
+    source, described = Sources(known.table_name).resolve(application, env, request.source)
+    orgs = list(request.tenants) or _selected(application, env, request, known.table_name)
     for org in orgs:
-        check_length(Tenant(application=application, env=env, org=org), described, account)
+        check_length(Tenant(application=application, env=env, org=org), described, known.account_id)
     waves, members = plan(request, orgs)
     rollout = Rollout(
         id=rollout_id,
@@ -51,6 +64,7 @@ def planned(
         bake_seconds=request.bake_seconds,
         alarms=request.alarms,
         approval=request.approval,
+        approval_first=env in known.approval_environments.split(","),
         allowed=allowed(request.max_failures, len(set(orgs))),
         waves=tuple(waves),
     )

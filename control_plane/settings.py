@@ -44,6 +44,7 @@ class BuildSettings(_Settings):
 
     artifact_bucket: str
     build_project: str
+    own_build_project: str
     tenant_runtime: str
     tenant_architecture: str
     tenant_platform: str
@@ -76,9 +77,10 @@ class ReleaseSettings(_Settings):
 
 
 class RolloutSettings(_Settings):
-    """workers/rollout.py"""
+    """workers/rollout.py. `approval_environments`: with commas between, or empty."""
 
     application_prefixes: str
+    approval_environments: str
     artifact_bucket: str
     default_application: str
     tenant_runtime: str
@@ -96,10 +98,17 @@ class VerifySettings(_Settings):
     stranger_client_id: str
 
 
+class RouteSettings(_Settings):
+    """workers/route.py"""
+
+    default_application: str
+
+
 class ApiSettings(_Settings):
-    """control_plane/api.py"""
+    """control_plane/api.py. `approval_environments`: with commas between, or empty."""
 
     application_prefixes: str
+    approval_environments: str
     artifact_bucket: str
     default_application: str
     state_machine_arn: str
@@ -107,7 +116,10 @@ class ApiSettings(_Settings):
     schedule_group: str
     scheduler_role_arn: str
     config_function: str
+    code_function: str
     deployment_slots: int
+    route_function: str
+    shift_state_machine_arn: str
 
 
 S = TypeVar("S", bound=_Settings)

@@ -61,6 +61,7 @@ def apply_patches(seconds: float, *, without: frozenset[str] = frozenset()) -> N
         execution_patches,
         iam_patches,
         layer_patches,
+        metric_patches,
         patches,
         stack_patches,
         web_pages,
@@ -71,6 +72,8 @@ def apply_patches(seconds: float, *, without: frozenset[str] = frozenset()) -> N
         "task_token_errors": execution_patches.task_token_errors,
         "executions_keep_their_definition": execution_patches.executions_keep_their_definition,
         "shared_layers": layer_patches.shared_layers,
+        "lambda_metrics": metric_patches.lambda_metrics,  # after the one before
+        "embedded_metrics": metric_patches.embedded_metrics,
         "non_empty_buckets": patches.non_empty_buckets,
         "codebuild_projects": patches.codebuild_projects,
         "leading_keys": iam_patches.leading_keys,

@@ -15,12 +15,14 @@ from control_plane.progress import Progress
 from control_plane.settings import CodeSettings, settings
 from control_plane.sources import SourceArchive
 from control_plane.templates import parse
-from workers import function_code
+from workers import code_health, function_code
 from workers.step import Outcome, Step, run
 
 
 def handler(event: Mapping[str, Any], context: object) -> JsonObject:
-    """Lambda's entry."""
+    """Lambda's entry: a step of the state machine, or the API's wish to know how a function did."""
+    if "health" in event:
+        return code_health.answer(event["health"])
     return run(event, STEPS, settings(CodeSettings).table_name)
 
 

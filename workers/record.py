@@ -25,13 +25,14 @@ from control_plane.models import (
     StepStatus,
 )
 from control_plane.progress import Progress
+from control_plane.rollouts import Rollouts, loaded
 from control_plane.settings import RecordSettings, settings
 from control_plane.sources import Sources
 from workers import record_approval, record_slots
 from workers import record_ends as ends
 from workers import record_failures as failures
 from workers.executions import is_running, still_holds
-from workers.step import Outcome, Step, run
+from workers.step import Outcome, Step, measure, run
 
 
 def handler(event: Mapping[str, Any], context: object) -> JsonObject:
@@ -95,7 +96,7 @@ def prepare_deployment(execution: Mapping[str, Any]) -> JsonObject:
         source=source,
         config_source=source,
         manifest=manifest,
-        options=_options(request, known),
+        options=_options(request, known, deployment_id),
         admin_secret_arn=request.admin_secret_arn,
         started_at=started,
     )
@@ -107,14 +108,21 @@ def prepare_deployment(execution: Mapping[str, Any]) -> JsonObject:
     note = f"{request.mode}: {tenant.stack_name}"
     if has_meaning("source", request.mode):
         note += f" from source {source[:12]}"
-    progress.end_step(deployment, "PrepareDeployment", StepStatus.SUCCEEDED, note)
+    ended = progress.end_step(deployment, "PrepareDeployment", StepStatus.SUCCEEDED, note)
+    measure(deployment, "PrepareDeployment", ended)
     return deployment.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def _options(request: ExecutionInput, known: RecordSettings) -> Options:
-    """What was asked for, and the approval that the environment or the removal of prod needs."""
+def _options(request: ExecutionInput, known: RecordSettings, deployment_id: str) -> Options:
+    """What was asked for, and the approval that the environment or the removal of prod needs.
+
+    A rollout that was approved answers for the deployments that it started, and for no others.
+    """
     options = Options(**{name: getattr(request, name) for name in Options.model_fields})
     required = request.env in known.approval_environments.split(",")
+    if required and request.rollout:
+        found = Rollouts(known.table_name).get(request.rollout)
+        required = found is None or not loaded(found).answers_for(deployment_id)
     removes_prod = request.mode == Mode.OFFBOARD and request.env == Env.PROD
     if request.mode == Mode.DRIFT or request.dry_run:
         return options.model_copy(update={"approval": False})

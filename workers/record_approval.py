@@ -11,6 +11,7 @@ from control_plane.progress import Progress
 from control_plane.reasons import APPROVAL_HOURS
 from control_plane.settings import RecordSettings, settings
 from workers import record_slots
+from workers.record_telling import tell_waiting
 from workers.step import Outcome
 
 
@@ -29,8 +30,10 @@ def await_approval(deployment: Deployment, event: JsonObject) -> Outcome:
     }
     Progress(table).add_facts(deployment, {"approval": approval})
     # Somebody who cancelled before the token was there could wake nobody.
-    if "cancel" in (Listing(table).get(deployment.tenant, deployment.id) or {}):
+    record = Listing(table).get(deployment.tenant, deployment.id) or {}
+    if "cancel" in record:
         raise Cancelled(UNTOUCHED)
     # A person may take a day: until then others work. RegainSlot takes it again.
     record_slots.give_back(deployment.id, deployment.execution_arn)
+    tell_waiting(deployment.tenant, record)
     return Outcome(note="waiting for an approval", done=False)

@@ -16,14 +16,18 @@ from control_plane.models import (
     JsonObject,
     Tenant,
 )
-from control_plane.observability import count_end
+from control_plane.observability import count_end, deployment_took
 from control_plane.settings import RecordSettings, settings
+from control_plane.timings import deployment_seconds
 from workers import record_slots
 
 STACKS_OWN = (
     "build", "change_set", "stack", "config", "config_source", "config_deployment", "admin",
 )  # fmt: skip
 """What a patch leaves of a tenant's current state: what came with the stack."""
+
+
+CUT_SHORT = (DeploymentStatus.CANCELLED, DeploymentStatus.SUPERSEDED)
 
 
 def record_success(deployment: Deployment, event: Mapping[str, Any]) -> JsonObject:
@@ -91,8 +95,20 @@ def _succeed(
         raise Cancelled(f"deployment {deployment.id} had ended {record['status']} before")
     record_slots.give_back(deployment.id, deployment.execution_arn)
     forget_given_password(tenant, deployment.id)
-    count_end(tenant.application, str(record["status"]))
+    measure_end(tenant, record)
     return {"id": deployment.id, "status": record["status"]}
+
+
+def measure_end(tenant: Tenant, record: Mapping[str, Any]) -> None:
+    """Count an end, and how long it took to get there.
+
+    Not how long what was cut short took: that is somebody's decision.
+    """
+    status = DeploymentStatus(record["status"])
+    count_end(tenant.application, tenant.env, status)
+    seconds = deployment_seconds(dict(record))
+    if seconds is not None and status not in CUT_SHORT:
+        deployment_took(seconds, record.get("mode", ""))
 
 
 def forget_given_password(tenant: Tenant, deployment_id: str) -> None:

@@ -10,11 +10,12 @@ from control_plane.hints import addressed, hint
 from control_plane.history import History
 from control_plane.listing import Listing
 from control_plane.models import DeploymentStatus, JsonObject, StepStatus, Tenant, utc_now
-from control_plane.observability import count_end, logger
+from control_plane.observability import count_unexpected, logger
 from control_plane.reasons import one_line, plain, shortened
 from control_plane.settings import RecordSettings, settings
 from workers import record_slots
-from workers.record_ends import forget_given_password
+from workers.record_ends import forget_given_password, measure_end
+from workers.record_telling import tell_end
 
 _STATUS = {
     "Superseded": DeploymentStatus.SUPERSEDED,
@@ -148,7 +149,12 @@ def _end(
     record_slots.leave(deployment_id, execution_arn, asked_at, raw)
     forget_given_password(tenant, deployment_id)
     if not DeploymentStatus(before.get("status", "QUEUED")).is_final:
-        count_end(tenant.application, str(record["status"]))
+        measure_end(tenant, record)
+        if status != DeploymentStatus.TIMED_OUT and endings.is_unexpected(
+            str(facts["failed_step"]), facts["error"]
+        ):
+            count_unexpected()
+    tell_end(tenant, {**record, "id": deployment_id})
     return {**record, "id": deployment_id}
 
 

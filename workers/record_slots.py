@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from control_plane import own, slot_rules
+from control_plane import observability, own, slot_rules
 from control_plane.models import Deployment, JsonObject, Priority, utc_now
 from control_plane.settings import RecordSettings, settings
 from control_plane.slots import Slots
@@ -22,10 +22,13 @@ def acquire_slot(deployment: Deployment, event: JsonObject) -> Outcome:
         return Outcome(note="the control plane's own work takes no slot")
     slots = _slots()
     if slots.take(deployment):
+        _measure(slots)
         return Outcome(note="has a slot")
     if not _recover(slots):
         return Outcome(note="other deployments have the slots, or go first", done=False)
     taken = slots.take(deployment)
+    if taken:
+        _measure(slots)
     return Outcome(note="took over the slot of one that ended", done=taken)
 
 
@@ -45,6 +48,13 @@ def leave(
     priority = asked.get("priority", Priority.NORMAL)
     if priority in set(Priority):
         _slots().leave_queue(slot_rules.rank(asked_at, Priority(priority), deployment_id))
+
+
+def _measure(slots: Slots) -> None:
+    """Tell how the slots stand: whenever one is taken, since all who wait would ask too often."""
+    state = slots.state()
+    waiting = sum(1 for _ in slots.waiters())
+    observability.slots(len(state["holders"]), state["limit"], waiting)
 
 
 def _recover(slots: Slots) -> bool:

@@ -59,11 +59,12 @@ class Survey:
 
 
 def survey(stack: str, machine: str) -> Survey:
-    """Look at all that may be removed or must stay; nothing is changed."""
-    current = aws.stepfunctions().describe_state_machine(stateMachineArn=machine)
-    running = _running(machine)
-    called = pruning.called_by([current["definition"], *(text for text, _ in running)])
-    used = {current["roleArn"], *(role for _, role in running), *_stack_role(stack)}
+    """Look at all that may be removed or must stay; nothing is changed. `machine`: an ARN."""
+    machines = naming.own_machines(machine)
+    there = [found for one in machines for found in _machine(one)]
+    running = [found for one in machines for found in _running(one)]
+    called = pruning.called_by([text for text, _ in (*there, *running)])
+    used = {role for _, role in (*there, *running)} | {*_stack_role(stack)}
     return Survey(
         called=called,
         roles_in_use=frozenset(used),
@@ -73,9 +74,21 @@ def survey(stack: str, machine: str) -> Survey:
     )
 
 
+def _machine(machine: str) -> list[tuple[str, str]]:
+    """Definition and role of a state machine; none of one that the release does not have."""
+    states = aws.stepfunctions()
+    try:
+        told = states.describe_state_machine(stateMachineArn=machine)
+    except states.exceptions.StateMachineDoesNotExist:
+        return []
+    return [(told["definition"], told["roleArn"])]
+
+
 def _running(machine: str) -> list[tuple[str, str]]:
     """Definition and role of every running execution, as it was started with them."""
     states = aws.stepfunctions()
+    if not _machine(machine):
+        return []
     pages = states.get_paginator("list_executions").paginate(
         stateMachineArn=machine, statusFilter="RUNNING"
     )

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from control_plane import aws, naming, selecting
+from control_plane import aws, naming, notifications, selecting
 from control_plane import rollout_rules as rules
 from control_plane.errors import Conflict, InvalidRequest, ServiceBusy
 from control_plane.models import JsonObject, utc_now
 from control_plane.observability import logger
 from control_plane.reasons import one_line, plain
 from control_plane.rollout_models import Rollout, RolloutStatus
+from control_plane.rollout_notices import of_change
 from control_plane.rollout_rules import Decision, Do
 from control_plane.rollouts import Rollouts, is_open, loaded
 from control_plane.settings import RolloutSettings, settings
@@ -62,9 +63,9 @@ def prepare_rollout(execution: Mapping[str, Any]) -> JsonObject:
     rollout_id = _id_of(asked.id, execution)
     application = asked.application or known.default_application
     selecting.check_application(application, known.application_prefixes)
-    rollout, members = selecting.planned(
-        rollout_id, asked.env, asked, known.table_name, known.account_id, known.default_application
-    )
+    if asked.dry_run:
+        raise InvalidRequest.of("dry_run", "is answered by the API alone: leave it out")
+    rollout, members = selecting.planned(rollout_id, asked.env, asked, known)
     facts = {"trigger": asked.trigger, "requested_by": asked.requested_by}
     found = rollouts.open(rollout, arn, facts)
     if found["execution_arn"] != arn:
@@ -97,6 +98,7 @@ def advance_rollout(rollout_id: str, execution_arn: str, spent: int) -> JsonObje
     decision = _decided(rollouts, rules.absorb(before, ended, now), now)
     after = decision.rollout
     rollouts.save(after, revision, execution_arn, {"note": decision.reason})
+    _tell(before.status, after, execution_arn)
     # What was started, and does not tell yet that it began, is started again: it is the same one.
     known = {one.deployment for one in before.running} - {one.deployment for one in unbegun}
     to_start = [one for one in after.running if one.deployment not in known]
@@ -177,9 +179,18 @@ def _end(rollout_id: str, execution_arn: str, status: RolloutStatus, reason: str
         # Not swallowed: the execution itself is red and carries the reason.
         logger().warning("no open rollout", rollout=rollout_id, reason=reason)
         return {"rollout": rollout_id, "status": ""}
-    ended = loaded(found).model_copy(update={"status": status, "failure": reason})
+    before = loaded(found)
+    ended = before.model_copy(update={"status": status, "failure": reason})
     rollouts.save(ended, int(found["revision"]), execution_arn, {"note": reason})
+    _tell(before.status, ended, execution_arn)
     return {"rollout": rollout_id, "status": status}
+
+
+def _tell(before: RolloutStatus, after: Rollout, execution_arn: str) -> None:
+    """Tell people what a rollout has become, if that concerns them. It was recorded before."""
+    notice = of_change(before, after, execution_arn)
+    if notice:
+        notifications.send(notice, settings(RolloutSettings).control_plane_stack)
 
 
 def _id_of(given: object, execution: Mapping[str, Any]) -> str:

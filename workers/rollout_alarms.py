@@ -1,12 +1,10 @@
 """The CloudWatch alarms of a wave, as they are at the end of its bake time."""
 
-from control_plane import aws, naming
+from control_plane import naming
 from control_plane.rollout_models import Rollout, RowStatus
 from control_plane.rollouts import Rollouts
+from workers.alarms import RINGS, described
 from workers.rollout_tenants import tenant_of
-
-_ASKED = 100
-"""Alarms that one DescribeAlarms takes by name (CloudWatch API reference)."""
 
 
 def problem(rollouts: Rollouts, rollout: Rollout) -> str:
@@ -15,15 +13,8 @@ def problem(rollouts: Rollouts, rollout: Rollout) -> str:
     An alarm that does not exist watches nothing: that is no good sign.
     """
     wanted = sorted(_names(rollouts, rollout))
-    states: dict[str, str] = {}
-    for start in range(0, len(wanted), _ASKED):
-        names = wanted[start : start + _ASKED]
-        answer = aws.cloudwatch().describe_alarms(
-            AlarmNames=names, AlarmTypes=["MetricAlarm", "CompositeAlarm"], MaxRecords=_ASKED
-        )
-        found = [*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", [])]
-        states |= {one["AlarmName"]: one["StateValue"] for one in found}
-    ringing = [name for name, state in states.items() if state == "ALARM"]
+    states = described(wanted)
+    ringing = [name for name, told in states.items() if told["state"] == RINGS]
     if ringing:
         return f"in alarm: {', '.join(ringing[:5])}"
     missing = [name for name in wanted if name not in states]

@@ -7,10 +7,11 @@ from typing import Any
 from control_plane import aws
 from control_plane.endings import UNTOUCHED
 from control_plane.errors import RETRIED, Cancelled, ServiceBusy
-from control_plane.models import Deployment, JsonObject, StepStatus
-from control_plane.observability import logger
+from control_plane.models import Deployment, JsonObject, StepStatus, utc_now
+from control_plane.observability import logger, queued_for, step_took, still_queued
 from control_plane.progress import Progress
 from control_plane.reasons import plain
+from control_plane.timings import LAST_IN_QUEUE, QUEUES, queue_seconds, step_seconds
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,25 @@ def run(event: Mapping[str, Any], steps: Mapping[str, Step], table: str) -> Json
         if not isinstance(error, RETRIED):
             reason = plain(str(error))
             log.warning("step failed", error=type(error).__name__, reason=reason)
-            progress.end_step(deployment, name, StepStatus.FAILED, reason)
+            ended = progress.end_step(deployment, name, StepStatus.FAILED, reason)
+            measure(deployment, name, ended)
         raise
     if outcome.done:
         log.info("step succeeded", note=outcome.note)
-        progress.end_step(deployment, name, StepStatus.SUCCEEDED, outcome.note)
-    elif outcome.note:
-        progress.note_step(deployment, name, outcome.note)
+        ended = progress.end_step(deployment, name, StepStatus.SUCCEEDED, outcome.note)
+        measure(deployment, name, ended)
+        if name == LAST_IN_QUEUE and (waited := queue_seconds(ended or {})) is not None:
+            queued_for(waited)
+    else:
+        if name in QUEUES:
+            still_queued((utc_now() - deployment.started_at).total_seconds())
+        if outcome.note:
+            progress.note_step(deployment, name, outcome.note)
     return {**outcome.result, "done": outcome.done}
+
+
+def measure(deployment: Deployment, step: str, ended: JsonObject | None) -> None:
+    """Tell how long a step took. `ended`: the record after its end, None when it was no end."""
+    seconds = step_seconds(ended or {}, step, rolling_back=deployment.rolling_back)
+    if seconds is not None:
+        step_took(seconds, step)

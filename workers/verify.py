@@ -11,10 +11,17 @@ from control_plane.models import Deployment, JsonObject
 from control_plane.progress import Progress
 from control_plane.settings import VerifySettings, settings
 from workers import self_check, verify_check
+from workers.live_tests import (
+    FAILED,
+    PASSED,
+    SKIPPED,
+    asks_for_a_token,
+    health,
+    refusal,
+    result,
+)
 from workers.step import Outcome, Step, run
 from workers.verify_users import SignInRefused, TemporaryUser
-
-PASSED, FAILED, SKIPPED = "PASSED", "FAILED", "SKIPPED"
 
 _BAD_TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJub2JvZHkifQ.bm90LWEtc2lnbmF0dXJl"  # noqa: S105
 """Well-formed, and signed by nobody."""
@@ -46,7 +53,8 @@ def run_tests(deployment: Deployment, event: JsonObject) -> Outcome:
     except TenantNotReady as error:  # for whoever looks while this is tried again, and afterwards
         progress.add_facts(deployment, {"tests": [result("health", FAILED, str(error))]})
         raise
-    if authentication_expected(deployment, event["parameters"]):
+    stack = deployment.manifest.stack
+    if asks_for_a_token(stack, table, event["parameters"]):
         results += _authentication(deployment, endpoint, outputs)
     elif table.protected:
         results += [result(name, SKIPPED, "authentication is off") for name in AUTHENTICATED]
@@ -58,30 +66,10 @@ def run_tests(deployment: Deployment, event: JsonObject) -> Outcome:
     return Outcome({"tests": results}, f"{passed} passed, {len(results) - passed} skipped")
 
 
-def authentication_expected(deployment: Deployment, parameters: Mapping[str, str]) -> bool:
-    """Whether the tenant must ask for a token.
-
-    By the stack's own parameter, not by whether a pool happens to be there: a pool that is missing
-    has to fail the tests, not to skip them.
-    """
-    if deployment.manifest.tests.protected is None:
-        return False
-    switch = deployment.manifest.stack.parameters.get("enable_auth")
-    return switch is None or parameters.get(switch) != "false"
-
-
 def _health(endpoint: str, table: TestsTable, fingerprint: str) -> JsonObject:
     url = endpoint + table.health
     answer = signed_get(url, settings(VerifySettings).aws_region) if table.signed else get(url)
-    if answer.status != 200:
-        raise TenantNotReady(f"{table.health}: expected 200, got {answer.status}")
-    reported = at(answer.body, table.fingerprint)
-    if reported != fingerprint:
-        raise TenantNotReady(
-            f"{table.health}: expected build {fingerprint[:12]} at {table.fingerprint}, "
-            f"got {str(reported)[:12]}"
-        )
-    return result("health", PASSED, f"reports {fingerprint[:12]}")
+    return health(answer, table, fingerprint)
 
 
 def _authentication(
@@ -117,14 +105,6 @@ def _authentication(
     return results
 
 
-def refusal(name: str, answer: Answer, expected: tuple[int, ...]) -> JsonObject:
-    """The result of a request that must be refused."""
-    wanted = " or ".join(map(str, expected))
-    if answer.status in expected:
-        return result(name, PASSED, f"refused with {answer.status}")
-    return result(name, FAILED, f"expected {wanted}, got {answer.status}")
-
-
 def signed_in(answer: Answer, table: TestsTable, email: str, group: str) -> JsonObject:
     """The result of a request with a real sign-in: the tenant must know who that is."""
     if answer.status != 200:
@@ -147,11 +127,6 @@ def runtime_config(endpoint: str, table: TestsTable, pool: str) -> JsonObject:
         return result("runtime-config", PASSED, f"names {pool}")
     wanted = f"expected 200 and pool {pool}, got {answer.status} and {named!r}"
     return result("runtime-config", FAILED, wanted)
-
-
-def result(name: str, status: str, detail: str) -> JsonObject:
-    """One test's result, as it stands in the record."""
-    return {"name": name, "status": status, "detail": detail}
 
 
 STEPS: dict[str, Step] = {"RunTests": run_tests}

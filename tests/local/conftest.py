@@ -12,7 +12,9 @@ from local_aws import Aws
 from local.environment import STACK_SECONDS_VARIABLE, WITHOUT_VARIABLE
 from local.lifecycle import Laptop, down, up
 
-pytest.register_assert_rewrite("execution_checks", "permission_checks", "stack_checks")
+pytest.register_assert_rewrite(
+    "execution_checks", "metric_checks", "permission_checks", "stack_checks"
+)
 ROOT = Path(__file__).parents[2]
 STACK_SECONDS = 0.25
 
@@ -61,7 +63,7 @@ def unpatched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
     patches += ",leading_keys,interrupted_stacks,web_pages_are_not_root"
     patches += ",schedule_groups,conditions_in_change_sets,user_pool_tags"
     patches += ",bucket_tags,adopted_buckets,shared_layers,role_paths"
-    patches += ",executions_keep_their_definition"
+    patches += ",executions_keep_their_definition,lambda_metrics,embedded_metrics"
     yield from _running(tmp_path_factory.mktemp("unpatched"), **{WITHOUT_VARIABLE: patches})
 
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import execution_checks
+import metric_checks
 import permission_checks
 import pytest
 import stack_checks
 from local_aws import Aws, Check
 
-CHECKS = [*execution_checks.CHECKS, *stack_checks.CHECKS, *permission_checks.CHECKS]
+CHECKS = [
+    *execution_checks.CHECKS,
+    *stack_checks.CHECKS,
+    *permission_checks.CHECKS,
+    *metric_checks.CHECKS,
+]
 
 
 @pytest.mark.parametrize("check", CHECKS)

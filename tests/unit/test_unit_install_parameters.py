@@ -7,7 +7,7 @@ import pytest
 from cli import installing
 from cli.failure import Refused
 from cli.install import Target
-from cli.installing import approval_environments, check_names, own, with_trial
+from cli.installing import approval_environments, check_names, own, routes_in, with_trial
 from control_plane.own import own_tenant
 
 
@@ -50,6 +50,49 @@ def test_what_is_no_environment_is_refused(given: str) -> None:
 def test_an_update_needs_an_environment_that_nobody_approves() -> None:
     with pytest.raises(Refused, match="leave one of dev, test and stage out"):
         approval_environments("prod,stage,test,dev", {})
+
+
+ZONE = {"HostedZoneId": "Z1OLD", "Domain": "old.example"}
+
+
+@pytest.mark.parametrize(
+    ("zone", "domain", "installed", "expected"),
+    [
+        (None, None, {}, ("", "")),
+        (None, None, ZONE, ("Z1OLD", "old.example")),
+        ("Z2NEW", "new.example", {}, ("Z2NEW", "new.example")),
+        ("Z2NEW", None, ZONE, ("Z2NEW", "old.example")),
+        (None, "a.old.example", ZONE, ("Z1OLD", "a.old.example")),
+        ("none", None, ZONE, ("", "")),
+    ],
+)
+def test_the_zone_of_routes_is_as_given_and_otherwise_stays(
+    zone: str | None, domain: str | None, installed: dict[str, str], expected: tuple[str, str]
+) -> None:
+    assert routes_in(zone, domain, installed) == expected
+
+
+@pytest.mark.parametrize(
+    ("zone", "domain", "told"),
+    [
+        ("Z1", None, "need both"),
+        (None, "example.com", "need both"),
+        ("example.com", "example.com", "--hosted-zone example.com: must be a zone's id"),
+        ("/hostedzone/Z1", "example.com", "must be a zone's id"),
+        ("Z1", "Example.com", "--domain Example.com: must be a domain in lowercase"),
+        ("Z1", "example.com.", "must be a domain"),
+        ("Z1", "com", "must be a domain"),
+    ],
+)
+def test_half_a_zone_or_none_at_all_is_refused(
+    zone: str | None, domain: str | None, told: str
+) -> None:
+    with pytest.raises(Refused, match=told):
+        routes_in(zone, domain, {})
+
+
+def test_where_routes_are_made_is_told_to_the_stack() -> None:
+    assert (target().parameters()["HostedZoneId"], target().parameters()["Domain"]) == ("", "")
 
 
 def test_no_environment_is_said_so_that_the_previous_ones_do_not_stay() -> None:

@@ -180,6 +180,18 @@ def test_the_next_wave_waits_for_a_yes_and_the_end_for_none() -> None:
     assert drive.to_the_end().status == RolloutStatus.SUCCEEDED
 
 
+def test_where_all_is_approved_the_first_wave_waits_too() -> None:
+    drive = Drive(rollout(1, approval_first=True))
+    assert drive.step().rollout.status == RolloutStatus.AWAITING_APPROVAL
+    assert drive.started == []
+    assert not drive.rollout.answers_for("forth-0-0")
+    drive.rollout = drive.rollout.model_copy(update={"begun": True})
+    drive.step()
+    assert drive.rollout.answers_for("forth-0-0")
+    assert not drive.rollout.answers_for("another")
+    assert drive.to_the_end().status == RolloutStatus.SUCCEEDED
+
+
 # What people ask for ------------------------------------------------------------------------------
 
 

@@ -10,7 +10,12 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 DEPLOYMENT, ROLLOUT = "state_machine.asl.json", "rollout.asl.json"
-MACHINES = {"DeploymentStateMachine": DEPLOYMENT, "RolloutStateMachine": ROLLOUT}
+SHIFT = "shift.asl.json"
+MACHINES = {
+    "DeploymentStateMachine": DEPLOYMENT,
+    "RolloutStateMachine": ROLLOUT,
+    "ShiftStateMachine": SHIFT,
+}
 """The state machines of template.yaml and the files of their definitions."""
 
 Json = dict[str, Any]

@@ -10,7 +10,6 @@ from sam_template import (
     environment,
     functions,
     handler_module,
-    mentions,
     of_type,
     template,
 )
@@ -58,11 +57,6 @@ def test_the_metrics_that_alarms_watch_are_those_that_are_counted() -> None:
         assert 'service="syndi"' in counted
     variables = template()["Globals"]["Function"]["Environment"]["Variables"]
     assert variables["POWERTOOLS_METRICS_NAMESPACE"] == NAMESPACE
-
-
-@pytest.mark.parametrize("name", of_type("AWS::CloudWatch::Alarm"))
-def test_every_alarm_tells_somebody(name: str) -> None:
-    assert mentions(of_type("AWS::CloudWatch::Alarm")[name]["AlarmActions"], "AlarmTopicArn")
 
 
 # Builds -----------------------------------------------------------------------------------------

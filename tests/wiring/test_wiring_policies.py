@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from asl_graph import ROOT
 from aws_calls import actions
+from policy_rules import STACK, may
 from sam_template import (
     TEMPLATE_FILE,
     functions,
@@ -13,6 +14,7 @@ from sam_template import (
     listed,
     mentions,
     properties,
+    role_statements,
     statements,
     substituted,
     template,
@@ -23,6 +25,8 @@ from wildcards import wildcards
 
 THE_TABLE = "dynamodb:"
 BORROWED = {
+    "RecordFunction": ["control_plane/notifications.py"],
+    "RolloutFunction": ["control_plane/notifications.py"],
     "AdminFunction": ["control_plane/secrets.py"],
     "StackFunction": ["control_plane/stack_reading.py"],
     "BuildFunction": ["control_plane/build_artifacts.py"],
@@ -94,6 +98,23 @@ def test_whoever_passes_a_role_says_to_which_service() -> None:
         assert "iam:PassedToService" in statement["Condition"]["StringEquals"]
 
 
+# What CloudFormation may do for the control plane itself ------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        ("DeleteScheduleGroup", f"schedule-group/{STACK}-schedules"),
+        ("DeleteSchedule", f"schedule/{STACK}-schedules/stage-alpha"),
+    ],
+)
+def test_an_update_may_delete_the_schedule_group_with_its_schedules(
+    action: str, resource: str
+) -> None:
+    arn = f"arn:aws:scheduler:us-east-1:123456789012:{resource}"
+    assert may(role_statements("UpdateRole"), f"scheduler:{action}", arn)
+
+
 # What a worker calls and what it may -------------------------------------------------------------
 
 
@@ -161,12 +182,18 @@ def test_a_call_is_found_through_a_variable_a_paginator_and_directly(tmp_path: P
     }
 
 
-def test_the_record_worker_may_describe_executions_of_the_state_machine_by_its_name() -> None:
+@pytest.mark.parametrize(
+    ("function", "machine"),
+    [("RecordFunction", "DeploymentStateMachine"), ("RouteFunction", "ShiftStateMachine")],
+)
+def test_a_worker_may_describe_executions_of_its_state_machine_by_its_name(
+    function: str, machine: str
+) -> None:
     """The permission names the state machine, which names the function: a reference is a circle."""
-    name = properties("DeploymentStateMachine")["Name"]["Sub"]
+    name = properties(machine)["Name"]["Sub"]
     resource = next(
         s["Resource"]["Sub"]
-        for s in statements("RecordFunction")
+        for s in statements(function)
         if "states:DescribeExecution" in listed(s["Action"])
     )
     assert resource.endswith(f":execution:{name}:*")
@@ -174,7 +201,11 @@ def test_the_record_worker_may_describe_executions_of_the_state_machine_by_its_n
 
 @pytest.mark.parametrize(
     ("machine", "role"),
-    [("DeploymentStateMachine", "StateMachineRole"), ("RolloutStateMachine", "RolloutMachineRole")],
+    [
+        ("DeploymentStateMachine", "StateMachineRole"),
+        ("RolloutStateMachine", "RolloutMachineRole"),
+        ("ShiftStateMachine", "ShiftStateMachineRole"),
+    ],
 )
 def test_a_state_machine_may_invoke_versions_of_its_workers_and_nothing_else(
     machine: str, role: str

@@ -1,11 +1,7 @@
-"""What template.yaml promises of data, logs and the API."""
-
-import ast
-import re
-from typing import Any
+"""What template.yaml promises of data and logs."""
 
 import pytest
-from asl_graph import ROOT
+from asl_graph import MACHINES
 from sam_template import (
     environment,
     function_defaults,
@@ -14,12 +10,8 @@ from sam_template import (
     properties,
     resource,
 )
-from source_code import files, tree
-
-from workers.build import BUILD_MINUTES
 
 KEPT = {"Retain", "RetainExceptOnCreate"}
-METHODS = {"get", "post", "put", "delete", "patch", "head"}
 
 
 # Logs -------------------------------------------------------------------------------------------
@@ -42,8 +34,9 @@ def test_every_log_group_forgets(group: str) -> None:
     assert "RetentionInDays" in properties(group)
 
 
-def test_the_state_machine_logs_no_data_of_executions() -> None:
-    assert properties("DeploymentStateMachine")["Logging"]["IncludeExecutionData"] is False
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_state_machine_logs_no_data_of_executions(machine: str) -> None:
+    assert properties(machine)["Logging"]["IncludeExecutionData"] is False
 
 
 # Versions ---------------------------------------------------------------------------------------
@@ -115,67 +108,21 @@ def test_no_current_build_or_source_ever_expires() -> None:
     assert [rule.get("Prefix") for rule in expiring] == ["cache/"]
 
 
-# The API ----------------------------------------------------------------------------------------
-
-
-def _routes_in_code() -> set[tuple[str, str]]:
-    """(method, path) of every decorated route, in API Gateway's spelling."""
-    found = set()
-    for path in files("control_plane"):
-        for node in ast.walk(tree(path)):
-            if not isinstance(node, ast.FunctionDef):
-                continue
-            for call in node.decorator_list:
-                if (
-                    isinstance(call, ast.Call)
-                    and isinstance(call.func, ast.Attribute)
-                    and call.func.attr in METHODS
-                ):
-                    route = ast.literal_eval(call.args[0])
-                    found.add((call.func.attr, re.sub(r"<(\w+)>", r"{\1}", route)))
-    return found
-
-
-def _api_events() -> list[dict[str, Any]]:
-    events = functions()["ApiFunction"]["Events"].values()
-    return [event["Properties"] for event in events if event["Type"] == "Api"]
-
-
-def test_every_route_of_the_code_is_an_event_of_the_function_and_every_event_a_route() -> None:
-    routes = _routes_in_code()
-    assert len(routes) >= 14
-    assert {(event["Method"], event["Path"]) for event in _api_events()} == routes
-
-
-def test_every_route_asks_for_a_signature() -> None:
-    assert properties("Api")["Auth"]["DefaultAuthorizer"] == "AWS_IAM"
-    for event in _api_events():
-        assert event["RestApiId"] == {"Ref": "Api"}
-        assert "Auth" not in event, "an event of its own mind"
-
-
-def test_only_the_api_function_has_routes() -> None:
-    for name, function in functions().items():
-        kinds = {event["Type"] for event in function.get("Events", {}).values()}
-        assert name == "ApiFunction" or not kinds & {"Api", "HttpApi"}
+# Ends --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("function", "ends"),
+    ("function", "machine", "ends"),
     [
-        ("RecordFunction", {"FAILED", "TIMED_OUT", "ABORTED"}),
-        ("BuildFunction", {"TIMED_OUT", "ABORTED"}),
+        ("RecordFunction", "DeploymentStateMachine", {"FAILED", "TIMED_OUT", "ABORTED"}),
+        ("BuildFunction", "DeploymentStateMachine", {"TIMED_OUT", "ABORTED"}),
+        ("RouteFunction", "ShiftStateMachine", {"FAILED", "TIMED_OUT", "ABORTED"}),
     ],
 )
-def test_an_execution_that_is_cut_off_is_brought_to_its_end(function: str, ends: set[str]) -> None:
+def test_an_execution_that_is_cut_off_is_brought_to_its_end(
+    function: str, machine: str, ends: set[str]
+) -> None:
     event = functions()[function]["Events"]["ExecutionEnded"]
     detail = event["Properties"]["Pattern"]["detail"]
-    assert detail["stateMachineArn"] == [{"Ref": "DeploymentStateMachine"}]
+    assert detail["stateMachineArn"] == [{"Ref": machine}]
     assert set(detail["status"]) == ends
-
-
-def test_a_build_ends_before_its_deployment_gives_up() -> None:
-    assert properties("BuildProject")["TimeoutInMinutes"] == BUILD_MINUTES
-    text = (ROOT / "state_machine.asl.json").read_text()
-    assert "$millis() + 30 * 60000" in text
-    assert BUILD_MINUTES < 30

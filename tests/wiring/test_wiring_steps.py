@@ -87,6 +87,10 @@ def test_the_steps_of_the_history_are_the_tasks_in_their_order() -> None:
     assert list(STEPS) == path
 
 
+def test_no_two_state_machines_have_a_task_of_the_same_name() -> None:
+    assert len(TASKS) == sum(len(invoking(definition(file))) for file in MACHINES.values())
+
+
 @pytest.mark.parametrize("machine", MACHINES)
 def test_every_substitution_is_a_published_version_of_the_function_of_that_name(
     machine: str,

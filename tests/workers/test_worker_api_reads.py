@@ -50,7 +50,7 @@ def test_deployments_are_listed_newest_first() -> None:
     made = [build.opened(build.deployment(number=number)) for number in (1, 2, 3)]
     listed = call("GET", f"{HERE}/deployments", limit="2").body["deployments"]
     assert [item["id"] for item in listed] == [made[2].id, made[1].id]
-    assert call("GET", "/envs/stage/orgs/beta/deployments").body == {"deployments": []}
+    assert call("GET", "/envs/stage/orgs/beta/deployments").body["deployments"] == []
 
 
 @pytest.mark.parametrize("limit", ["0", "101", "many"])

@@ -5,9 +5,20 @@ from typing import Any
 import pytest
 import worker_builders as build
 from api_calls import CALLER, call
-from rollout_calls import advance, begun, ended, executions, found, last_input, prepare, state
+from rollout_calls import (
+    advance,
+    begun,
+    ended,
+    executions,
+    found,
+    last_input,
+    prepare,
+    prepared,
+    state,
+)
 
 from control_plane import aws, naming
+from control_plane.settings import forget_settings
 
 PATH = "/envs/stage/rollouts"
 ARN_OF = "arn:aws:states:us-east-1:123456789012:execution:syndi-rollout:stage-"
@@ -107,6 +118,37 @@ def test_an_approval_lets_the_next_wave_begin_and_only_when_asked_for(machine: s
     assert state(made)["status"] == "AWAITING_APPROVAL"
     assert call("POST", f"{PATH}/{made}/approve").body["control"]["approved"] == 1
     assert len(advance(made, arn=arn)["starts"]) == 1
+
+
+@pytest.fixture
+def approved_in_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every deployment in stage waits for an approval."""
+    monkeypatch.setenv("APPROVAL_ENVIRONMENTS", "prod,stage")
+    forget_settings()
+
+
+def test_one_approval_of_a_rollout_is_enough_for_its_own_deployments(
+    machine: str, approved_in_stage: None
+) -> None:
+    made, arn = started()
+    assert advance(made, arn=arn)["starts"] == []
+    assert state(made)["status"] == "AWAITING_APPROVAL"
+    assert call("POST", f"{PATH}/{made}/approve").body["control"]["begun"] is True
+    (start_,) = advance(made, arn=arn)["starts"]
+    assert prepared(start_).options.approval is False
+    pretends = {"name": f"stage-alpha-{naming.new_deployment_id(build.NOON)}"}
+    assert prepared({**start_, **pretends}).options.approval is True, "it started no such one"
+    nobodys = {**start_["input"], "rollout": naming.new_deployment_id(build.NOON)}
+    assert prepared({"name": "by-hand", "input": nobodys}).options.approval is True
+
+
+def test_a_dry_run_tells_the_waves_and_starts_nothing(machine: str) -> None:
+    reply = start(dry_run=True, waves=[{"tenants": ["beta"]}, {"rest": True}], max_failures="1")
+    assert [(wave["tenants"], wave["allowed"]) for wave in reply.body["waves"]] == [
+        (["beta"], 1), (["alpha"], 1),
+    ]  # fmt: skip
+    assert executions() == []
+    assert call("GET", "/rollouts").body["rollouts"] == []
 
 
 @pytest.mark.parametrize("wish", ["pause", "resume", "cancel", "approve"])

@@ -1,175 +1,159 @@
-"""The trial of a new version, through an API that answers from a script."""
+"""The trial of a new version begins: its API is asked as an operator would ask it."""
 
-import hashlib
 import io
-import json
 import zipfile
+from pathlib import Path
 from typing import Any
 
 import pytest
-import scripted_aws as scripted
 import worker_builders as build
-from test_worker_build_choice import at_its_tests, built, deployed, roll_back
-
-from control_plane import aws
-from control_plane.errors import TenantNotReady, TrialFailed
-from control_plane.manifest import TrialTable
-from control_plane.models import Deployment, Env, JsonObject, Tenant
-from control_plane.settings import forget_settings
-from workers import release, release_trial
-
-OWN = Tenant(application="control-plane", env=Env.PROD, org="main")
-OLD, NEW = "a" * 64, "b" * 64
-TRIAL = TrialTable(directory="elsewhere")  # the new release's word, which the running one ignores
-
-
-class Api:
-    """The new version's API: says what it was asked, and answers by what was started."""
-
-    def __init__(self) -> None:
-        self.sources: list[str] = []
-        self.marks: list[str] = []
-        self.started: list[tuple[str, str, JsonObject]] = []
-        self.ran_on = NEW
-
-    def push(self, _: Any, content: bytes, sha256: str, *given: Any) -> None:
-        assert hashlib.sha256(content).hexdigest() == sha256
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            assert "application.toml" in archive.namelist()
-            self.marks.append(archive.read("trial.txt").decode())
-        self.sources.append(sha256)
-
-    def call(
-        self, method: str, path: str, body: JsonObject | None = None, headers: Any = None
-    ) -> JsonObject:
-        if method == "GET":
-            ran = {"build": self.ran_on}
-            return {"id": path.rpartition("/")[2], "status": "SUCCEEDED", "control_plane": ran}
-        self.started.append((method, (headers or {})["Idempotency-Key"], body or {}))
-        number = len(self.started)
-        return {"id": f"t{number}", "execution_arn": build.arn(f"t{number}")}
-
-
-@pytest.fixture
-def api(world: None, monkeypatch: pytest.MonkeyPatch, script: scripted.Scripted) -> Api:
-    made = Api()
-    monkeypatch.setenv("APPROVAL_ENVIRONMENTS", "")
-    monkeypatch.setenv("VERSION_RETENTION_DAYS", "14")
-    forget_settings()
-    monkeypatch.setattr(release_trial, "push", made.push)
-    monkeypatch.setattr(release_trial, "_client", lambda _: made)
-    script.on(aws.stepfunctions(), "DescribeExecution", {"status": "SUCCEEDED"})
-    return made
-
-
-def own() -> Deployment:
-    described = build.deployment().manifest.model_copy(update={"trial": TRIAL})
-    return build.opened(build.deployment(OWN, manifest=described))
-
-
-def step(made: Deployment, name: str, **given: Any) -> JsonObject:
-    event = build.event(made, name, fingerprint=NEW, outputs={"ApiUrl": "https://x"}, **given)
-    return json.loads(json.dumps(release.handler(event, None)))
-
-
-def test_the_trial_is_the_running_releases_own(api: Api) -> None:
-    started = step(own(), "StartTrial")
-    assert (started["trial"]["id"], started["trial"]["phase"]) == ("t1", "deploying")
-    ((method, _, body),) = api.started
-    assert (method, body["source"]) == ("POST", api.sources[0])
-
-
-def test_an_attempt_that_another_build_ran_is_removed_and_made_anew(api: Api) -> None:
-    """Otherwise it would find its build made and its stack as it shall be, and prove nothing."""
-    made = own()
-    trial = step(made, "StartTrial")["trial"]
-    phases = [trial["phase"]]
-    for ran_on in (OLD, OLD, NEW):
-        api.ran_on = ran_on
-        answer = step(made, "AwaitTrial", trial=trial)
-        trial = answer["trial"]
-        phases.append(trial["phase"])
-        assert not answer["done"]
-    assert phases == ["deploying", "clearing", "deploying", "removing"]
-    assert [method for method, _, _ in api.started] == ["POST", "DELETE", "POST", "DELETE"]
-    assert len({key for _, key, _ in api.started}) == 4
-    assert len(set(api.sources)) == 2
-    assert [body["source"] for method, _, body in api.started if method == "POST"] == api.sources
-    assert step(made, "AwaitTrial", trial=trial)["trial"]["phase"] == "checking"
-
-
-def test_what_the_way_back_brings_is_tried_although_it_does_not_say_so(world: None) -> None:
-    source = build.push_source()
-    deployed(1, source, "a")
-    tried = build.deployment().manifest.model_copy(update={"trial": TRIAL})
-    answer = roll_back(at_its_tests(source, build=built(source, "b"), manifest=tried))
-    assert Deployment.model_validate(answer["deployment"]).manifest.trial == TRIAL
-
-
-# Whether it could be updated ----------------------------------------------------------------------
-
-CHECKING = {
-    "env": "dev", "org": "prod-main", "attempt": 1, "phase": "checking", "id": "t2",
-    "deployed": "t1", "execution_arn": build.arn("t2"), "ran_on": {"build": NEW},
-}  # fmt: skip
-
-
-class Workers:
-    """The functions of the new version, by their names: each gives its last answer again."""
-
-    def __init__(self, script: scripted.Scripted) -> None:
-        self.asked: list[tuple[str, JsonObject]] = []
-        self.answers: dict[str, list[JsonObject]] = {}
-        script.on(aws.lambda_(), "Invoke", self._answer)
-
-    def _answer(self, given: JsonObject) -> JsonObject:
-        here = f"arn:aws:lambda:{build.REGION}:{build.ACCOUNT}:function:{OWN.stack_name}-"
-        name, _, alias = given["FunctionName"].removeprefix(here).partition(":")
-        assert alias == "live"
-        self.asked.append((name, json.loads(given["Payload"])["self_check"]))
-        left = self.answers.get(name, [{"done": True, "build": NEW}])
-        told = left.pop(0) if len(left) > 1 else left[0]
-        failed = {"FunctionError": "Unhandled"} if "errorMessage" in told else {}
-        return {"StatusCode": 200, "Payload": io.BytesIO(json.dumps(told).encode()), **failed}
-
-
-@pytest.fixture
-def workers(api: Api, script: scripted.Scripted) -> Workers:
-    return Workers(script)
-
-
-def test_it_is_proven_when_all_its_workers_could_bring_the_next_one(workers: Workers) -> None:
-    workers.answers["stack"] = [{"done": False, "build": NEW}, {"done": True, "build": NEW}]
-    made = own()
-    waiting = step(made, "AwaitTrial", trial=CHECKING)
-    assert (waiting["done"], waiting["trial"]) == (False, CHECKING)
-    assert "trial" not in build.record(made)
-    assert step(made, "AwaitTrial", trial=CHECKING)["done"]
-    told = build.record(made)["trial"]
-    assert (told["deployed"], told["removed"], told["could_be_updated"]) == ("t1", "t2", True)
-    assert [name for name, _ in workers.asked] == ["verify", "release", "stack"] * 2
-    assert workers.asked[0][1] == {
-        "stack": OWN.stack_name,
-        "state_machine_arn": build.MACHINE,
-        "operation": made.operation,
-        "api_url": "https://x",
-        "trial_id": "t1",
-    }
-
-
-@pytest.mark.parametrize("name", ["verify", "release", "stack"])
-@pytest.mark.parametrize(
-    ("told", "error"),
-    [
-        ({"errorMessage": "No module named 'x'", "errorType": "Runtime.ImportModuleError"},
-         TrialFailed),
-        ({"errorMessage": "AWS is busy", "errorType": "ServiceBusy"}, TenantNotReady),
-        ({"done": True, "build": OLD}, TenantNotReady),
-    ],
+from new_version import (
+    A_REFUSAL,
+    A_SILENCE,
+    ANSWERS,
+    SILENCE,
+    Answer,
+    NewVersion,
+    Reply,
+    going_back,
+    source_of,
+    started,
+    step,
+    told,
+    updating,
 )  # fmt: skip
-def test_a_worker_that_could_not_bring_the_next_one_fails_the_trial(
-    workers: Workers, name: str, told: JsonObject, error: type[Exception]
+from test_worker_api_starts import executions, input_of
+
+from control_plane import aws, naming
+from control_plane.errors import TenantNotReady, TrialFailed
+from control_plane.models import Deployment, Env
+from control_plane.settings import forget_settings
+from control_plane.sources import Sources
+from workers import release_trial
+
+STACK = "syndi-trial-dev-prod-main"
+
+
+@pytest.fixture
+def made(world: None) -> Deployment:
+    return updating()
+
+
+# The start ----------------------------------------------------------------------------------------
+
+
+def test_the_new_version_is_asked_to_deploy_the_bundled_trial(
+    made: Deployment, version: NewVersion
 ) -> None:
-    workers.answers[name] = [told]
-    with pytest.raises(error, match=f"{name} worker"):
-        step(own(), "AwaitTrial", trial=CHECKING)
+    answer = step(made, "StartTrial")
+    (arn,) = executions()
+    trial = answer["trial"]
+    assert answer["done"]
+    assert trial == {
+        "env": "dev", "org": "prod-main", "attempt": 1, "phase": "deploying",
+        "id": trial["id"], "execution_arn": arn,
+    }  # fmt: skip
+    assert arn.endswith(f":dev-prod-main-{trial['id']}")
+    asked = input_of(arn)
+    assert asked["admin_username"].endswith("@tests.invalid")
+    assert asked["rollback_on_failure"] is False
+    assert Sources(build.TABLE).resolve("syndi-trial", Env.DEV, None)[0] == asked["source"]
+    assert told(made, "StartTrial")["note"] == f"{STACK}: {trial['id']}"
+
+
+def test_its_source_is_what_lies_in_the_bundle(made: Deployment, version: NewVersion) -> None:
+    key = naming.source_key(source_of(started(made)))
+    body = aws.s3().get_object(Bucket=build.ARTIFACTS, Key=key)["Body"].read()
+    with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        assert {"application.toml", "app/handler.py", "template.yaml"} < set(archive.namelist())
+        assert archive.read("trial.txt").decode() == f"{made.id} 1\n"
+        handler = (build.ROOT / "trial" / "app" / "handler.py").read_bytes()
+        assert archive.read("app/handler.py") == handler
+
+
+def test_what_python_leaves_beside_the_trial_is_no_part_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("app/handler.py", "app/__pycache__/handler.pyc"):
+        (tmp_path / "trial" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "trial" / name).write_bytes(b"x")
+    monkeypatch.setattr(release_trial, "BUNDLED", tmp_path)
+    assert release_trial.files.__wrapped__() == {"app/handler.py": b"x"}
+
+
+def test_a_step_that_runs_twice_starts_one_trial(made: Deployment, version: NewVersion) -> None:
+    assert started(made) == started(made)
+    assert len(executions()) == 1
+    assert version.asked.count("PUT upload") == 1
+
+
+def test_the_way_back_is_tried_with_a_tenant_and_a_source_of_its_own(
+    made: Deployment, version: NewVersion
+) -> None:
+    forth, back = started(made), started(going_back(made))
+    assert (forth["org"], back["org"]) == ("prod-main", "prod-main-back")
+    assert source_of(forth) != source_of(back)
+
+
+@pytest.mark.parametrize(("approvals", "env"), [("dev", "test"), ("dev,test,prod", "stage")])
+def test_no_trial_waits_for_an_approval(
+    made: Deployment,
+    version: NewVersion,
+    monkeypatch: pytest.MonkeyPatch,
+    approvals: str,
+    env: str,
+) -> None:
+    monkeypatch.setenv("APPROVAL_ENVIRONMENTS", approvals)
+    forget_settings()
+    trial = started(made)
+    assert (trial["env"], input_of(trial["execution_arn"])["env"]) == (env, env)
+
+
+def test_where_everything_waits_for_approvals_nothing_is_asked(
+    made: Deployment, version: NewVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APPROVAL_ENVIRONMENTS", "dev,test,stage,prod")
+    forget_settings()
+    with pytest.raises(TrialFailed, match="--approval-in"):
+        started(made)
+    assert version.asked == []
+
+
+def test_a_bundle_without_a_trial_fails(
+    made: Deployment, version: NewVersion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(release_trial, "BUNDLED", tmp_path)
+    release_trial.files.cache_clear()
+    with pytest.raises(TrialFailed, match=r"there is no trial in .*trial of this bundle"):
+        started(made)
+    assert version.asked == []
+
+
+# The new version says no, or nothing --------------------------------------------------------------
+
+UPLOADS: list[tuple[Answer, type[Exception], str]] = [
+    (Reply(403, b"expired"), TrialFailed, "the upload was refused with 403: b'expired'"),
+    (Reply(503, b"slow"), TenantNotReady, "the upload was refused with 503"),
+    (SILENCE, TenantNotReady, "the upload failed"),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer", "error", "says"),
+    [
+        *(("POST deployments", *case) for case in ANSWERS),
+        *(("PUT sources", *case) for case in (A_REFUSAL, A_SILENCE)),
+        *(("PUT upload", *case) for case in UPLOADS),
+    ],
+)
+def test_a_refusal_of_the_start_fails_the_trial_and_silence_may_pass(
+    made: Deployment, version: NewVersion, kind: str, answer: Answer, error: Any, says: str
+) -> None:
+    version.wrong[kind] = answer
+    with pytest.raises(error, match=says):
+        started(made)
+    failed = error is TrialFailed
+    assert told(made, "StartTrial")["status"] == ("FAILED" if failed else "RUNNING")
+    assert executions() == []
+    version.wrong.clear()
+    assert started(made)["id"], "tried again, nothing is in its way"

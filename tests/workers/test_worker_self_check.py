@@ -6,7 +6,7 @@ import pytest
 import scripted_aws as scripted
 import worker_builders as build
 from cloudformation_answers import change_set
-from test_worker_release_trial import NEW, OWN, Api, api
+from test_worker_release_trial_again import NEW, OWN, Api, api
 
 from control_plane import aws, own, self_checks
 from control_plane.client import ApiError

@@ -25,9 +25,9 @@ POLL_SECONDS = 0.2  # seldom: what asks also keeps the emulator from its work
 BUSY = {"raise": "ServiceBusy", "message": "AWS is busy"}
 
 
-def definition() -> Json:
-    """The state machine's definition, a copy of one's own."""
-    return copy.deepcopy(json.loads((ROOT / "state_machine.asl.json").read_text()))
+def definition(name: str = "state_machine") -> Json:
+    """A state machine's definition, a copy of one's own."""
+    return copy.deepcopy(json.loads((ROOT / f"{name}.asl.json").read_text()))
 
 
 def substitutions(machine: Json) -> list[str]:
@@ -82,7 +82,9 @@ class Stage:
         self._laptop = laptop
         self._journals = journals
         self._sfn = self._client("stepfunctions")
-        self._functions = {name: self._worker(name) for name in substitutions(definition())}
+        machines = [definition(), definition("shift")]
+        names = {name for machine in machines for name in substitutions(machine)}
+        self._functions = {name: self._worker(name) for name in sorted(names)}
         self._role = self._service_role("states")
         self._beside = ThreadPoolExecutor(AT_ONCE)
         self.machine = self.machine_of(definition())

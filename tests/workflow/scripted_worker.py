@@ -76,6 +76,9 @@ ALL_GOES_WELL: dict[str, dict[str, Any]] = {
     "RecordOffboarding": {"id": "d1", "status": "SUCCEEDED"},
     "RecordDrift": {"id": "d1", "status": "SUCCEEDED"},
     "RecordSuccess": {"id": "d1", "status": "SUCCEEDED"},
+    "CheckShift": {"move": "done", "seconds": 0},
+    "SetWeights": {"reached": 1, "bakes_until": "noon", "seconds": 1},
+    "RestoreWeights": {"restored": "the weights are back"},
 }  # fmt: skip
 
 OPTIONS = {
@@ -88,8 +91,9 @@ OPTIONS = {
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Lambda's entry."""
     step = event["step"]
-    arn = event["execution"]["Id"] if "execution" in event else event["deployment"]["execution_arn"]
-    told = event["execution"]["Input"] if "execution" in event else event["deployment"]
+    work = event.get("deployment") or event.get("shift") or {}
+    arn = event["execution"]["Id"] if "execution" in event else work["execution_arn"]
+    told = event["execution"]["Input"] if "execution" in event else work
     journal = Path(os.environ["JOURNAL"]) / f"{arn.rpartition(':')[2]}.jsonl"
     earlier = journal.read_text().splitlines() if journal.exists() else []
     calls = sum(json.loads(line)["step"] == step for line in earlier)
@@ -122,6 +126,15 @@ def _well(step: str, event: dict[str, Any]) -> dict[str, Any]:
             "rolling_back": False,
             "script": given["script"],
         }
+    if step == "PrepareShift":
+        execution = event["execution"]
+        script = execution["Input"]["script"]
+        return {"shift": {"id": "s1", "execution_arn": execution["Id"], "script": script}}
+    if step == "RecordShift":
+        failure = event["failure"]
+        reason = f"recorded of {failure['state']}: {failure['error']}"
+        status = "FAILED" if failure["error"] else "SUCCEEDED"
+        return {"status": status, "reason": reason if failure["error"] else ""}
     if step == "RecordFailure":
         failure = event["failure"]
         return {

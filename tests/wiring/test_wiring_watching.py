@@ -1,0 +1,128 @@
+"""Metrics, alarms, dashboard and notifications: what one part names, the other part has."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from asl_graph import ROOT
+from sam_template import functions, listed, mentions, of_type, properties, statements, template
+
+from control_plane.notifications import SOURCE, Notice
+from control_plane.observability import NAMESPACE
+
+OBSERVABILITY = (ROOT / "control_plane" / "observability.py").read_text()
+ALARMS = of_type("AWS::CloudWatch::Alarm")
+
+
+def widgets() -> list[dict[str, Any]]:
+    """The dashboard's widgets, with `${Name}` as it stands in the template."""
+    found: list[dict[str, Any]] = json.loads(properties("Dashboard")["DashboardBody"]["Sub"])[
+        "widgets"
+    ]
+    return found
+
+
+def shown() -> list[list[str]]:
+    """Every metric that the dashboard shows: namespace, name, and pairs of dimensions."""
+    found = [metric for item in widgets() for metric in item["properties"]["metrics"]]
+    return [metric for metric in found if isinstance(metric[0], str)]
+
+
+# Alarms -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_every_alarm_tells_somebody_also_when_no_topic_was_given(name: str) -> None:
+    (action,) = ALARMS[name]["AlarmActions"]
+    assert action == {"If": ["HasAlarmTopic", {"Ref": "AlarmTopicArn"}, {"Ref": "Notifications"}]}
+
+
+def test_alarms_watch_what_has_to_be_watched() -> None:
+    watched = {alarm["MetricName"] for alarm in ALARMS.values()}
+    assert watched >= {
+        "DeploymentsFailed", "ExecutionsFailed", "ExecutionsTimedOut", "QueueAgeSeconds",
+        "UnexpectedFailures", "NotificationsFailed",
+    }  # fmt: skip
+
+
+# Dashboard ---------------------------------------------------------------------------------------
+
+
+def test_the_dashboard_is_json_and_its_widgets_lie_side_by_side() -> None:
+    places = [
+        {(x, y) for x in range(w["x"], w["x"] + w["width"]) for y in range(w["y"], w["y"] + 6)}
+        for w in widgets()
+    ]
+    assert len(places) >= 9
+    assert sum(len(place) for place in places) == len(set.union(*places))
+    assert max(x for place in places for x, _ in place) < 24  # columns of a dashboard
+
+
+def test_what_is_counted_is_what_the_dashboard_shows() -> None:
+    own = {metric[1] for metric in shown() if metric[0] == NAMESPACE}
+    searched = set(re.findall(r'MetricName=\\?"(\w+)', json.dumps(widgets())))
+    counted = set(
+        re.findall(r'"((?:Deployment|Step|Queue|Slots|Unexpected|Notif)\w+)"', OBSERVABILITY)
+    )
+    assert own | searched == counted
+
+
+@pytest.mark.parametrize("metric", ["Errors", "Throttles"])
+def test_the_dashboard_shows_every_function(metric: str) -> None:
+    of = {m[3] for m in shown() if m[:2] == ["AWS/Lambda", metric]}
+    assert of == {f"${{{name}}}" for name in functions()}
+
+
+def test_the_dashboard_names_nothing_that_the_template_does_not_have() -> None:
+    named = set(re.findall(r"\$\{(\w+)\}", properties("Dashboard")["DashboardBody"]["Sub"]))
+    assert named <= set(template()["Resources"])
+
+
+# Notifications -----------------------------------------------------------------------------------
+
+RULE = properties("NotificationsRule")
+
+
+def test_the_rule_takes_this_control_planes_events_and_no_others() -> None:
+    pattern = RULE["EventPattern"]
+    assert pattern == {"source": [SOURCE], "detail": {"control_plane": [{"Ref": "AWS::StackName"}]}}
+
+
+def test_the_text_is_made_of_what_an_event_has_between_quotes() -> None:
+    (target,) = RULE["Targets"]
+    assert target["Arn"] == {"Ref": "Notifications"}
+    paths, text = target["InputTransformer"].values()
+    detail = Notice("k", "s", "r", "t", "u").detail("c")
+    for path in paths.values():
+        assert path.removeprefix("$.detail.") in detail
+    assert set(re.findall(r"<(\w+)>", text)) == set(paths)
+    for line in text.splitlines():  # EventBridge takes no other text
+        assert re.fullmatch(r'"[^"\\]+"', line)
+
+
+def test_only_the_rule_and_the_stacks_own_alarms_may_publish() -> None:
+    document = properties("NotificationsPolicy")["PolicyDocument"]["Statement"]
+    by = {statement["Principal"]["Service"]: statement for statement in document}
+    assert set(by) == {"events.amazonaws.com", "cloudwatch.amazonaws.com"}
+    for statement in document:
+        assert (statement["Effect"], statement["Action"]) == ("Allow", "sns:Publish")
+        assert statement["Resource"] == {"Ref": "Notifications"}
+        assert mentions(statement["Condition"], "aws:SourceArn")
+
+
+def test_who_puts_events_puts_its_own_on_the_default_bus() -> None:
+    putting = {
+        name: statement
+        for name in functions()
+        for statement in statements(name)
+        if "events:PutEvents" in listed(statement["Action"])
+    }
+    assert "RecordFunction" in putting
+    for statement in putting.values():
+        assert statement["Resource"]["Sub"].endswith(":event-bus/default")
+        assert statement["Condition"] == {"StringEqualsIfExists": {"events:source": SOURCE}}
+
+
+def test_the_topics_address_is_an_output() -> None:
+    assert template()["Outputs"]["NotificationsTopicArn"]["Value"] == {"Ref": "Notifications"}
