@@ -10,13 +10,18 @@ from sam_template import listed, properties, template
 
 ACTIONS: dict[str, tuple[str, ...]] = {
     "AWS::CloudWatch::Alarm": ("cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms"),
+    "AWS::CloudWatch::Dashboard": ("cloudwatch:PutDashboard", "cloudwatch:DeleteDashboards"),
     "AWS::CodeBuild::Project": ("codebuild:CreateProject", "codebuild:UpdateProject"),
     "AWS::Cognito::UserPool": ("cognito-idp:CreateUserPool", "cognito-idp:UpdateUserPool"),
     "AWS::Cognito::UserPoolClient": ("cognito-idp:CreateUserPoolClient",),
     "AWS::DynamoDB::Table": ("dynamodb:CreateTable", "dynamodb:UpdateTable"),
+    "AWS::Events::Rule": ("events:PutRule", "events:PutTargets", "events:DeleteRule"),
     "AWS::IAM::ManagedPolicy": ("iam:CreatePolicy", "iam:CreatePolicyVersion"),
     "AWS::IAM::Role": ("iam:CreateRole", "iam:PutRolePolicy", "iam:DeleteRole", "iam:PassRole"),
+    "AWS::Lambda::Permission": ("lambda:AddPermission", "lambda:RemovePermission"),
     "AWS::Logs::LogGroup": ("logs:CreateLogGroup", "logs:PutRetentionPolicy"),
+    "AWS::SNS::Topic": ("sns:CreateTopic", "sns:DeleteTopic"),
+    "AWS::SNS::TopicPolicy": ("sns:SetTopicAttributes",),
     "AWS::S3::Bucket": ("s3:CreateBucket", "s3:PutLifecycleConfiguration"),
     "AWS::S3::BucketPolicy": ("s3:PutBucketPolicy",),
     # DeleteScheduleGroup deletes what is in the group, for which IAM asks too.
