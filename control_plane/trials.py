@@ -21,11 +21,13 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 
 class Phase(StrEnum):
     """Which part of the trial runs. `CLEARING`: what another build deployed goes, so that the next
-    attempt is not over before it began, with nothing to build and nothing to change."""
+    attempt is not over before it began, with nothing to build and nothing to change. `CHECKING`:
+    whether the new version could be updated in turn; no deployment tells of it."""
 
     DEPLOYING = "deploying"
     REMOVING = "removing"
     CLEARING = "clearing"
+    CHECKING = "checking"
 
 
 class Move(StrEnum):
@@ -121,5 +123,7 @@ def judge(phase: Phase, record: JsonObject, execution: Execution, build: str) ->
                 told = ", ".join(f"{item['kind']} {item['name']}" for item in left)
                 raise TrialFailed(f"{what} left {told}")
             return Judgement(Move.DONE, f"{what} left nothing")
+        case Phase.CHECKING:
+            raise ValueError("what is checked is told by workers, not by a record")
         case _:
             assert_never(phase)

@@ -13,6 +13,7 @@ from control_plane.progress import Progress
 from control_plane.reasons import plain, shortened
 from control_plane.settings import ReleaseSettings, settings
 from control_plane.trials import Execution, Move, Phase
+from workers import release_check
 from workers.step import Outcome
 
 BUNDLED = Path(__file__).resolve().parent.parent
@@ -36,9 +37,12 @@ def start_trial(deployment: Deployment, event: JsonObject) -> Outcome:
 def await_trial(deployment: Deployment, event: JsonObject) -> Outcome:
     """Follow the trial to its end: deployed and removed, by the build that is on trial.
 
-    Raises TrialFailed, and TenantNotReady while the API does not answer.
+    Then the new version is asked whether it could bring the next one. Raises TrialFailed, and
+    TenantNotReady while the API or a worker does not answer.
     """
     trial = event["trial"]
+    if trial["phase"] == Phase.CHECKING:
+        return _checked(deployment, event)
     tenant = Tenant(application=TRIAL_APPLICATION, env=trial["env"], org=trial["org"])
     execution = _execution(trial["execution_arn"])  # first: its record ends before it does
     record = _call(event, "GET", f"/deployments/{trial['id']}")
@@ -59,20 +63,29 @@ def await_trial(deployment: Deployment, event: JsonObject) -> Outcome:
             removing = {**trial, **started, "deployed": trial["id"]}
             return Outcome({"trial": removing}, judgement.reason, done=False)
         case Move.DONE:
-            facts = {"deployed": trial["deployed"], "removed": trial["id"]}
-            facts |= {"attempts": trial["attempt"], "ran_on": record["control_plane"]}
-            Progress(settings(ReleaseSettings).table_name).add_facts(deployment, {"trial": facts})
-            return Outcome({"trial": trial}, f"deployed and removed by {event['fingerprint'][:12]}")
+            proven = {"phase": Phase.CHECKING, "ran_on": record["control_plane"]}
+            return Outcome({"trial": {**trial, **proven}}, judgement.reason, done=False)
+
+
+def _checked(deployment: Deployment, event: JsonObject) -> Outcome:
+    """The last part: all workers that only an update needs are content."""
+    trial, build = event["trial"], event["fingerprint"][:12]
+    if not release_check.ask(deployment, event):
+        return Outcome({"trial": trial}, f"{build} looks whether it could be updated", done=False)
+    facts = {"deployed": trial["deployed"], "removed": trial["id"], "attempts": trial["attempt"]}
+    facts |= {"ran_on": trial["ran_on"], "could_be_updated": True}
+    Progress(settings(ReleaseSettings).table_name).add_facts(deployment, {"trial": facts})
+    return Outcome({"trial": trial}, f"deployed and removed by {build}, which could be updated")
 
 
 def _deploy(
     deployment: Deployment, event: JsonObject, tenant: Tenant, attempt: int
 ) -> dict[str, Any]:
-    content, sha256 = trials.source_of(_files(), f"{deployment.operation} {attempt}")
+    content, sha256 = trials.source_of(files(), f"{deployment.operation} {attempt}")
     try:
         push(_client(event), content, sha256, tenant.application, [tenant.env])
     except ApiError as error:
-        raise _told(error) from error
+        raise told(error) from error
     body = {
         "application": tenant.application,
         "source": sha256,
@@ -99,7 +112,7 @@ def _started(phase: Phase, record: JsonObject) -> dict[str, Any]:
 
 
 @cache
-def _files() -> dict[str, bytes]:
+def files() -> dict[str, bytes]:
     """The trial's files, as they are in this function's bundle."""
     root = BUNDLED / TRIAL_DIRECTORY
     found = {
@@ -129,14 +142,14 @@ def _call(
     try:
         return _client(event).call(method, path, body, headers)
     except ApiError as error:
-        raise _told(error) from error
+        raise told(error) from error
 
 
 def _client(event: JsonObject) -> Client:
     return Client(event["outputs"]["ApiUrl"], settings(ReleaseSettings).aws_region)
 
 
-def _told(error: ApiError) -> Exception:
+def told(error: ApiError) -> Exception:
     """A refusal is an answer; silence and a fault may pass."""
     refused = 400 <= error.status < 500 and error.status != 429
     kind = TrialFailed if refused else TenantNotReady

@@ -78,7 +78,7 @@ def test_what_python_leaves_beside_the_trial_is_no_part_of_it(
         (tmp_path / "trial" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "trial" / name).write_bytes(b"x")
     monkeypatch.setattr(release_trial, "BUNDLED", tmp_path)
-    assert release_trial._files.__wrapped__() == {"app/handler.py": b"x"}
+    assert release_trial.files.__wrapped__() == {"app/handler.py": b"x"}
 
 
 def test_a_step_that_runs_twice_starts_one_trial(made: Deployment, version: NewVersion) -> None:
@@ -123,7 +123,7 @@ def test_a_bundle_without_a_trial_fails(
     made: Deployment, version: NewVersion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(release_trial, "BUNDLED", tmp_path)
-    release_trial._files.cache_clear()
+    release_trial.files.cache_clear()
     with pytest.raises(TrialFailed, match=r"there is no trial in .*trial of this bundle"):
         started(made)
     assert version.asked == []

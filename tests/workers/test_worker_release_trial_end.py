@@ -23,6 +23,7 @@ from test_worker_api_starts import executions, input_of
 from control_plane import aws
 from control_plane.errors import ServiceBusy, TrialFailed
 from control_plane.models import Deployment, JsonObject
+from workers import release_check
 
 STACK = "syndi-trial-dev-prod-main"
 OTHER = "cd" * 32
@@ -105,17 +106,23 @@ def test_a_trial_that_was_deployed_is_removed_with_all_its_data(
 
 @pytest.mark.parametrize("back", [False, True])
 def test_a_trial_that_left_nothing_is_proof_and_recorded(
-    made: Deployment, version: NewVersion, back: bool
+    made: Deployment, version: NewVersion, monkeypatch: pytest.MonkeyPatch, back: bool
 ) -> None:
+    """When its workers say, too, that they could bring the next version."""
+    monkeypatch.setattr(release_check, "ask", lambda *_: True)
     made = going_back(made) if back else made
     removing = started(made) | {"phase": "removing", "deployed": "d1", "attempt": 2}
     version.tells(removing["id"], "SUCCEEDED", leftovers={"items": []})
-    assert awaited(made, removing) == {"trial": removing, "done": True}
+    checking = removing | {"phase": "checking", "ran_on": {"build": PRINT}}
+    assert awaited(made, removing) == {"trial": checking, "done": False}
+    assert awaited(made, checking) == {"trial": checking, "done": True}
     facts = {"deployed": "d1", "removed": removing["id"], "attempts": 2, "ran_on": {"build": PRINT}}
+    facts |= {"could_be_updated": True}
     record = build.record(made)
     assert record.get("rollback_trial" if back else "trial") == facts
     assert ("trial" in record) != back
-    assert told(made, "AwaitTrial")["note"] == f"deployed and removed by {PRINT[:12]}"
+    note = f"deployed and removed by {PRINT[:12]}, which could be updated"
+    assert told(made, "AwaitTrial")["note"] == note
 
 
 def test_what_a_trial_leaves_fails_it(made: Deployment, version: NewVersion) -> None:
