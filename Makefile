@@ -71,7 +71,7 @@ check-rs: tenant-given setup ## ask a live tenant for its health and build: ENV=
 # == Development ==================================================================================
 
 .PHONY: test
-test: setup ## every test, also end to end
+test: setup test-tools ## every test, also end to end
 	.venv/bin/python -m pytest
 
 .PHONY: lint
@@ -98,7 +98,7 @@ LOCK = $(TOOLS)/uv/bin/uv --no-config pip compile --quiet --universal --generate
 lock: $(TOOLS)/uv/.stamp ## lock the newest versions that pyproject.toml and requirements/*.in allow
 	$(LOCK) --upgrade pyproject.toml -o requirements/workers.txt
 	$(LOCK) --upgrade --extra cli --extra dev pyproject.toml -o requirements/dev.txt
-	for tool in uv sam ministack; do $(LOCK) --upgrade requirements/$$tool.in -o requirements/$$tool.txt; done
+	for tool in uv sam ministack microburst; do $(LOCK) --upgrade requirements/$$tool.in -o requirements/$$tool.txt; done
 
 .PHONY: clean
 clean: ## stop the laptop's AWS, and remove all that was installed and built

@@ -1,8 +1,9 @@
-# The three tools a laptop needs, each in an environment of its own below .tools/, from hash-locked
+# The three tools a laptop needs, and one that only its tests need, each in an environment of its own below .tools/, from hash-locked
 # requirements. Nothing is installed outside .tools/. A stamp holds the checksum of the lock: an
 # unchanged lock is not installed again.
 #
 #   make tools                       uv, the emulator, the SAM CLI
+#   make test-tools                  a proxy that throttles (microburst), for the tests
 #   make tools PYTHON=python3.12     with another interpreter (remove .tools/ first to change it)
 #
 # The emulator runs Lambda code on its own interpreter, so PYTHON is also the version that Lambda
@@ -14,8 +15,9 @@ TOOLS := .tools
 # A company's own certificate authority is in the system's store, where pip looks too.
 export UV_SYSTEM_CERTS ?= 1
 
-.PHONY: tools python-ok
+.PHONY: tools test-tools python-ok
 tools: $(TOOLS)/uv/.stamp $(TOOLS)/ministack/.stamp $(TOOLS)/sam/.stamp
+test-tools: $(TOOLS)/microburst/.stamp
 
 .tools/uv: $(TOOLS)/uv/.stamp
 .tools/ministack: $(TOOLS)/ministack/.stamp
@@ -43,7 +45,7 @@ $(TOOLS)/uv/.stamp: requirements/uv.txt | python-ok
 	    --require-hashes -r requirements/uv.txt; \
 	  echo "$(call checksum,uv)" > $@; fi
 
-$(TOOLS)/ministack/.stamp $(TOOLS)/sam/.stamp: $(TOOLS)/%/.stamp: requirements/%.txt $(TOOLS)/uv/.stamp | python-ok
+$(TOOLS)/ministack/.stamp $(TOOLS)/sam/.stamp $(TOOLS)/microburst/.stamp: $(TOOLS)/%/.stamp: requirements/%.txt $(TOOLS)/uv/.stamp | python-ok
 	@if $(call fresh,$*); then touch $@; else \
 	  echo "installing $(TOOLS)/$*"; set -e; rm -rf $(TOOLS)/$*; \
 	  $(TOOLS)/uv/bin/uv --no-config venv --quiet --python "$(PYTHON)" $(TOOLS)/$*; \

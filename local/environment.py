@@ -15,6 +15,8 @@ from local.laptop import Laptop
 STACK_SECONDS_VARIABLE = "SYNDI_LOCAL_STACK_SECONDS"
 # For the tests that show what a patch is good for: a comma separated list of patches to leave out.
 WITHOUT_VARIABLE = "SYNDI_LOCAL_WITHOUT_PATCHES"
+# For the tests of a busy AWS: where functions find CloudFormation, such as a proxy that throttles.
+CLOUDFORMATION_VARIABLE = "SYNDI_LOCAL_CLOUDFORMATION_ENDPOINT"
 
 Environ = Mapping[str, str] | None
 
@@ -34,7 +36,8 @@ def emulator_environment(laptop: Laptop, environ: Environ = None) -> dict[str, s
     """What the emulator is started with; Lambda functions inherit all of it.
 
     A function's AWS_ENDPOINT_URL is not set here: the emulator derives it from GATEWAY_PORT.
-    SYNDI_LOCAL_STACK_SECONDS (in `environ`) is the length of a CloudFormation operation.
+    In `environ`: SYNDI_LOCAL_STACK_SECONDS is the length of a CloudFormation operation,
+    SYNDI_LOCAL_CLOUDFORMATION_ENDPOINT another endpoint of CloudFormation for the functions only.
     """
     environ = os.environ if environ is None else environ
     state = laptop.state_dir
@@ -62,6 +65,8 @@ def emulator_environment(laptop: Laptop, environ: Environ = None) -> dict[str, s
         "PYTHONUNBUFFERED": "1",
     }
     settings = (STACK_SECONDS_VARIABLE, WITHOUT_VARIABLE)
+    if CLOUDFORMATION_VARIABLE in environ:
+        env["AWS_ENDPOINT_URL_CLOUDFORMATION"] = environ[CLOUDFORMATION_VARIABLE]
     return env | {name: environ[name] for name in settings if name in environ}
 
 

@@ -11,6 +11,7 @@ from control_plane.models import Deployment, JsonObject, StepStatus, utc_now
 from control_plane.observability import logger, queued_for, step_took, still_queued
 from control_plane.progress import Progress
 from control_plane.reasons import plain
+from control_plane.request_budget import RequestBudget
 from control_plane.timings import LAST_IN_QUEUE, QUEUES, queue_seconds, step_seconds
 
 
@@ -38,7 +39,8 @@ def run(event: Mapping[str, Any], steps: Mapping[str, Step], table: str) -> Json
 
     The error of a step is recorded and raised again, for the Catch of its state. One that says
     "not now" is raised as ServiceBusy, for the state's Retry. Raises Cancelled, before anything is
-    done, for a deployment whose end somebody asked for.
+    done, for a deployment whose end somebody asked for; and ServiceBusy, also before, while others
+    use up the requests that deployments share.
     """
     name = event["step"]
     deployment = Deployment.model_validate(event["deployment"])
@@ -49,6 +51,7 @@ def run(event: Mapping[str, Any], steps: Mapping[str, Step], table: str) -> Json
         cancelled = progress.begin_step(deployment, name)
         if cancelled and name not in CLEANS_UP:
             raise Cancelled(UNTOUCHED)
+        RequestBudget(table).take(name)
         outcome = steps[name](deployment, {**event, "cancelled": cancelled})
     except Exception as error:
         if aws.is_busy(error):

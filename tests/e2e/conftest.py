@@ -32,15 +32,16 @@ def syndi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Syndi]:
 
 
 @contextmanager
-def started(state: Path) -> Iterator[Syndi]:
-    """A laptop's AWS with its control plane, and its end."""
+def started(state: Path, **more: str) -> Iterator[Syndi]:
+    """A laptop's AWS with its control plane, and its end; `more`: variables of its environment."""
     command = Syndi(
         {
             "SYNDI_LOCAL_DIR": str(state),
-            "SYNDI_LOCAL_PORT": str(_free_port()),
-            "SYNDI_LOCAL_CODEBUILD_PORT": str(_free_port()),
+            "SYNDI_LOCAL_PORT": str(free_port()),
+            "SYNDI_LOCAL_CODEBUILD_PORT": str(free_port()),
             "SYNDI_LOCAL_STACK_SECONDS": STACK_SECONDS,
             "SYNDI_PREFIXES": PREFIXES,
+            **more,
         },
         state,
     )
@@ -94,7 +95,8 @@ def stacks(syndi: Syndi) -> Stacks:
     return Stacks(syndi)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -7,6 +7,8 @@ from typing import Any
 from sources import APPLICATION
 from syndi_command import Syndi, eventually
 
+from cli.connection import Api
+from cli.failure import Failed
 from control_plane.rollout_models import RolloutStatus
 
 Json = dict[str, Any]
@@ -33,6 +35,19 @@ def begin(syndi: Syndi, *arguments: str) -> str:
     """Start a rollout; its id."""
     command = ("--local", "rollout", "start", "dev", *arguments, "--no-wait", "--json")
     return str(syndi.ok(*command).json["id"])
+
+
+def deploy_by_api(api: Api, org: str, key: str, **asked: Any) -> Json:
+    """Start one of the almanac; a busy machine may need a second try, with the same key."""
+    body, name = {"application": "almanac", **asked}, {"Idempotency-Key": f"{key}-{org}"}
+
+    def answered() -> Json | None:
+        try:
+            return api.call("POST", f"/envs/dev/orgs/{org}/deployments", body, name)
+        except Failed:  # no answer in time, from a busy machine
+            return None
+
+    return eventually(answered, 120, f"an answer to the start of {org}")
 
 
 def rollout(syndi: Syndi, rollout_id: str) -> Json:

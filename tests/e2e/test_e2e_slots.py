@@ -4,15 +4,13 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
-from fleets import Json, begin, ended, most_at_once, options, orgs, rollout
+from fleets import Json, begin, deploy_by_api, ended, most_at_once, options, orgs, rollout
 from sources import ALMANAC, push
 from syndi_command import Syndi, eventually
 
 from cli.connection import Api
-from cli.failure import Failed
 from control_plane.models import DeploymentStatus
 
 SLOTS = 6
@@ -40,8 +38,8 @@ def test_of_sixty_deployments_never_more_than_six_work_and_all_finish(
     eventually(lambda: datetime.now(UTC) >= at.replace(second=0), 120, "the schedules' minute")
     made = begin(syndi, *options(BY_ROLLOUT), "--concurrency", "20")
     with ThreadPoolExecutor(10) as at_once:
-        list(at_once.map(lambda org: start(api, org), BY_API))
-    urgent = start(api, URGENT, priority="urgent")
+        list(at_once.map(lambda org: deploy_by_api(api, org, "sixty"), BY_API))
+    urgent = deploy_by_api(api, URGENT, "sixty", priority="urgent")
     everybody = [*BY_API, *BY_SCHEDULE, *BY_ROLLOUT, URGENT]
     seen: list[int] = []
 
@@ -70,19 +68,6 @@ def test_of_sixty_deployments_never_more_than_six_work_and_all_finish(
     assert len(passed) <= 2 * SLOTS, "the urgent one waited for those that had a slot, no others"
     assert syndi.ok("--local", "slots", "show", "--json").json["waiting"] == 0
     assert len(rollout(syndi, made)["tenants"]) == 20
-
-
-def start(api: Api, org: str, **asked: Any) -> Json:
-    """A deployment by the API; a busy machine may need a second try, with the same key."""
-    body, key = {"application": "almanac", **asked}, {"Idempotency-Key": f"sixty-{org}"}
-
-    def answered() -> Json | None:
-        try:
-            return api.call("POST", f"/envs/dev/orgs/{org}/deployments", body, key)
-        except Failed:  # no answer in time, from a busy machine
-            return None
-
-    return eventually(answered, 120, f"an answer to the start of {org}")
 
 
 def newest(api: Api, org: str) -> Json | None:

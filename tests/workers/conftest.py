@@ -14,7 +14,7 @@ from moto import mock_aws
 from moto.utilities.utils import load_resource
 from new_version import NewVersion
 
-from control_plane import aws, routes
+from control_plane import aws, request_limits, routes
 from control_plane.settings import forget_settings
 
 
@@ -36,6 +36,12 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     if aws.s3().meta.endpoint_url != "https://s3.amazonaws.com":  # another directory's client
         aws.forget_clients()
         boto3.setup_default_session()
+
+
+@pytest.fixture(autouse=True)
+def _requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second has enough for a test that makes many steps in it."""
+    monkeypatch.setattr(request_limits, "A_SECOND", dict.fromkeys(request_limits.Service, 1000))
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,38 @@
+"""The budget of requests knows every step that makes them, and how its state takes a busy AWS."""
+
+from asl_graph import asks_again, definition, task_states
+from aws_calls import actions
+from sam_template import handler_module, worker_functions
+from source_code import with_imports
+
+from control_plane.request_limits import ASKED_AGAIN, CALLS
+from workers import code, release, stack
+
+STATES = task_states(definition())
+COUNTED = ("cloudformation:", "lambda:")
+NO_STEPS_OF_DEPLOYMENTS = {"workers.route"}
+"""A few requests for a person who changes a route; no fleet does."""
+
+
+def test_these_workers_make_such_requests() -> None:
+    making = set()
+    for function in worker_functions():
+        module = handler_module(function).__name__
+        paths = with_imports(module, "workers") if module.startswith("workers.") else set()
+        if any(action.startswith(COUNTED) for path in paths for action in actions(path)):
+            making.add(module)
+    assert making - NO_STEPS_OF_DEPLOYMENTS == {"workers.stack", "workers.code", "workers.release"}
+
+
+def test_every_step_that_makes_requests_is_counted() -> None:
+    trials = {"StartTrial", "AwaitTrial"}  # they start and ask executions
+    assert set(CALLS) == {*stack.STEPS, *code.STEPS, *(set(release.STEPS) - trials)}
+
+
+def test_a_step_waits_unless_its_state_asks_again() -> None:
+    again = {
+        name for name in CALLS if any(asks_again(rule) for rule in STATES[name].get("Catch", []))
+    }
+    assert again == ASKED_AGAIN
+    for name in CALLS:
+        assert any("ServiceBusy" in retry["ErrorEquals"] for retry in STATES[name]["Retry"]), name
