@@ -139,7 +139,7 @@ def test_it_tries_as_often() -> None:
     for name in steps.STEPS:
         assert MACHINE["States"][name]["Retry"][0]["MaxAttempts"] + 1 == execution.ATTEMPTS
     config = cast("Any", aws._CONFIG)
-    # botocore rewrites a client's retries in place: which of the two depends on who made one before.
+    # botocore rewrites retries in place when it makes a client: which of the two is there depends.
     tries = config.retries.get("total_max_attempts") or config.retries["max_attempts"] + 1
     assert tries == execution.TRIES
 
