@@ -1,5 +1,7 @@
 """The control plane's own lock, held by a person who installs or removes it."""
 
+from datetime import timedelta
+
 from botocore.exceptions import ClientError
 
 from cli.failure import Refused
@@ -7,13 +9,17 @@ from control_plane import aws, naming
 from control_plane.locks import Locks
 from control_plane.models import Tenant, utc_now
 
+MANUAL_WORK = timedelta(minutes=30)
+"""How long a command is believed to be at work since it said so: a build, or a stack's change."""
+
 
 class Hold:
     """The lock of one control plane, as one installation or removal of it takes it.
 
-    Who has it is an execution that never existed: a command that dies blocks nobody, since whoever
-    asks for the lock of an execution that does not run may have it. Two people who install at once
-    are kept apart by CloudFormation, which changes a stack once at a time. `id`: the deployment
+    Who has it is an execution that never existed, and an update would take its lock at once: so it
+    counts for some time, which is set anew before each long piece of work. A command that dies
+    keeps updates away for no longer, and other people not at all: two who install at once are kept
+    apart by CloudFormation, which changes a stack once at a time. `id`: the deployment
     that this is in the history.
     """
 
@@ -42,8 +48,14 @@ class Hold:
 
     def keep(self, instead_of: str = "") -> None:
         """Have the lock, also of a table that is new. Raises Refused when another one has it."""
-        other = instead_of or self.arn
-        if not Locks(self.table).acquire(self.tenant, self.id, self.arn, instead_of=other):
+        other, until = instead_of or self.arn, utc_now() + MANUAL_WORK
+        try:
+            mine = Locks(self.table).acquire(self.tenant, self.id, self.arn, other, until)
+        except ClientError as error:
+            if not _is_without_table(error):
+                raise
+            return  # nothing is installed yet
+        if not mine:
             raise Refused(f"{self.tenant.stack_name} is being updated by somebody else right now")
 
     def release(self) -> None:

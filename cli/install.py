@@ -31,7 +31,7 @@ class Target:
 
     `hosted_zone` and `domain`: where weighted routes are made, or empty. `variables`: what `sam` is
     told of the AWS that it works with. `poll_seconds`: how often CloudFormation is asked how far it
-    is.
+    is. `role_arn`: in which role it works, instead of the one that it worked in last.
     """
 
     tenant: Tenant
@@ -46,6 +46,7 @@ class Target:
     domain: str = ""
     version_retention_days: int = 14
     poll_seconds: float = 5
+    role_arn: str | None = None
 
     @property
     def stack(self) -> str:

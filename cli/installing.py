@@ -17,14 +17,24 @@ from cli.holding import Hold
 from cli.install import Target, build, lambda_platform
 from cli.options import JsonOption
 from cli.output import err, out, print_json
-from control_plane import aws, templates
+from cli.proving import prove
+from control_plane import aws, templates, trials
 from control_plane import stack_reading as reading
 from control_plane.errors import InvalidRequest
+from control_plane.manifest import FILE_NAME, parse
 from control_plane.models import Env, Tenant
-from control_plane.own import TRIAL_APPLICATION, own_tenant
+from control_plane.naming import check_length
+from control_plane.own import TRIAL_APPLICATION, TRIAL_DIRECTORY, own_tenant
 
 DEFAULT_PREFIXES = "rawscribe,syndi-frontend"
 PREFIXES_VARIABLE = "SYNDI_PREFIXES"
+ROLE_NAME_LIMIT = 64
+"""Characters of a role's name (IAM quotas)."""
+
+GENERATED = 12
+"""Characters that CloudFormation puts behind the stack's name and the logical id, with which it
+names what has no name of its own."""
+
 NOWHERE = "none"
 """What `--approval-in` is told when no environment shall need an approval any more, `--hosted-zone`
 when there shall be no routes, and `syndi route set --weights` when one of them shall be gone."""
@@ -36,6 +46,13 @@ PrefixesOption = Annotated[
     str | None,
     typer.Option(
         envvar=PREFIXES_VARIABLE, help="what the names of the applications' resources begin with"
+    ),
+]
+
+RoleOption = Annotated[
+    str | None,
+    typer.Option(
+        help="the role in which CloudFormation works, instead of the one it worked in last"
     ),
 ]
 
@@ -68,6 +85,7 @@ def install(
     domain: DomainOption = None,
     runtime: Annotated[str, typer.Option(help="the functions' runtime")] = "python3.13",
     architecture: Annotated[str, typer.Option(help="arm64 or x86_64")] = "arm64",
+    role_arn: RoleOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Install or update the control plane in a real account, with the usual AWS credentials."""
@@ -89,6 +107,7 @@ def install(
         approval_in=approval_environments(approval_in, installed),
         hosted_zone=zone,
         domain=below,
+        role_arn=role_arn,
     )
     work = Path(tempfile.gettempdir()) / f"{target.stack}-install-{os.getuid()}"
     changed = install_stack(target, source.pack(ROOT), work, work / "install.log", say)
@@ -112,6 +131,30 @@ def with_trial(prefixes: str) -> str:
     """The prefixes, with that of the application that every update deploys as a trial."""
     names = [name.strip() for name in prefixes.split(",") if name.strip()]
     return ",".join(names if TRIAL_APPLICATION in names else [*names, TRIAL_APPLICATION])
+
+
+def check_names(target: Target, account: str) -> None:
+    """Raise Refused for an organization that is too long for what an update makes of it.
+
+    Otherwise no trial of it could ever be started, nor that of a way back.
+    """
+    room = ROLE_NAME_LIMIT - len("-CloudFormationRole-") - GENERATED
+    if len(target.stack) > room:
+        raise Refused(
+            f"{target.stack} has {len(target.stack)} characters: with more than {room} the names "
+            "of its roles are cut, and policies that name them no longer fit; choose a shorter "
+            "organization"
+        )
+    described = parse((ROOT / TRIAL_DIRECTORY / FILE_NAME).read_text())
+    for rolling_back in (False, True):
+        environments = ",".join(target.approval_in)
+        tried = trials.tenant_of(target.tenant, environments, rolling_back=rolling_back)
+        try:
+            check_length(tried, described, account)
+        except InvalidRequest as error:
+            raise Refused(
+                f"{target.stack}: no update could try itself as {tried.stack_name}: {error}"
+            ) from error
 
 
 def installed_parameters(stack: str) -> dict[str, str]:
@@ -169,6 +212,7 @@ def install_stack(
     Raises Refused, and Failed with what went wrong.
     """
     account = aws.sts().get_caller_identity()["Account"]
+    check_names(target, account)
     region = aws.cloudformation().meta.region_name
     hold = Hold(target.tenant, account, region, recording.BUILD_ID)
     hold.take()
@@ -180,10 +224,12 @@ def install_stack(
             own_stack.create_bucket(target, template, bucket)
         tell("building the control plane")
         built = build(target, packed, bucket, work, log)
+        hold.keep()  # a build takes minutes
         tell(f"deploying build {built.fingerprint[:12]}")
-        change_set = own_stack.deploy(target, built, account)
+        change_set = own_stack.deploy(target, built, account, hold.keep)
         own_stack.protect(target)
         installation = recording.Installation(target, hold)
+        prove(target, built)
         changed = bool(change_set["has_changes"]) or not installation.knows(built)
         if changed:
             installation.record(packed, built, change_set)

@@ -21,6 +21,7 @@ from cli import (
     rollouts,
     routing,
     scheduling,
+    simulating,
     slots,
     sources,
     uninstalling,
@@ -67,6 +68,7 @@ app.command()(reading.url)
 app.command()(reading.check)
 app.command()(measuring.health)
 app.command()(labelling.label)
+app.command()(simulating.simulate)
 app.add_typer(sources.app, name="source")
 app.add_typer(configuring.app, name="config")
 app.add_typer(scheduling.app, name="schedule")

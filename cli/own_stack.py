@@ -1,6 +1,6 @@
 """The control plane's own stack, as whoever installs it works on it: with their own permissions."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from botocore.exceptions import WaiterError
@@ -32,10 +32,10 @@ def make_ready(target: Target) -> bool:
         case StackAction.UPDATE:
             return True
         case StackAction.DELETE_FIRST if stack:
-            delete(target.stack, stack["StackId"], target.poll_seconds)
+            delete(target.stack, stack["StackId"], target.poll_seconds, target.role_arn)
             return False
         case StackAction.CONTINUE_ROLLBACK:
-            client.continue_update_rollback(StackName=target.stack)
+            client.continue_update_rollback(StackName=target.stack, **in_role(target.role_arn))
             _wait(target, "stack_rollback_complete", target.stack)
             return True
         case _:
@@ -74,8 +74,13 @@ def create_bucket(target: Target, template: JsonObject, bucket: str) -> None:
     change(target, first, target.parameters(), kind="CREATE", body=templates.dump(first))
 
 
-def deploy(target: Target, built: Built, account: str) -> JsonObject:
-    """Bring the stack to a build, as a deployment of itself would; gives what `change` gives."""
+def deploy(
+    target: Target, built: Built, account: str, before_change: Callable[[], None]
+) -> JsonObject:
+    """Bring the stack to a build, as a deployment of itself would; gives what `change` gives.
+
+    `before_change` is called right before anything is changed, and may refuse.
+    """
     body = aws.s3().get_object(Bucket=built.bucket, Key=built.template_key)["Body"].read()
     region = aws.cloudformation().meta.region_name
     stateful = built.manifest.stack.stateful_types
@@ -87,7 +92,14 @@ def deploy(target: Target, built: Built, account: str) -> JsonObject:
         "AWS::Partition": "aws",
         "AWS::StackName": target.stack,
     }
-    template = templates.with_literal_names(packaged, {**given, **here}, stateful)
+    before, declared = _previous(target), packaged.get("Parameters", {})
+    asked = changes.stack_parameters(
+        declared, computed=given, requested={}, first_deployment={}, previous=before
+    )
+    named = templates.with_literal_names(packaged, {**given, **here}, stateful)
+    template = templates.with_versions_of(
+        named, changes.all_values(asked, declared=declared, previous=before)
+    )
     key = naming.resolved_key(built.template_key)
     aws.s3().put_object(
         Bucket=built.bucket,
@@ -96,7 +108,15 @@ def deploy(target: Target, built: Built, account: str) -> JsonObject:
         ContentType="application/json",
     )
     url = reading.template_url(region, built.bucket, key)
-    return change(target, template, given, kind="UPDATE", url=url, stateful=stateful)
+    return change(
+        target,
+        template,
+        given,
+        kind="UPDATE",
+        url=url,
+        stateful=stateful,
+        before_change=before_change,
+    )
 
 
 def change(
@@ -108,6 +128,7 @@ def change(
     url: str = "",
     body: str = "",
     stateful: tuple[str, ...] = (),
+    before_change: Callable[[], None] | None = None,
 ) -> JsonObject:
     """Bring the stack to a template; gives a record's `change_set`.
 
@@ -131,6 +152,7 @@ def change(
         Tags=[{"Key": naming.OWNER_TAG, "Value": target.stack}],
         # The table and the bucket that an uninstall left are adopted, with what is in them.
         ImportExistingResources=True,
+        **in_role(target.role_arn),
     )
     found = _found(target, made["StackId"], made["Id"])
     if found is None:
@@ -140,6 +162,8 @@ def change(
     if refusal:
         client.delete_change_set(ChangeSetName=made["Id"])
         raise Refused(f"{target.stack}: {refusal}")
+    if before_change:
+        before_change()
     client.execute_change_set(ChangeSetName=made["Id"], ClientRequestToken=name)
     waiter = "stack_create_complete" if kind == "CREATE" else "stack_update_complete"
     _wait(target, waiter, made["StackId"], name)
@@ -159,12 +183,17 @@ def protect(target: Target) -> None:
         )
 
 
-def delete(name: str, stack_id: str, poll_seconds: float) -> None:
+def delete(name: str, stack_id: str, poll_seconds: float, role_arn: str | None = None) -> None:
     """Delete the stack, also a protected one. Raises Failed with what is in the way."""
     client, token = aws.cloudformation(), f"uninstall-{naming.new_deployment_id(utc_now())}"
     client.update_termination_protection(StackName=name, EnableTerminationProtection=False)
-    client.delete_stack(StackName=stack_id, ClientRequestToken=token)
+    client.delete_stack(StackName=stack_id, ClientRequestToken=token, **in_role(role_arn))
     _await(name, poll_seconds, "stack_delete_complete", stack_id, token)
+
+
+def in_role(arn: str | None) -> Any:
+    """The parameter that names CloudFormation's role; without one it keeps the last role."""
+    return {"RoleARN": arn} if arn else {}
 
 
 def _previous(target: Target) -> dict[str, str]:

@@ -11,7 +11,7 @@ from cli import connection, own_leftovers, own_stack
 from cli.context import command, current
 from cli.failure import Refused
 from cli.holding import Hold
-from cli.installing import own, say
+from cli.installing import RoleOption, own, say
 from cli.laptop import POLL_SECONDS as LOCAL_POLL_SECONDS
 from cli.options import JsonOption
 from cli.output import err, out, print_json
@@ -35,6 +35,7 @@ def uninstall(
     leave_tenants: Annotated[
         bool, typer.Option("--leave-tenants", help="although tenants are deployed: they stay")
     ] = False,
+    role_arn: RoleOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Remove the control plane: its stack, roles and layers. History and artifacts stay."""
@@ -58,7 +59,7 @@ def uninstall(
     try:
         if stack:
             say(f"deleting {tenant.stack_name}: a few minutes")
-            own_stack.delete(tenant.stack_name, stack["StackId"], _poll_seconds())
+            own_stack.delete(tenant.stack_name, stack["StackId"], _poll_seconds(), role_arn)
         removed = own_leftovers.remove(tenant.stack_name, left, with_tenants=bool(tenants))
         if stack and records:
             record_removal(hold, next((r["source"] for r in records if r.get("source")), ""))

@@ -49,6 +49,7 @@ def admit(
     """
     check_own(tenant, target, own_stack)
     sha256, manifest = sources.resolve(tenant.application, tenant.env, target.source)
+    check_trial(tenant, manifest)
     check_length(tenant, manifest, account)
     check_options(target, manifest)
     check_confirmed(tenant, target)
@@ -95,6 +96,19 @@ def check_own(tenant: Tenant, target: Target, own_stack: str) -> None:
         raise InvalidRequest.of(
             "rollback_on_failure",
             "a control plane that fails its trial always goes back: leave it out",
+        )
+
+
+def check_trial(tenant: Tenant, manifest: Manifest) -> None:
+    """Raise InvalidRequest for a release of the control plane that would not have to prove itself.
+
+    The manifest is the new release's own: what is on trial must not decide whether it is tried.
+    """
+    if own.is_own(tenant) and manifest.trial is None:
+        raise InvalidRequest.of(
+            "source",
+            "its application.toml has no [trial], and no release of the control plane is trusted "
+            "without one: put it back",
         )
 
 

@@ -125,16 +125,27 @@ def known_values(
     `given`: what `stack_parameters` answers. `declared`: the template's `Parameters`. A secret
     (`NoEcho`) is not known, nor is what CloudFormation reads elsewhere (an SSM parameter).
     """
-    values = {name: str(item["Default"]) for name, item in declared.items() if "Default" in item}
-    for item in given:
-        name = str(item["ParameterKey"])
-        values[name] = str(item.get("ParameterValue", previous.get(name)))
+    values = all_values(given, declared=declared, previous=previous)
     plain = ("String", "Number")
     return {
         name: value
         for name, value in values.items()
         if declared[name].get("Type") in plain and "NoEcho" not in declared[name]
     }
+
+
+def all_values(
+    given: Iterable[Mapping[str, str | bool]],
+    *,
+    declared: Mapping[str, JsonObject],
+    previous: Mapping[str, str],
+) -> dict[str, str]:
+    """What every parameter is told, of whatever type: to compare with, not to write out."""
+    values = {name: str(item["Default"]) for name, item in declared.items() if "Default" in item}
+    for item in given:
+        name = str(item["ParameterKey"])
+        values[name] = str(item.get("ParameterValue", previous.get(name)))
+    return values
 
 
 def stack_parameters(

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from control_plane.models import Mode, StackStatus, Tenant
+from control_plane.own import is_own
 from control_plane.situations import Situation, situation
 
 
@@ -39,6 +40,10 @@ class StackAction(StrEnum):
     REFUSE = "refuse"
 
 
+_OWN_VERBS = {"deploy": "self-update", "offboard": "uninstall"}
+"""The control plane's own words for what is done with a tenant."""
+
+
 @dataclass(frozen=True)
 class StackRequest:
     """What of a deployment decides about its stack.
@@ -55,12 +60,14 @@ class StackRequest:
 
     def started(self, event: StackEvent | None) -> bool:
         """Whether the event belongs to an operation of this deployment."""
-        own = self.deployment_id
-        return event is not None and own != "" and event.token.startswith(own)
+        mine = self.deployment_id
+        return event is not None and mine != "" and event.token.startswith(mine)
 
     def command(self, verb: str) -> str:
         """The command that the operator types for this tenant."""
         tenant = self.tenant
+        if is_own(tenant):
+            return f"'syndi {_OWN_VERBS[verb]}'"
         return f"'syndi {verb} {tenant.env} {tenant.org} --application {tenant.application}'"
 
 
@@ -134,11 +141,13 @@ def _to_deploy(found: Situation, request: StackRequest) -> StackDecision:
         case Situation.BROKEN:
             return _broken()
         case Situation.HALF_DELETED:
+            keeps, again = "and keeps what blocked it, ", "deploy again"
+            if is_own(request.tenant):  # 'uninstall' has nothing to keep but what it always keeps
+                keeps, again = "", "'syndi install'"
             return StackDecision(
                 A.REFUSE,
                 "a deletion stopped half way and may have left data; nothing was touched: "
-                f"{request.command('offboard')} finishes the deletion and keeps what blocked it, "
-                "then deploy again",
+                f"{request.command('offboard')} finishes the deletion {keeps}then {again}",
             )
         case Situation.BUSY:
             raise ValueError("a busy stack is waited for, whatever is asked of it")

@@ -35,14 +35,22 @@ class Locks:
         return table.read(self._client, self._table, items.tenant_key(tenant), items.LOCK)
 
     def acquire(
-        self, tenant: Tenant, deployment_id: str, execution_arn: str, instead_of: str
+        self,
+        tenant: Tenant,
+        deployment_id: str,
+        execution_arn: str,
+        instead_of: str,
+        until: datetime | None = None,
     ) -> bool:
         """Take the tenant's lock; False when another execution has it.
 
         `instead_of` is the execution whose lock may be taken: this one itself, or one of which
-        the caller knows that it runs no more.
+        the caller knows that it runs no more. `until`: how long the lock counts although no such
+        execution runs, for somebody who works by hand.
         """
         values = {"execution_arn": execution_arn, "deployment_id": deployment_id}
+        if until is not None:
+            values["held_until"] = until.isoformat()
         try:
             self._client.put_item(
                 TableName=self._table,

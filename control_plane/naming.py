@@ -197,6 +197,15 @@ def own_functions(stack_name: str, versions: Collection[str]) -> list[str]:
     return sorted({f"{stack_name}-api", *(w for w in workers if w.startswith(f"{stack_name}-"))})
 
 
+def own_functions_of(
+    state_machine: str, stack_name: str, workers: Collection[str]
+) -> dict[str, str]:
+    """The ARNs of a control plane's workers, by worker, as the newest versions."""
+    _, partition, _, region, account, *_ = state_machine.split(":")
+    here = f"arn:{partition}:lambda:{region}:{account}:function"
+    return {worker: f"{here}:{stack_name}-{worker}:live" for worker in workers}
+
+
 def change_set_name(deployment: Deployment) -> str:
     """The change set of a deployment's operation on its stack."""
     return f"syndi-{deployment.operation}"

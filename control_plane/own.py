@@ -10,7 +10,11 @@ from control_plane.models import Env, Frozen, Tenant
 
 APPLICATION = "control-plane"
 TRIAL_APPLICATION = "syndi-trial"
-"""What every release deploys and removes again before it is trusted (trial/)."""
+"""What every release deploys and removes again before it is trusted."""
+
+TRIAL_DIRECTORY = "trial"
+"""Where that application lies, in the source and in the functions' bundle. The release that tries
+another one uses its own: what is on trial has no say in how it is tried."""
 
 _STAMP = Path(__file__).with_name("build.json")
 

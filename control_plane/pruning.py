@@ -48,7 +48,15 @@ def unused_versions(
 def unused_roles(roles: Iterable[str], used: Collection[str], current_path: str) -> list[str]:
     """The roles that can go, of all that the builds of this control plane ever made.
 
-    `used`: by versions that stay, by running executions, by CloudFormation for the stack.
-    `current_path`: the IAM path of the build that runs; its roles are in the stack.
+    A build's roles stay together: a version that is kept names more of them than its own, such as
+    the one in which CloudFormation works for it. `used`: by versions that stay, by running
+    executions, by CloudFormation for the stack. `current_path`: the IAM path of the build that
+    runs; its roles are in the stack.
     """
-    return [arn for arn in roles if arn not in used and f":role{current_path}" not in arn]
+    kept = {_path(arn) for arn in used} | {current_path}
+    return [arn for arn in roles if _path(arn) not in kept]
+
+
+def _path(role: str) -> str:
+    """The IAM path of a role, with a slash at both ends."""
+    return role.partition(":role")[2].rpartition("/")[0] + "/"

@@ -19,6 +19,7 @@ from control_plane.rollout_models import (
     Running,
     Wave,
 )
+from control_plane.slot_rules import LARGEST
 
 
 class Do(StrEnum):
@@ -56,8 +57,12 @@ LOST_AFTER = timedelta(minutes=15)
 """A deployment that has no record so long after it was started never began."""
 
 
-def decide(rollout: Rollout, now: datetime) -> Decision:
-    """What a rollout does next."""
+def decide(rollout: Rollout, now: datetime, slots: int = LARGEST) -> Decision:
+    """What a rollout does next.
+
+    `slots`: how many deployments may work at once. More are never started: they would only wait,
+    for longer than they may, and with them whoever else wants a slot.
+    """
     if rollout.status.is_final:
         return Decision(Do.END, rollout, rollout.failure)
     if rollout.cancelled:
@@ -65,7 +70,7 @@ def decide(rollout: Rollout, now: datetime) -> Decision:
     if rollout.paused:
         return _pause(rollout, now)
     if rollout.status == RolloutStatus.ROLLING_BACK:
-        return _bring_back(rollout, now)
+        return _bring_back(rollout, now, slots)
     if rollout.approval_first and not rollout.begun:
         asks = _with(rollout, status=RolloutStatus.AWAITING_APPROVAL)
         return _wait(asks, now, "the first wave waits for an approval")
@@ -73,8 +78,8 @@ def decide(rollout: Rollout, now: datetime) -> Decision:
         return _go_on(rollout, why, failure=why)
     if rollout.failure:
         return _fail(rollout, now)
-    if _left(rollout) and _room(rollout):
-        return Decision(Do.START, _with(rollout, status=RolloutStatus.RUNNING), "", _room(rollout))
+    if room := _room(rollout, slots):
+        return Decision(Do.START, _with(rollout, status=RolloutStatus.RUNNING), "", room)
     if rollout.running or _left(rollout):
         return _wait(_with(rollout, status=RolloutStatus.RUNNING), now, "deployments are running")
     return _between(rollout, now)
@@ -113,9 +118,9 @@ def _fail(rollout: Rollout, now: datetime) -> Decision:
     return _go_on(rollout, rollout.failure, status=RolloutStatus.ROLLING_BACK, position=0)
 
 
-def _bring_back(rollout: Rollout, now: datetime) -> Decision:
-    if _left(rollout) and _room(rollout):
-        return Decision(Do.BRING_BACK, rollout, rollout.failure, _room(rollout))
+def _bring_back(rollout: Rollout, now: datetime, slots: int) -> Decision:
+    if room := _room(rollout, slots):
+        return Decision(Do.BRING_BACK, rollout, rollout.failure, room)
     if rollout.running or _left(rollout):
         return _wait(rollout, now, "bringing the wave back")
     wave = rollout.now_in
@@ -212,8 +217,9 @@ def _left(rollout: Rollout) -> int:
     return rollout.now_in.size - rollout.position
 
 
-def _room(rollout: Rollout) -> int:
-    return min(_left(rollout), rollout.now_in.concurrency - len(rollout.running))
+def _room(rollout: Rollout, slots: int) -> int:
+    at_once = min(rollout.now_in.concurrency, max(1, slots))
+    return max(0, min(_left(rollout), at_once - len(rollout.running)))
 
 
 def _wait(rollout: Rollout, now: datetime, reason: str) -> Decision:

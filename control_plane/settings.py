@@ -44,6 +44,7 @@ class BuildSettings(_Settings):
 
     artifact_bucket: str
     build_project: str
+    own_build_project: str
     tenant_runtime: str
     tenant_architecture: str
     tenant_platform: str
@@ -78,6 +79,7 @@ class ReleaseSettings(_Settings):
 class RolloutSettings(_Settings):
     """workers/rollout.py. `approval_environments`: with commas between, or empty."""
 
+    deployment_slots: int
     application_prefixes: str
     approval_environments: str
     artifact_bucket: str

@@ -22,8 +22,12 @@ PATIENCE = timedelta(seconds=90)
 """Who waits asks again after 30 seconds at most (state machine): who was silent for three times
 that long is passed over. It loses no more than its turn."""
 
-CHECKED_AT_ONCE = 5
-"""How many holders one look asks Step Functions about, which allows some 15 such calls a second."""
+CHECKED_AT_ONCE = 1
+"""How many holders one look asks Step Functions about, which allows some 15 such calls a second:
+two hundred may wait, and each looks every 30 seconds in the end."""
+
+LARGEST = 400
+"""Slots that there can be: their item, with some 250 bytes for each, has to stay small."""
 
 
 @dataclass(frozen=True)

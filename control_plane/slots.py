@@ -22,9 +22,6 @@ _WAITING = "WAITING#"
 _KEPT = timedelta(days=1)
 """How long the table keeps a waiter that was never heard of again."""
 
-LARGEST = 400
-"""Slots that there can be: their item, with some 250 bytes for each, has to stay small."""
-
 
 def rank_of(deployment: Deployment) -> str:
     """A deployment's place in the queue."""

@@ -3,6 +3,7 @@
 `!Sub x` and `Fn::Sub: x` are the same thing, and read as the same.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Collection, Mapping
@@ -105,6 +106,47 @@ def _literal(value: Any, values: Mapping[str, str]) -> str | None:
             return _VARIABLE.sub(lambda found: values[found[1]], pattern)
         case _:
             return None
+
+
+PARAMETERS_VARIABLE = "PARAMETERS_SHA256"
+"""The environment variable whose only use is to differ when a parameter does."""
+
+
+def with_versions_of(template: JsonObject, parameters: Mapping[str, str]) -> JsonObject:
+    """The template, whose published functions get new versions when a parameter changes.
+
+    SAM publishes a version when a function's properties change, as they stand in the template
+    (AutoPublishAliasAllProperties): a `!Ref` stands there whatever its value. A literal that
+    depends on the values makes it see them, and makes Lambda publish what differs from before.
+    `parameters`: all that the stack is told. Functions without that property stay as they are.
+    """
+    told = json.dumps(dict(parameters), sort_keys=True).encode()
+    digest = hashlib.sha256(told).hexdigest()
+    shared = (template.get("Globals") or {}).get("Function") or {}
+    resources = {
+        name: _told(resource, digest) if _follows_all(resource, shared) else resource
+        for name, resource in template.get("Resources", {}).items()
+    }
+    return {**template, "Resources": resources}
+
+
+def _follows_all(resource: JsonObject, shared: JsonObject) -> bool:
+    found = {**shared, **(resource.get("Properties") or {})}
+    return (
+        resource.get("Type") == "AWS::Serverless::Function"
+        and bool(found.get("AutoPublishAlias"))
+        and found.get("AutoPublishAliasAllProperties") in (True, "true")
+    )
+
+
+def _told(resource: JsonObject, digest: str) -> JsonObject:
+    properties = resource["Properties"]
+    environment = properties.get("Environment") or {}
+    variables = {**(environment.get("Variables") or {}), PARAMETERS_VARIABLE: digest}
+    return {
+        **resource,
+        "Properties": {**properties, "Environment": {**environment, "Variables": variables}},
+    }
 
 
 def dump(template: JsonObject) -> str:

@@ -20,16 +20,21 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 
 
 class Phase(StrEnum):
-    """Which half of the trial runs."""
+    """Which part of the trial runs. `CLEARING`: what another build deployed goes, so that the next
+    attempt is not over before it began, with nothing to build and nothing to change. `CHECKING`:
+    whether the new version could be updated in turn; no deployment tells of it."""
 
     DEPLOYING = "deploying"
     REMOVING = "removing"
+    CLEARING = "clearing"
+    CHECKING = "checking"
 
 
 class Move(StrEnum):
     """What comes next."""
 
     WAIT = "wait"
+    CLEAR = "clear"
     DEPLOY_AGAIN = "deploy-again"
     REMOVE = "remove"
     DONE = "done"
@@ -101,17 +106,24 @@ def judge(phase: Phase, record: JsonObject, execution: Execution, build: str) ->
     if status != DeploymentStatus.SUCCEEDED:
         raise TrialFailed(f"{what} ended {status}: {record.get('reason') or 'without a reason'}")
     ran_on = (record.get("control_plane") or {}).get("build")
-    if ran_on != build:
-        # Step Functions follows an updated definition after some seconds (UpdateStateMachine).
-        return Judgement(Move.DEPLOY_AGAIN, f"{what} ran on build {str(ran_on)[:12]}, not on this")
+    # Step Functions follows an updated definition after some seconds (UpdateStateMachine).
+    elsewhere = f"{what} ran on build {str(ran_on)[:12]}, not on this" if ran_on != build else ""
     match phase:
+        case Phase.DEPLOYING if elsewhere:
+            return Judgement(Move.CLEAR, elsewhere)
         case Phase.DEPLOYING:
             return Judgement(Move.REMOVE, f"{what} succeeded")
+        case Phase.CLEARING:
+            return Judgement(Move.DEPLOY_AGAIN, f"{what} succeeded")
+        case Phase.REMOVING if elsewhere:
+            return Judgement(Move.DEPLOY_AGAIN, elsewhere)
         case Phase.REMOVING:
             left = (record.get("leftovers") or {}).get("items", [])
             if left:
                 told = ", ".join(f"{item['kind']} {item['name']}" for item in left)
                 raise TrialFailed(f"{what} left {told}")
             return Judgement(Move.DONE, f"{what} left nothing")
+        case Phase.CHECKING:
+            raise ValueError("what is checked is told by workers, not by a record")
         case _:
             assert_never(phase)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from control_plane import aws, build_artifacts, naming
+from control_plane import aws, build_artifacts, naming, own
 from control_plane.builds import Builds, BuildStatus
 from control_plane.errors import BuildFailed, Cancelled
 from control_plane.models import Build, Deployment, JsonObject
@@ -124,8 +124,10 @@ def _start(deployment: Deployment, print_: str, overrides_path: str) -> str:
         "LAYER_PYTHON_PLATFORM": known.tenant_platform,
         **TOOL_VERSIONS,
     }
+    # The control plane's own builds run in a role that no application's commands have.
+    project = known.own_build_project if own.is_own(tenant) else known.build_project
     answer = aws.codebuild().start_build(
-        projectName=known.build_project,
+        projectName=project,
         sourceTypeOverride="S3",
         sourceLocationOverride=f"{known.artifact_bucket}/{naming.source_key(deployment.source)}",
         buildspecOverride=BUILDSPEC.read_text(),

@@ -122,10 +122,11 @@ def _missing(deployment: Deployment, build: Build) -> str:
 
 
 def _as_of(deployment: Deployment, build: Build, changes: JsonObject) -> Deployment:
-    """The deployment as one of the build's source."""
-    _, manifest = Sources(settings(BuildSettings).table_name).resolve(
+    """The deployment as one of the build's source, which is tried as this one would be."""
+    _, found = Sources(settings(BuildSettings).table_name).resolve(
         deployment.tenant.application, deployment.tenant.env, build.source
     )
+    manifest = found.model_copy(update={"trial": found.trial or deployment.manifest.trial})
     return deployment.model_copy(update={"source": build.source, "manifest": manifest, **changes})
 
 

@@ -16,13 +16,22 @@ def ensure(deployment: Deployment, bucket: str, *, brought: bool) -> bool:
     """Create the bucket as the application's template would; False when it was there.
 
     `brought`: the operator brings the tenant's buckets, which then have no tag of ours. Raises
-    ConfigInvalid when a bucket of that name is there and is not this tenant's.
+    ConfigInvalid when a bucket of that name is there and is not this tenant's. Its name is the
+    manifest's, so that it may be anybody's: another tenant's, or the control plane's own.
     """
     known, tenant = settings(ConfigSettings), deployment.tenant
+    if bucket == known.artifact_bucket:
+        raise ConfigInvalid(f"bucket {bucket} is the control plane's: it holds sources and builds")
     if _exists(bucket):
+        owner = _owner(bucket)
         # The tag is the last thing that is set: it says that the bucket is complete.
-        if brought or _owner(bucket) == tenant.stack_name:
+        if owner == tenant.stack_name or (brought and owner is None):
             return False
+        if owner is not None:
+            raise ConfigInvalid(
+                f"bucket {bucket} is another tenant's: it is tagged {naming.OWNER_TAG}={owner}, "
+                f"not {tenant.stack_name}"
+            )
         # An attempt that was cut off, of this deployment or of an earlier one, may be gone on with.
         recent = Listing(known.table_name).deployments(tenant, limit=50)
         if not any(record.get("creating_bucket") == bucket for record in recent):

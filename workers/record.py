@@ -31,7 +31,7 @@ from control_plane.sources import Sources
 from workers import record_approval, record_slots
 from workers import record_ends as ends
 from workers import record_failures as failures
-from workers.executions import is_running
+from workers.executions import is_running, still_holds
 from workers.step import Outcome, Step, measure, run
 
 
@@ -146,7 +146,7 @@ def acquire_lock(deployment: Deployment, event: JsonObject) -> Outcome:
     holder = locks.holder(tenant)
     if holder is None:
         return Outcome(done=False)  # it was released in this moment: the next attempt gets it
-    if not is_running(holder["execution_arn"]):
+    if not still_holds(holder):
         taken = locks.acquire(tenant, deployment.id, me, instead_of=holder["execution_arn"])
         if taken:
             _check_still_wanted(deployment, listing)

@@ -131,7 +131,12 @@ def _end(
     facts = {**facts, "created_at": before.get("created_at", execution_started)}
     application = _settings().default_application
     facts["hint"] = addressed(
-        facts["hint"], tenant, deployment_id, application, before.get("mode", "")
+        facts["hint"],
+        tenant,
+        deployment_id,
+        application,
+        mode=before.get("mode", ""),
+        reason=facts["reason"],
     )
     facts.setdefault("failed_step", _running_step(before))
     current = Listing(_settings().table_name).current(tenant) or {}

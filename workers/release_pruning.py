@@ -1,5 +1,6 @@
 """Old versions of the control plane: looked for, and removed where nothing can use them."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -19,29 +20,57 @@ def prune_versions(deployment: Deployment, event: JsonObject) -> Outcome:
     This execution itself runs: the versions that it was started with go at the next update.
     """
     known, stack = settings(ReleaseSettings), deployment.tenant.stack_name
-    machines = naming.own_machines(naming.state_machine_of(deployment.execution_arn))
-    there = [found for machine in machines for found in _machine(machine)]
-    running = [found for machine in machines for found in _running(machine)]
-    called = pruning.called_by([text for text, _ in (*there, *running)])
-    roles_in_use = {role for _, role in (*there, *running)} | {*_stack_role(stack)}
+    seen = survey(stack, naming.state_machine_of(deployment.execution_arn))
+    roles_in_use = set(seen.roles_in_use)
     removed = kept = 0
-    for function in naming.own_functions(stack, called):
-        found, now_in = _versions(function)
+    for function, (found, now_in) in seen.versions.items():
         unused = pruning.unused_versions(
-            found, called, utc_now(), timedelta(days=known.version_retention_days)
+            found, seen.called, utc_now(), timedelta(days=known.version_retention_days)
         )
         gone = [version for version in unused if _delete(function, version)]
         removed, kept = removed + len(gone), kept + len(found) - len(gone)
         roles_in_use |= {version.role for version in found if version not in gone} | {now_in}
     path = naming.role_path(stack, event["fingerprint"])
-    unused_roles = pruning.unused_roles(roles.below(f"/{stack}/"), roles_in_use, path)
+    unused_roles = pruning.unused_roles(seen.roles, roles_in_use, path)
     for role in unused_roles:
         roles.delete(role)
-    executions = f"{len(running)} running execution{'s' * (len(running) != 1)}"
+    executions = f"{seen.running} running execution{'s' * (seen.running != 1)}"
     return Outcome(
         {},
         f"removed {removed} versions and {len(unused_roles)} roles; kept {kept} versions, "
         f"with {executions}",
+    )
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What there is of old and new releases.
+
+    `called`: the versions that a definition names which runs or may be started. `roles_in_use`: by
+    those executions, and by CloudFormation for the stack. `running`: how many executions.
+    `versions`: of each function, and the role that it has now. `roles`: all, of all builds.
+    """
+
+    called: frozenset[str]
+    roles_in_use: frozenset[str]
+    running: int
+    versions: dict[str, tuple[list[Version], str]]
+    roles: list[str]
+
+
+def survey(stack: str, machine: str) -> Survey:
+    """Look at all that may be removed or must stay; nothing is changed. `machine`: an ARN."""
+    machines = naming.own_machines(machine)
+    there = [found for one in machines for found in _machine(one)]
+    running = [found for one in machines for found in _running(one)]
+    called = pruning.called_by([text for text, _ in (*there, *running)])
+    used = {role for _, role in (*there, *running)} | {*_stack_role(stack)}
+    return Survey(
+        called=called,
+        roles_in_use=frozenset(used),
+        running=len(running),
+        versions={name: _versions(name) for name in naming.own_functions(stack, called)},
+        roles=roles.below(f"/{stack}/"),
     )
 
 

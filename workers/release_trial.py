@@ -8,11 +8,12 @@ from control_plane import aws, trials
 from control_plane.client import ApiError, Client, push
 from control_plane.errors import TenantNotReady, TrialFailed
 from control_plane.models import Deployment, JsonObject, Tenant
-from control_plane.own import TRIAL_APPLICATION
+from control_plane.own import TRIAL_APPLICATION, TRIAL_DIRECTORY
 from control_plane.progress import Progress
 from control_plane.reasons import plain, shortened
 from control_plane.settings import ReleaseSettings, settings
 from control_plane.trials import Execution, Move, Phase
+from workers import release_check
 from workers.step import Outcome
 
 BUNDLED = Path(__file__).resolve().parent.parent
@@ -36,9 +37,12 @@ def start_trial(deployment: Deployment, event: JsonObject) -> Outcome:
 def await_trial(deployment: Deployment, event: JsonObject) -> Outcome:
     """Follow the trial to its end: deployed and removed, by the build that is on trial.
 
-    Raises TrialFailed, and TenantNotReady while the API does not answer.
+    Then the new version is asked whether it could bring the next one. Raises TrialFailed, and
+    TenantNotReady while the API or a worker does not answer.
     """
     trial = event["trial"]
+    if trial["phase"] == Phase.CHECKING:
+        return _checked(deployment, event)
     tenant = Tenant(application=TRIAL_APPLICATION, env=trial["env"], org=trial["org"])
     execution = _execution(trial["execution_arn"])  # first: its record ends before it does
     record = _call(event, "GET", f"/deployments/{trial['id']}")
@@ -51,27 +55,37 @@ def await_trial(deployment: Deployment, event: JsonObject) -> Outcome:
             started = _deploy(deployment, event, tenant, attempt)
             again = {**trial, **started, "attempt": attempt}
             return Outcome({"trial": again}, judgement.reason, done=False)
+        case Move.CLEAR:
+            started = _remove(deployment, event, tenant, trial["attempt"], Phase.CLEARING)
+            return Outcome({"trial": {**trial, **started}}, judgement.reason, done=False)
         case Move.REMOVE:
-            started = _remove(deployment, event, tenant, trial["attempt"])
+            started = _remove(deployment, event, tenant, trial["attempt"], Phase.REMOVING)
             removing = {**trial, **started, "deployed": trial["id"]}
             return Outcome({"trial": removing}, judgement.reason, done=False)
         case Move.DONE:
-            facts = {"deployed": trial["deployed"], "removed": trial["id"]}
-            facts |= {"attempts": trial["attempt"], "ran_on": record["control_plane"]}
-            Progress(settings(ReleaseSettings).table_name).add_facts(deployment, {"trial": facts})
-            return Outcome({"trial": trial}, f"deployed and removed by {event['fingerprint'][:12]}")
+            proven = {"phase": Phase.CHECKING, "ran_on": record["control_plane"]}
+            return Outcome({"trial": {**trial, **proven}}, judgement.reason, done=False)
+
+
+def _checked(deployment: Deployment, event: JsonObject) -> Outcome:
+    """The last part: all workers that only an update needs are content."""
+    trial, build = event["trial"], event["fingerprint"][:12]
+    if not release_check.ask(deployment, event):
+        return Outcome({"trial": trial}, f"{build} looks whether it could be updated", done=False)
+    facts = {"deployed": trial["deployed"], "removed": trial["id"], "attempts": trial["attempt"]}
+    facts |= {"ran_on": trial["ran_on"], "could_be_updated": True}
+    Progress(settings(ReleaseSettings).table_name).add_facts(deployment, {"trial": facts})
+    return Outcome({"trial": trial}, f"deployed and removed by {build}, which could be updated")
 
 
 def _deploy(
     deployment: Deployment, event: JsonObject, tenant: Tenant, attempt: int
 ) -> dict[str, Any]:
-    trial = deployment.manifest.trial
-    assert trial is not None  # the state machine comes here only then
-    content, sha256 = trials.source_of(_files(trial.directory), deployment.operation)
+    content, sha256 = trials.source_of(files(), f"{deployment.operation} {attempt}")
     try:
         push(_client(event), content, sha256, tenant.application, [tenant.env])
     except ApiError as error:
-        raise _told(error) from error
+        raise told(error) from error
     body = {
         "application": tenant.application,
         "source": sha256,
@@ -85,12 +99,12 @@ def _deploy(
 
 
 def _remove(
-    deployment: Deployment, event: JsonObject, tenant: Tenant, attempt: int
+    deployment: Deployment, event: JsonObject, tenant: Tenant, attempt: int, phase: Phase
 ) -> dict[str, Any]:
     body = {"application": tenant.application, "confirm": tenant.stack_name, "purge": True}
-    key = f"{deployment.operation}-removal-{attempt}"
+    key = f"{deployment.operation}-{phase}-{attempt}"
     record = _call(event, "DELETE", f"/envs/{tenant.env}/orgs/{tenant.org}", body, key)
-    return _started(Phase.REMOVING, record)
+    return _started(phase, record)
 
 
 def _started(phase: Phase, record: JsonObject) -> dict[str, Any]:
@@ -98,16 +112,16 @@ def _started(phase: Phase, record: JsonObject) -> dict[str, Any]:
 
 
 @cache
-def _files(directory: str) -> dict[str, bytes]:
+def files() -> dict[str, bytes]:
     """The trial's files, as they are in this function's bundle."""
-    root = BUNDLED / directory
+    root = BUNDLED / TRIAL_DIRECTORY
     found = {
         path.relative_to(root).as_posix(): path.read_bytes()
         for path in root.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
     if not found:
-        raise TrialFailed(f"there is no trial in {directory} of this bundle")
+        raise TrialFailed(f"there is no trial in {root} of this bundle")
     return found
 
 
@@ -128,14 +142,14 @@ def _call(
     try:
         return _client(event).call(method, path, body, headers)
     except ApiError as error:
-        raise _told(error) from error
+        raise told(error) from error
 
 
 def _client(event: JsonObject) -> Client:
     return Client(event["outputs"]["ApiUrl"], settings(ReleaseSettings).aws_region)
 
 
-def _told(error: ApiError) -> Exception:
+def told(error: ApiError) -> Exception:
     """A refusal is an answer; silence and a fault may pass."""
     refused = 400 <= error.status < 500 and error.status != 429
     kind = TrialFailed if refused else TenantNotReady

@@ -16,6 +16,7 @@ from control_plane.rollout_notices import of_change
 from control_plane.rollout_rules import Decision, Do
 from control_plane.rollouts import Rollouts, is_open, loaded
 from control_plane.settings import RolloutSettings, settings
+from control_plane.slots import Slots
 from workers import rollout_alarms, rollout_tenants
 
 SPENT = 15_000
@@ -117,9 +118,9 @@ def advance_rollout(rollout_id: str, execution_arn: str, spent: int) -> JsonObje
 
 def _decided(rollouts: Rollouts, rollout: Rollout, now: datetime) -> Decision:
     """What is to be waited for, after all that can be done before."""
-    passed_by = 0
+    passed_by, slots = 0, _slots()
     while True:
-        decision = rules.decide(rollout, now)
+        decision = rules.decide(rollout, now, slots)
         rollout, room = decision.rollout, min(decision.room, AT_ONCE)
         match decision.do:
             case Do.START:
@@ -184,6 +185,11 @@ def _end(rollout_id: str, execution_arn: str, status: RolloutStatus, reason: str
     rollouts.save(ended, int(found["revision"]), execution_arn, {"note": reason})
     _tell(before.status, ended, execution_arn)
     return {"rollout": rollout_id, "status": status}
+
+
+def _slots() -> int:
+    known = settings(RolloutSettings)
+    return int(Slots(known.table_name, known.deployment_slots).state()["limit"])
 
 
 def _tell(before: RolloutStatus, after: Rollout, execution_arn: str) -> None:

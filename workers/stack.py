@@ -11,8 +11,15 @@ from control_plane.decisions import StackAction
 from control_plane.errors import StackFailed, StackRefused
 from control_plane.models import Deployment, JsonObject, Mode, StackStatus
 from control_plane.settings import StackSettings, settings
+from workers import (
+    self_check,
+    stack_check,
+    stack_drift,
+    stack_protection,
+    stack_role,
+    stack_verdict,
+)
 from workers import stack_changes as changes
-from workers import stack_drift, stack_protection, stack_role, stack_verdict
 from workers.step import Outcome, Step, run
 
 if TYPE_CHECKING:
@@ -21,6 +28,8 @@ if TYPE_CHECKING:
 
 def handler(event: Mapping[str, Any], context: object) -> JsonObject:
     """Lambda's entry."""
+    if self_check.is_one(event):
+        return self_check.answer(event, stack_check.check)
     return run(event, STEPS, settings(StackSettings).table_name)
 
 

@@ -49,10 +49,13 @@ def propose(
         first_deployment=stack.first_deployment,
         previous=previous,
     )
-    values = changes.known_values(parameters, declared=declared, previous=previous or {})
-    resolved = templates.with_literal_names(
+    before = previous or {}
+    values = changes.known_values(parameters, declared=declared, previous=before)
+    named = templates.with_literal_names(
         template, values | _here(tenant.stack_name), stack.stateful_types
     )
+    all_values = changes.all_values(parameters, declared=declared, previous=before)
+    resolved = templates.with_versions_of(named, all_values)
     key = template_key
     if resolved != template:
         key = naming.resolved_key(template_key)

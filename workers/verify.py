@@ -10,6 +10,7 @@ from control_plane.manifest import TestsTable
 from control_plane.models import Deployment, JsonObject
 from control_plane.progress import Progress
 from control_plane.settings import VerifySettings, settings
+from workers import self_check, verify_check
 from workers.live_tests import (
     FAILED,
     PASSED,
@@ -31,6 +32,8 @@ AUTHENTICATED = ("no-token", "bad-token", "stranger-token", "sign-in", "runtime-
 
 def handler(event: Mapping[str, Any], context: object) -> JsonObject:
     """Lambda's entry."""
+    if self_check.is_one(event):
+        return self_check.answer(event, verify_check.check)
     return run(event, STEPS, settings(VerifySettings).table_name)
 
 

@@ -101,6 +101,18 @@ CASES: dict[str, tuple[list[Edit], str, str]] = {
         "AwaitTrial",
         "BUILD_PROJECT",
     ),
+    # The trial's own deployments never come to it; the next update would.
+    "release worker that does not import": (
+        [
+            (
+                "workers/release_pruning.py",
+                "from control_plane import aws",
+                "import nothing_of_the_kind\nfrom control_plane import aws",
+            )
+        ],
+        "AwaitTrial",
+        "the next update would fail in the new version's release worker: ",
+    ),
     "stack that cannot be updated": (
         [
             (

@@ -126,3 +126,35 @@ def test_a_hint_about_the_control_plane_names_its_own_verbs() -> None:
     assert "'syndi self-update --allow-replacement Table'" in str(
         hints.addressed(told, own, "ID1", "notes")
     )
+
+
+API_DIED = "RunTests: /health: expected 200, got 500; and rolling back failed in RunTests: the same"
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "reason", "told"),
+    [
+        ("RunTests", "TestsFailed", API_DIED, "'syndi install'"),
+        ("AwaitStack", "KeyError", "x; and rolling back failed in A: y", "'syndi install'"),
+        ("AwaitTrial", "Cancelled", "x; and rolling back failed in C: y", "'syndi install'"),
+        ("RunTests", "States.Timeout", "x; and rolling back failed in z: y", "'syndi install'"),
+        ("AwaitStack", "StackFailed", "A (T): x; the stack is UPDATE_ROLLBACK_FAILED",
+         "'syndi install'"),
+        ("CheckStack", "StackRefused", "s is DELETE_FAILED: a deletion stopped",
+         "'syndi uninstall'"),
+    ],
+)  # fmt: skip
+def test_what_repairs_a_control_plane_does_not_go_through_it(
+    state: str, error: str, reason: str, told: str
+) -> None:
+    own = Tenant(application="control-plane", env=Env.PROD, org="main")
+    found = hints.addressed(hint(state, error, reason), own, "ID1", "notes", reason=reason)
+    assert found is not None
+    assert told in found
+    assert "retry" not in found
+    assert "rollback" not in found
+    tenant = Tenant(application="notes", env=Env.PROD, org="main")
+    assert (
+        hints.addressed("'syndi retry ID'", tenant, "1", "notes", reason=reason)
+        == "'syndi retry 1'"
+    )

@@ -1,10 +1,13 @@
 """What a control plane is installed with: as it is told, and otherwise as it was."""
 
+from dataclasses import replace
+
 import pytest
 
+from cli import installing
 from cli.failure import Refused
 from cli.install import Target
-from cli.installing import approval_environments, own, routes_in, with_trial
+from cli.installing import approval_environments, check_names, own, routes_in, with_trial
 from control_plane.own import own_tenant
 
 
@@ -122,3 +125,31 @@ def test_a_stack_says_which_control_plane_it_is() -> None:
 def test_a_stack_of_another_name_is_refused(stack: str) -> None:
     with pytest.raises(Refused, match=r"control-plane-\{env\}-\{org\}"):
         own(stack)
+
+
+@pytest.mark.parametrize(
+    ("org", "told"),
+    [
+        ("abcdefghijklm", ""),
+        ("abcdefghijklmn", "names of its roles are cut"),
+        ("abcdefghijklmnopqr", "names of its roles are cut"),
+    ],
+)
+def test_an_organization_has_room_in_every_name_that_is_made_of_it(org: str, told: str) -> None:
+    of = replace(target("prod"), tenant=own_tenant(f"control-plane-prod-{org}"))
+    if not told:
+        check_names(of, "123456789012")
+        return
+    with pytest.raises(Refused, match=told):
+        check_names(of, "123456789012")
+
+
+@pytest.mark.parametrize(("org", "tried"), [("a" * 18, "-back"), ("a" * 23, "-a{23}:")])
+def test_without_room_for_a_trial_nothing_is_installed(
+    org: str, tried: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Should the names of roles become shorter, the trials' are the next that have no room."""
+    monkeypatch.setattr(installing, "ROLE_NAME_LIMIT", 128)
+    of = replace(target("prod"), tenant=own_tenant(f"control-plane-prod-{org}"))
+    with pytest.raises(Refused, match=f"no update could try itself as .*{tried}"):
+        check_names(of, "123456789012")

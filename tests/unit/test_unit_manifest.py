@@ -4,7 +4,7 @@ import pytest
 
 from control_plane.errors import InvalidRequest
 from control_plane.manifest import Manifest, parse
-from control_plane.own import APPLICATION, TRIAL_APPLICATION
+from control_plane.own import APPLICATION, TRIAL_APPLICATION, TRIAL_DIRECTORY
 
 SMALLEST = """
 schema = 1
@@ -125,6 +125,7 @@ def test_a_trial_lies_in_the_source() -> None:
 def test_the_projects_own_manifests_are_read(request: pytest.FixtureRequest) -> None:
     own = parse((request.config.rootpath / "application.toml").read_text())
     assert own.trial is not None
+    assert own.trial.directory == TRIAL_DIRECTORY
     trial = parse((request.config.rootpath / own.trial.directory / "application.toml").read_text())
     assert (own.name, trial.name) == (APPLICATION, TRIAL_APPLICATION)
 

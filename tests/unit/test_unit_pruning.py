@@ -56,3 +56,12 @@ def test_roles_go_but_for_those_in_use_and_those_of_the_build_that_runs() -> Non
     old, used, current = (role.format(path, path) for path in ("aaa", "bbb", "ccc"))
     path = "/control-plane-prod-main/ccc/"
     assert unused_roles([old, used, current], [used], path) == [old]
+
+
+def test_a_builds_roles_stay_while_any_of_them_is_in_use() -> None:
+    """A version that is kept names its build's UpdateRole, in which no version runs."""
+    role = "arn:aws:iam::123456789012:role/control-plane-prod-main/{}/x-{}"
+    roles = [role.format(path, name) for path in ("aaa", "bbb", "bbbb") for name in ("stack", "u")]
+    path = "/control-plane-prod-main/ccc/"
+    unused = unused_roles(roles, [role.format("bbb", "stack"), "arn:aws:iam::1:role/x"], path)
+    assert unused == [arn for arn in roles if "/bbb/" not in arn]

@@ -8,7 +8,7 @@ from fleet import NOW, Drive, rollout
 
 from control_plane.models import DeploymentStatus
 from control_plane.rollout_models import Failure, RolloutStatus, RowStatus
-from control_plane.rollout_rules import Do, row_status
+from control_plane.rollout_rules import Do, decide, row_status
 
 
 def counts(drive: Drive, name: str) -> list[int]:
@@ -45,6 +45,15 @@ def test_never_more_at_once_than_the_wave_allows(concurrency: int) -> None:
     drive = Drive(rollout(20, concurrency=concurrency))
     drive.to_the_end()
     assert drive.most == concurrency
+
+
+def test_never_more_at_once_than_there_are_slots() -> None:
+    of = rollout(20, concurrency=7)
+    assert [decide(of, NOW, slots).room for slots in (1, 3, 7, 50)] == [1, 3, 7, 7]
+    busy = Drive(of)
+    busy.step()
+    waits = decide(busy.rollout, NOW, 3)
+    assert (waits.do, waits.room) == (Do.WAIT, 0), "fewer slots than when it began"
 
 
 def test_who_is_skipped_takes_no_room() -> None:

@@ -118,6 +118,13 @@ def test_a_half_deleted_stack_names_the_command_that_finishes_the_deletion() -> 
     assert "Forms: The bucket is not empty" in refused.reason
 
 
+def test_the_control_planes_own_half_deleted_stack_names_its_own_command() -> None:
+    own = StackRequest(Tenant(application="control-plane", env=Env.PROD, org="main"))
+    reason = decide_stack(StackStatus.DELETE_FAILED, None, own).reason
+    assert "'syndi uninstall' finishes the deletion then 'syndi install'" in reason
+    assert "offboard" not in reason
+
+
 @pytest.mark.parametrize("status", [None, "ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_FAILED"])
 def test_function_mode_says_what_has_to_come_first(status: str | None) -> None:
     assert "deploy it in full first" in decide(status, Mode.FUNCTION).reason

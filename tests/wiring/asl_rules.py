@@ -71,6 +71,9 @@ BETWEEN = {
 """What happens between a failure and its record: (state, error) to the state that does it."""
 
 
+DEADLINES_LEAD_TO = (RECORD_FAILURE, "MayRollBack", "IsTrialRequired", "DiscardChangeSet")
+"""Where a wait that takes too long goes on: each of them ends in a failure."""
+
 NOT_YET = ({"done": False}, {"action": "wait"})
 
 TIDIES = {"RestoreConfig", "DiscardChangeSet", "PruneVersions"}
@@ -239,11 +242,7 @@ def loops_have_a_deadline(machine: Json) -> list[str]:
     choices = {name for name, state in machine["States"].items() if deadline_rule(state)}
     for name in choices:
         rule = deadline_rule(machine["States"][name]) or {}
-        if rule["Next"] not in (
-            RECORD_FAILURE,
-            "MayRollBack",
-            "DiscardChangeSet",
-        ) or "failure" not in rule.get("Assign", {}):
+        if rule["Next"] not in DEADLINES_LEAD_TO or "failure" not in rule.get("Assign", {}):
             wrong.append(f"{name}: the deadline is no failure")
     endless = {
         **machine,

@@ -25,6 +25,7 @@ SERVICES = {
 """The functions of control_plane/aws.py and the prefix of their actions."""
 
 OTHER_NAMES = {
+    ("lambda_", "invoke"): {"lambda:InvokeFunction"},
     ("s3", "delete_objects"): {"s3:DeleteObject", "s3:DeleteObjectVersion"},
     ("s3", "head_object"): {"s3:GetObject"},
     ("s3", "list_object_versions"): {"s3:ListBucketVersions"},

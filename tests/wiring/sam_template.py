@@ -97,6 +97,15 @@ def statements(function: str) -> list[Json]:
     ]
 
 
+def role_statements(role: str) -> list[Json]:
+    """The policy statements of a role of its own, which is no function's."""
+    return [
+        statement
+        for policy in properties(role)["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+    ]
+
+
 def listed(value: Any) -> list[Any]:
     """A member that may be one or a list, as a list."""
     return value if isinstance(value, list) else [value]

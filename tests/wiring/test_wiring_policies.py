@@ -1,11 +1,13 @@
 """Least privilege, visibly: own roles, exact actions, a reason beside every wildcard."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 from asl_graph import ROOT
 from aws_calls import actions
+from policy_rules import ARTIFACTS, STACK, may
 from sam_template import (
     TEMPLATE_FILE,
     functions,
@@ -94,6 +96,20 @@ def test_whoever_passes_a_role_says_to_which_service() -> None:
     assert len(passing) == 2
     for statement in passing:
         assert "iam:PassedToService" in statement["Condition"]["StringEquals"]
+
+
+@pytest.mark.parametrize("function", ["ConfigFunction", "OffboardFunction"])
+def test_who_changes_the_applications_buckets_changes_no_artifacts(function: str) -> None:
+    """The artifact bucket has one of the applications' prefixes."""
+    changing = {
+        action
+        for action in _allowed(function)
+        if re.match("s3:(Put|Delete)", action) and action != "s3:PutObjectTagging"
+    }
+    assert changing
+    for action in changing:
+        for artifact in (ARTIFACTS, f"{ARTIFACTS}/{STACK}/builds/1/template.yaml"):
+            assert not may(statements(function), action, artifact), action
 
 
 # What a worker calls and what it may -------------------------------------------------------------

@@ -1,7 +1,7 @@
 """What template.yaml promises of data and logs."""
 
 import pytest
-from asl_graph import MACHINES, ROOT
+from asl_graph import MACHINES
 from sam_template import (
     environment,
     function_defaults,
@@ -10,8 +10,6 @@ from sam_template import (
     properties,
     resource,
 )
-
-from workers.build import BUILD_MINUTES
 
 KEPT = {"Retain", "RetainExceptOnCreate"}
 
@@ -128,10 +126,3 @@ def test_an_execution_that_is_cut_off_is_brought_to_its_end(
     detail = event["Properties"]["Pattern"]["detail"]
     assert detail["stateMachineArn"] == [{"Ref": machine}]
     assert set(detail["status"]) == ends
-
-
-def test_a_build_ends_before_its_deployment_gives_up() -> None:
-    assert properties("BuildProject")["TimeoutInMinutes"] == BUILD_MINUTES
-    text = (ROOT / "state_machine.asl.json").read_text()
-    assert "$millis() + 30 * 60000" in text
-    assert BUILD_MINUTES < 30

@@ -12,6 +12,7 @@ from codebuild_answers import CodeBuild
 from joserfc import jwk
 from moto import mock_aws
 from moto.utilities.utils import load_resource
+from new_version import NewVersion
 
 from control_plane import aws, request_limits, routes
 from control_plane.settings import forget_settings
@@ -95,3 +96,13 @@ def stoppable(codebuild: CodeBuild) -> CodeBuild:
     """CodeBuild, where builds can be stopped."""
     codebuild.can_stop()
     return codebuild
+
+
+@pytest.fixture
+def version(world: None, monkeypatch: pytest.MonkeyPatch) -> NewVersion:
+    """A new version of the control plane, on trial: its API, which may deploy the trial."""
+    found = NewVersion()
+    monkeypatch.setattr("urllib3.request", found.request)
+    monkeypatch.setenv("APPLICATION_PREFIXES", "notes,syndi-trial")
+    forget_settings()
+    return found

@@ -21,7 +21,8 @@ from workers import record
 
 APPLICATION = "control-plane"
 OWN = Tenant(application=APPLICATION, env=Env.PROD, org="main")
-FILES = {"application.toml": build.PLAIN_MANIFEST.replace('"plain"', f'"{APPLICATION}"')}
+WITHOUT_TRIAL = build.PLAIN_MANIFEST.replace('"plain"', f'"{APPLICATION}"')
+FILES = {"application.toml": f'{WITHOUT_TRIAL}[trial]\ndirectory = "trial"\n'}
 HERE = "/control-plane"
 AS_A_TENANT = "/envs/prod/orgs/main"
 RATE = {"expression": "rate(1 day)"}

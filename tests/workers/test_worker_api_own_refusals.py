@@ -6,7 +6,16 @@ import pytest
 import worker_builders as build
 from api_calls import call
 from record_calls import prepare
-from test_worker_api_own import APPLICATION, AS_A_TENANT, FILES, HERE, NO_ID, OWN, RATE
+from test_worker_api_own import (
+    APPLICATION,
+    AS_A_TENANT,
+    FILES,
+    HERE,
+    NO_ID,
+    OWN,
+    RATE,
+    WITHOUT_TRIAL,
+)
 from test_worker_api_starts import nothing_started
 
 from control_plane import routes
@@ -116,3 +125,13 @@ def test_an_execution_by_hand_that_the_api_would_refuse_is_refused(
 def test_an_execution_by_hand_updates_it_too(release: str) -> None:
     made = prepare({"application": APPLICATION, "env": "prod", "org": "main"})
     assert (made.tenant, made.source) == (OWN, release)
+
+
+def test_a_release_that_would_not_be_tried_is_refused(release: str) -> None:
+    untried = build.push_source({"application.toml": WITHOUT_TRIAL}, (Env.PROD,))
+    reply = call("POST", f"{HERE}/deployments", {})
+    assert (reply.status, reply.fields) == (400, ["source"])
+    with pytest.raises(InvalidRequest, match=r"no \[trial\].*put it back"):
+        prepare({"application": APPLICATION, "env": "prod", "org": "main", "source": untried})
+    assert nothing_started()
+    assert call("POST", f"{HERE}/deployments", {"source": release}).status == 202

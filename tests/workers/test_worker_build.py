@@ -36,6 +36,17 @@ def test_a_build_is_started_with_the_tenants_source_and_place(
     assert given["LAYER_PYTHON_VERSION"] == "3.13"
 
 
+@pytest.mark.parametrize(
+    ("application", "project"), [("notes", "syndi-build"), ("control-plane", "syndi-own-build")]
+)
+def test_only_the_control_plane_is_built_in_its_own_project(
+    source: str, codebuild: CodeBuild, application: str, project: str
+) -> None:
+    of = build.tenant(application=application)
+    start(build.opened(build.deployment(of, source=source)))
+    assert [asked["projectName"] for asked in codebuild.started] == [project]
+
+
 def test_a_build_is_waited_for_and_then_its_template_known(
     made: Deployment, codebuild: CodeBuild
 ) -> None:

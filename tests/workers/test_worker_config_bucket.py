@@ -15,7 +15,7 @@ from config_calls import (
     upload,
 )
 
-from control_plane import aws
+from control_plane import aws, manifest
 from control_plane.errors import ConfigInvalid, ServiceBusy
 from control_plane.models import Deployment
 from control_plane.settings import forget_settings
@@ -115,7 +115,8 @@ def test_somebody_elses_bucket_is_refused_and_left_alone(made: Deployment, tag: 
     if tag:
         tags = {"TagSet": [{"Key": "syndi:stack", "Value": tag}]}
         aws.s3().put_bucket_tagging(Bucket=BUCKET, Tagging=tags)
-    with pytest.raises(ConfigInvalid, match="syndi:stack=notes-stage-alpha"):
+    told = f"{tag}, not notes-stage-alpha" if tag else "not tagged syndi:stack=notes-stage-alpha"
+    with pytest.raises(ConfigInvalid, match=told):
         upload(made)
     found = aws.s3().list_objects_v2(Bucket=BUCKET)
     assert [item["Key"] for item in found["Contents"]] == ["theirs.json"]
@@ -135,6 +136,30 @@ def test_an_operators_own_bucket_is_used_when_none_shall_be_created(source: str)
     made = build.opened(build.deployment(source=source, create_buckets=False))
     upload(made)
     assert content()["title"] == "Alpha"
+
+
+@pytest.mark.parametrize("create_buckets", [True, False])
+def test_no_option_opens_another_tenants_bucket(source: str, create_buckets: bool) -> None:
+    aws.s3().create_bucket(Bucket=BUCKET)
+    tags = {"TagSet": [{"Key": "syndi:stack", "Value": "notes-stage-beta"}]}
+    aws.s3().put_bucket_tagging(Bucket=BUCKET, Tagging=tags)
+    made = build.opened(build.deployment(source=source, create_buckets=create_buckets))
+    with pytest.raises(ConfigInvalid, match="another tenant's"):
+        upload(made)
+    assert "Contents" not in aws.s3().list_objects_v2(Bucket=BUCKET)
+
+
+@pytest.mark.parametrize("create_buckets", [True, False])
+def test_no_option_opens_the_artifact_bucket(source: str, create_buckets: bool) -> None:
+    pattern = 'bucket = "notes-config-{env}-{org}-{account}"'
+    changed = build.MANIFEST.replace(pattern, f'bucket = "{build.ARTIFACTS}"')
+    made = build.deployment(
+        source=source, manifest=manifest.parse(changed), create_buckets=create_buckets
+    )
+    with pytest.raises(ConfigInvalid, match="the control plane's"):
+        upload(build.opened(made))
+    found = aws.s3().list_objects_v2(Bucket=build.ARTIFACTS)
+    assert all(item["Key"].startswith("sources/") for item in found["Contents"])
 
 
 def test_an_operators_own_bucket_is_used_by_later_deployments_that_leave_the_option_out(

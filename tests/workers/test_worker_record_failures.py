@@ -63,6 +63,13 @@ def test_the_hint_names_the_command_with_its_deployment_and_tenant(source: str) 
     assert todo == "'syndi deploy stage alpha --application other'"
 
 
+def test_a_control_plane_is_repaired_past_itself(source: str) -> None:
+    own = {"application": "control-plane", "env": "prod", "org": "main"}
+    cause = "A (T): x; the stack is UPDATE_ROLLBACK_FAILED"
+    assert "Hint: " in (told := fail(own, "StackFailed", cause)["reason"])
+    assert "'syndi install'" in told
+
+
 def test_a_missing_permission_is_said_in_the_record_and_in_the_execution(source: str) -> None:
     made = prepare(BARE)
     told = (

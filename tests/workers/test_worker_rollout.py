@@ -19,6 +19,7 @@ from rollout_calls import (
     rows,
     state,
 )
+from worker_builders import TABLE
 
 from control_plane import aws, naming
 from control_plane.builds import fingerprint
@@ -26,9 +27,17 @@ from control_plane.errors import InvalidRequest, Superseded
 from control_plane.needed_builds import BUILDSPEC
 from control_plane.notifications import Notice
 from control_plane.rollouts import Rollouts
+from control_plane.settings import forget_settings
+from control_plane.slots import Slots
 from workers import rollout
 
 FOUR = ["alpha", "beta", "delta", "gamma"]
+
+
+@pytest.fixture(autouse=True)
+def _slots_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEPLOYMENT_SLOTS", "50")
+    forget_settings()
 
 
 def names(answer: dict[str, Any]) -> list[str]:
@@ -128,6 +137,12 @@ def test_as_many_as_may_are_started_each_with_all_it_needs(source: str) -> None:
     }  # fmt: skip
     assert prepared(first).options.priority == "low"
     assert build.record(prepared(first))["rollout"] == made
+
+
+def test_no_more_are_started_than_there_are_slots(source: str) -> None:
+    made = prepare(tenants=FOUR, concurrency=4)
+    Slots(TABLE, 50).set_limit(2, None)
+    assert names(advance(made)) == ["alpha", "beta"]
 
 
 def test_what_did_not_begin_is_started_again_under_the_same_name(source: str) -> None:

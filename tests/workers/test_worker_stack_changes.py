@@ -17,7 +17,7 @@ from cloudformation_answers import (
 
 from control_plane import aws
 from control_plane.errors import ChangeSetFailed, ServiceBusy, StackRefused
-from control_plane.models import Deployment
+from control_plane.models import Deployment, Options
 from workers import stack as worker
 from workers import stack_changes as changes
 
@@ -144,6 +144,27 @@ def test_what_exists_is_adopted_by_names_that_are_written_out(
     run(made, "CreateChangeSet", template_key=key)
     again = aws.s3().get_object(Bucket=build.ARTIFACTS, Key=resolved)["Body"].read()
     assert again == body
+
+
+def test_a_parameter_that_differs_reaches_published_functions(
+    made: Deployment, cloud: Cloud
+) -> None:
+    cloud.says("CreateChangeSet", {"Id": CHANGE_SET_ID, "StackId": STACK_ID})
+    function = {
+        "Type": "AWS::Serverless::Function",
+        "Properties": {"AutoPublishAlias": "live", "AutoPublishAliasAllProperties": True},
+    }
+    key = upload_template(resources={"Api": function})
+    without_auth = made.model_copy(update={"options": Options(enable_auth=False)})
+    found = []
+    for deployment in (made, made, without_auth):
+        changes.create_change_set(deployment, {"template_key": key})
+        resolved = aws.s3().get_object(
+            Bucket=build.ARTIFACTS, Key="notes-stage-alpha/builds/f00/resolved.json"
+        )
+        template = json.loads(resolved["Body"].read())
+        found.append(template["Resources"]["Api"]["Properties"]["Environment"]["Variables"])
+    assert found[0] == found[1] != found[2]
 
 
 def test_a_template_without_such_names_is_deployed_as_it_was_packaged(

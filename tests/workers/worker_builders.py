@@ -48,6 +48,7 @@ ENVIRONMENT = {
     "TENANT_ARCHITECTURE": "arm64",
     "TENANT_PLATFORM": "aarch64-manylinux2014",
     "BUILD_PROJECT": "syndi-build",
+    "OWN_BUILD_PROJECT": "syndi-own-build",
     "STATE_MACHINE_ARN": MACHINE,
     "ROLLOUT_MACHINE_ARN": ROLLOUT_MACHINE,
     "SCHEDULE_GROUP": "syndi",

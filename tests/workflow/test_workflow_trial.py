@@ -2,7 +2,7 @@
 back to the previous build from whatever goes wrong after its stack began to change."""
 
 import pytest
-from rehearsal import Stage, Told, answering, failing
+from rehearsal import Stage, Told, answering, definition, failing
 from verdicts import HAPPY, assert_succeeded, happy_with
 
 TRIAL = ["StartTrial", "AwaitTrial", "PruneVersions"]
@@ -73,6 +73,16 @@ def test_an_update_that_fails_is_gone_back_from_and_proven(stage: Stage, error: 
     told = stage.run({"AwaitStack": [failing(error), {}]}, trial=True)
     assert_went_back(told, "AwaitStack", error)
     assert told.steps.count("RestoreConfig") == (1 if error != "KeyError" else 0)
+
+
+def test_an_update_that_does_not_settle_in_time_is_gone_back_from(stage: Stage) -> None:
+    hasty = definition()
+    back = "$exists($deployment.rolling_back) and $deployment.rolling_back"
+    until = f"{{% {back} ? $millis() + 60000 : $millis() - 1 %}}"
+    hasty["States"]["ExecuteChangeSet"]["Assign"]["waiting"]["until"] = until
+    machine = stage.machine_of(hasty)
+    told = stage.run({"AwaitStack": [answering(done=False), {}]}, machine=machine, trial=True)
+    assert_went_back(told, "AwaitStack", "StackTimedOut")
 
 
 def test_a_stack_whose_rollback_is_stuck_is_continued_on_the_way_back(stage: Stage) -> None:

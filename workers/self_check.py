@@ -1,0 +1,27 @@
+"""How a worker answers the release before it, in place of a step: see control_plane/self_checks."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from control_plane import aws, own, self_checks
+from control_plane.errors import ServiceBusy
+from control_plane.models import JsonObject
+
+Check = Callable[[JsonObject], bool]
+"""Answers whether it is done; raises what is wrong."""
+
+
+def is_one(event: Mapping[str, Any]) -> bool:
+    """Whether an event is such a question."""
+    return self_checks.KEY in event
+
+
+def answer(event: Mapping[str, Any], check: Check) -> JsonObject:
+    """Whether the check is done, and which build answers. Nothing is written into the table."""
+    try:
+        done = check(event[self_checks.KEY])
+    except Exception as error:
+        if aws.is_busy(error):
+            raise ServiceBusy(f"AWS is busy: {error}") from error
+        raise
+    return {"done": done, "build": own.running().build}
