@@ -43,8 +43,8 @@ CALLS: dict[str, dict[Service, int]] = {
     # Dozens: it takes what is left beside those that are asked again, and its client slows down.
     "PruneVersions": {Service.CLOUDFORMATION: 1, Service.LAMBDA: 3},
 }
-"""The requests of a step that goes well, and of a look at what is not there yet; more are rare: when
-it is there, code that is put back, a refusal that is looked into, a second page."""
+"""The requests of a step that goes well, and of a look at what is not there yet; more are rare: for
+what is there, code that is put back, a refusal that is looked into, a second page."""
 
 LOOKS = frozenset({"AwaitDeletion", "AwaitChangeSet", "AwaitStack", "AwaitRemoval", "AwaitDrift"})
 """The steps that only look whether something is through, most of them in vain: their states ask
