@@ -55,8 +55,9 @@ def start(
         int, typer.Option(min=1, max=200, help="deployments at the same time")
     ] = 10,
     max_failures: Annotated[
-        str, typer.Option(help="how many may fail: a number, or a share such as 5%")
-    ] = "0",
+        str | None,
+        typer.Option(help="how many may fail: a number, or a share such as 5%; default: none"),
+    ] = None,
     on_failure: Annotated[
         Failure, typer.Option(help="when more fail: stop, or also roll the wave back")
     ] = Failure.STOP,

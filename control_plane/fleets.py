@@ -1,6 +1,7 @@
 """What may be asked of rollouts: start, pause, resume, approve, cancel, start by a schedule."""
 
 import json
+from datetime import datetime, timedelta
 
 from botocore.exceptions import ClientError
 
@@ -12,8 +13,12 @@ from control_plane.models import Env, JsonObject, Mode, utc_now
 from control_plane.naming import console_url
 from control_plane.rollout_models import FINAL, Rollout, RolloutStatus
 from control_plane.rollout_plan import RolloutRequest, RolloutScheduleRequest
-from control_plane.rollouts import Rollouts
+from control_plane.rollout_turns import RolloutTurns
+from control_plane.rollouts import Rollouts, loaded
 from control_plane.schedules import When
+
+BEGINS_WITHIN = timedelta(minutes=2)
+"""How long a rollout may be without an execution: it is recorded first."""
 
 
 def start(front: Front, env: Env, request: RolloutRequest, by: str | None) -> JsonObject:
@@ -30,7 +35,7 @@ def start(front: Front, env: Env, request: RolloutRequest, by: str | None) -> Js
     if request.dry_run:
         return _plan(rollout, members)
     rollouts = _rollouts(front)
-    selecting.check_alone(rollouts, rollout)
+    RolloutTurns(known.table_name).take(rollout)
     name = naming.rollout_execution(env, rollout_id)
     arn = naming.execution_arn(known.rollout_machine_arn, name)
     asked = request.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
@@ -44,7 +49,7 @@ def start(front: Front, env: Env, request: RolloutRequest, by: str | None) -> Js
         aws.stepfunctions().start_execution(
             stateMachineArn=known.rollout_machine_arn, name=name, input=json.dumps(given)
         )
-    except ClientError as error:
+    except aws.FAILURES as error:
         failed = {"status": RolloutStatus.FAILED, "failure": f"could not be started: {error}"}
         rollouts.save(rollout.model_copy(update=failed), 0, arn, {})
         raise
@@ -110,8 +115,30 @@ def resume(front: Front, env: Env, rollout_id: str) -> JsonObject:
 
 
 def cancel(front: Front, env: Env, rollout_id: str, by: str | None) -> JsonObject:
-    """Start no more of its deployments, for good; those that run come to their end."""
-    return _ask(front, env, rollout_id, {"cancelled_by": by or "somebody unknown"})
+    """Start no more of its deployments, for good; those that run come to their end.
+
+    A rollout whose execution is gone without a word is ended here: nobody else would.
+    """
+    asked = _ask(front, env, rollout_id, {"cancelled_by": by or "somebody unknown"})
+    opened = datetime.fromisoformat(asked["created_at"])
+    if utc_now() - opened > BEGINS_WITHIN and not _drives(asked["execution_arn"]):
+        why = f"cancelled by {by}: nobody drove it any more"
+        ended = loaded(asked).model_copy(update={"status": RolloutStatus.CANCELLED, "failure": why})
+        rollouts = _rollouts(front)
+        rollouts.save(ended, int(asked["revision"]), asked["execution_arn"], {"note": why})
+        return show(front, rollout_id)
+    return asked
+
+
+def _drives(execution_arn: str) -> bool:
+    """Whether a rollout's execution still runs."""
+    try:
+        answer = aws.stepfunctions().describe_execution(executionArn=execution_arn)
+    except ClientError as error:
+        if aws.error_code(error) != "ExecutionDoesNotExist":
+            raise
+        return False
+    return answer["status"] in ("RUNNING", "PENDING_REDRIVE")
 
 
 def approve(front: Front, env: Env, rollout_id: str, by: str | None) -> JsonObject:

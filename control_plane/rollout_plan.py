@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from control_plane.errors import InvalidRequest
-from control_plane.events import EXPRESSION_PATTERN
+from control_plane.events import EXPRESSION_PATTERN, STARTED_BY
 from control_plane.models import Application, Env, Frozen, Mode, Org, Priority, Sha256
 from control_plane.rollout_models import Failure, Wave
 
@@ -49,8 +49,10 @@ class RolloutRequest(Frozen):
 
     Whom: `tenants`, listed; or all that are deployed in the environment, with these `labels`, and
     with a current build whose fingerprint begins with `build`. `max_failures`: in the whole
-    rollout, and in each wave that says nothing else. `alarms`: names of CloudWatch alarms, checked
-    at the end of each wave's bake time; `{env}` and `{org}` in them stand for each of its tenants.
+    rollout, and in each wave that says nothing else; left out, none in a wave that says nothing,
+    and in the whole rollout as many as in its waves together. `alarms`: names of CloudWatch
+    alarms, checked at the end of each wave's bake time; `{env}` and `{org}` in them stand for each
+    of its tenants.
     """
 
     application: Application | None = None
@@ -61,7 +63,7 @@ class RolloutRequest(Frozen):
     build: str | None = Field(default=None, pattern=r"^[0-9a-f]{4,64}$")
     waves: tuple[WaveRequest, ...] = Field(default=(WaveRequest(rest=True),), max_length=50)
     concurrency: Concurrency = 10
-    max_failures: Allowed = "0"
+    max_failures: Allowed | None = None
     on_failure: Failure = Failure.STOP
     bake_seconds: int = Field(default=0, ge=0, le=7 * 24 * 3600)
     alarms: tuple[Alarm, ...] = Field(default=(), max_length=20)
@@ -105,6 +107,7 @@ class RolloutInput(RolloutRequest):
     continues: str | None = None
     trigger: str = "execution"
     requested_by: str | None = Field(default=None, max_length=300)
+    started_by: str | None = Field(default=None, alias=STARTED_BY)
 
 
 def allowed(text: str, size: int) -> int:
@@ -140,7 +143,7 @@ def plan(request: RolloutRequest, orgs: Sequence[str]) -> tuple[list[Wave], list
             chosen, unnamed = unnamed[:count], unnamed[count:]
         if not chosen:
             raise InvalidRequest.of(f"waves.{number}", "nobody is left for this wave: leave it out")
-        limit = allowed(asked.max_failures or request.max_failures, len(chosen))
+        limit = allowed(asked.max_failures or request.max_failures or "0", len(chosen))
         concurrency = asked.concurrency or request.concurrency
         waves.append(Wave(size=len(chosen), concurrency=concurrency, allowed=limit))
         members.append(chosen)

@@ -181,6 +181,11 @@ def taken(rollout: Rollout, started: Sequence[Running], passed: int, now: dateti
     return _counted(rollout, counts, now, position=position, running=running)
 
 
+def stayed(rollout: Rollout, count: int, now: datetime) -> Rollout:
+    """The rollout after so many tenants of its wave turned out to have nothing to go back to."""
+    return _counted(rollout, {"not_rolled_back": count}, now) if count else rollout
+
+
 def row_status(status: DeploymentStatus, *, back: bool) -> RowStatus:
     """What a tenant's row says after its deployment, or its way back, has ended."""
     match _count_of(status, back=back):

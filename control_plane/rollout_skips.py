@@ -26,6 +26,6 @@ def why_skip(
         return ""
     if rollout.mode == Mode.FULL and build.get("fingerprint") != needed:
         return ""
-    if current.get("config_source") != build.get("source"):
+    if current.get("config_source") != rollout.source:  # its files are the configuration
         return ""
     return f"has build {build['fingerprint'][:12]} and its configuration already"

@@ -7,15 +7,14 @@ from pydantic import ValidationError
 
 from control_plane import own
 from control_plane.admission import check_prefix
-from control_plane.errors import Conflict, InvalidRequest
+from control_plane.errors import InvalidRequest
 from control_plane.events import invalid
 from control_plane.labels import Labels, fits
 from control_plane.listing import Listing
 from control_plane.models import Env, Tenant
 from control_plane.naming import check_length
-from control_plane.rollout_models import Rollout, RolloutStatus
+from control_plane.rollout_models import Rollout
 from control_plane.rollout_plan import RolloutInput, RolloutRequest, allowed, plan
-from control_plane.rollouts import Rollouts, is_open
 from control_plane.sources import Sources
 
 
@@ -65,7 +64,9 @@ def planned(
         alarms=request.alarms,
         approval=request.approval,
         approval_first=env in known.approval_environments.split(","),
-        allowed=allowed(request.max_failures, len(set(orgs))),
+        allowed=allowed(request.max_failures, len(set(orgs)))
+        if request.max_failures
+        else sum(wave.allowed for wave in waves),
         waves=tuple(waves),
     )
     return rollout, members
@@ -76,21 +77,6 @@ def check_application(application: str, prefixes: str) -> None:
     if application in (own.APPLICATION, own.TRIAL_APPLICATION):
         raise InvalidRequest.of("application", f"{application} has no fleet: 'syndi self-update'")
     check_prefix(application, prefixes)
-
-
-def check_alone(rollouts: Rollouts, rollout: Rollout) -> None:
-    """Raise Conflict while another rollout of the application is open in the environment.
-
-    Of two that were started in the same moment the earlier one goes on.
-    """
-    for other in rollouts.newest(20):
-        same = (other["application"], other["env"]) == (rollout.application, rollout.env)
-        first = other["id"] < rollout.id or other["state"]["status"] != RolloutStatus.PLANNING
-        if same and other["id"] != rollout.id and is_open(other) and first:
-            raise Conflict(
-                f"rollout {other['id']} of {rollout.application} in {rollout.env} is "
-                f"{other['state']['status']}: let it end, or 'syndi rollout cancel {other['id']}'"
-            )
 
 
 def _selected(application: str, env: Env, request: RolloutRequest, table: str) -> list[str]:

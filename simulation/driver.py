@@ -72,7 +72,9 @@ class Driver(Execution):
             bake_seconds=request.bake_seconds,
             alarms=request.alarms,
             approval=request.approval,
-            allowed=allowed(request.max_failures, len(orgs)),
+            allowed=allowed(request.max_failures, len(orgs))
+            if request.max_failures
+            else sum(wave.allowed for wave in waves),
             waves=tuple(waves),
             status=RolloutStatus.RUNNING,
             changed_at=world.clock.time,

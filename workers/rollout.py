@@ -1,19 +1,21 @@
 """Rollouts: planned, driven wave by wave, ended. The rules are `control_plane/rollout_rules`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from control_plane import aws, naming, notifications, selecting
 from control_plane import rollout_rules as rules
 from control_plane.errors import Conflict, InvalidRequest, ServiceBusy
+from control_plane.events import STARTED_BY
 from control_plane.models import JsonObject, utc_now
 from control_plane.observability import logger
 from control_plane.reasons import one_line, plain
 from control_plane.rollout_models import Rollout, RolloutStatus
 from control_plane.rollout_notices import of_change
 from control_plane.rollout_rules import Decision, Do
+from control_plane.rollout_turns import RolloutTurns
 from control_plane.rollouts import Rollouts, is_open, loaded
 from control_plane.settings import RolloutSettings, settings
 from control_plane.slots import Slots
@@ -37,7 +39,9 @@ def handler(event: Mapping[str, Any], context: object) -> JsonObject:
             case "PrepareRollout":
                 return prepare_rollout(event["execution"])
             case "AdvanceRollout":
-                return advance_rollout(event["rollout"], event["execution_arn"], event["spent"])
+                return advance_rollout(
+                    event["rollout"], event["execution_arn"], event["spent"], event["refused"]
+                )
             case "StopRollout":
                 return stop_rollout(event["execution"], event["failure"])
             case None:
@@ -72,7 +76,7 @@ def prepare_rollout(execution: Mapping[str, Any]) -> JsonObject:
     if found["execution_arn"] != arn:
         raise InvalidRequest(f"rollout {rollout_id} belongs to {found['execution_arn']}")
     try:
-        selecting.check_alone(rollouts, rollout)
+        RolloutTurns(known.table_name).take(rollout)
     except Conflict as error:
         raise InvalidRequest(str(error)) from error
     if loaded(found).status == RolloutStatus.PLANNING:
@@ -85,16 +89,20 @@ def prepare_rollout(execution: Mapping[str, Any]) -> JsonObject:
     return {"rollout": rollout_id}
 
 
-def advance_rollout(rollout_id: str, execution_arn: str, spent: int) -> JsonObject:
+def advance_rollout(
+    rollout_id: str, execution_arn: str, spent: int, refused: Sequence[Mapping[str, str]]
+) -> JsonObject:
     """Look what became of the deployments, decide, and say what to start or how long to wait.
 
-    `spent`: events of the execution's history so far. `action` in the answer: wait, finished, or
+    `spent`: events of the execution's history so far. `refused`: {name, error} of executions that
+    could not be started at the last look. `action` in the answer: wait, finished, or
     continue (in another execution). Raises Superseded when another execution drives the rollout.
     """
     now = utc_now()
     rollouts = Rollouts(settings(RolloutSettings).table_name)
     before, revision = rollouts.driven(rollout_id, execution_arn)
-    ended, unbegun = rollout_tenants.results(before, now)
+    rollout_tenants.keep_refusals(rollouts, before, refused)
+    ended, unbegun = rollout_tenants.results(rollouts, before, now)
     rollout_tenants.keep(rollouts, before, ended)
     decision = _decided(rollouts, rules.absorb(before, ended, now), now)
     after = decision.rollout
@@ -126,7 +134,8 @@ def _decided(rollouts: Rollouts, rollout: Rollout, now: datetime) -> Decision:
             case Do.START:
                 started, passed = rollout_tenants.begin(rollouts, rollout, room)
             case Do.BRING_BACK:
-                started, passed = rollout_tenants.bring_back(rollouts, rollout, room)
+                started, passed, stay = rollout_tenants.bring_back(rollouts, rollout, room)
+                rollout = rules.stayed(rollout, stay, now)
             case Do.CHECK_ALARMS:
                 decision = rules.after_alarms(
                     rollout, now, rollout_alarms.problem(rollouts, rollout)
@@ -153,7 +162,7 @@ def stop_rollout(execution: Mapping[str, Any], failure: Mapping[str, str]) -> Js
     reason = one_line(failure)
     asked = execution["Input"] if isinstance(execution["Input"], Mapping) else {}
     rollout_id = str(asked.get("continues") or _id_of(asked.get("id"), execution))
-    _end(rollout_id, execution["Id"], RolloutStatus.FAILED, reason)
+    _end(rollout_id, _drivers(execution["Id"], asked), RolloutStatus.FAILED, reason)
     return {"reason": reason, "error": failure["error"]}
 
 
@@ -170,20 +179,28 @@ def finalize(detail: Mapping[str, Any]) -> JsonObject:
     stopped = detail["status"] == "ABORTED"
     status = RolloutStatus.CANCELLED if stopped else RolloutStatus.FAILED
     told = plain(str(detail.get("cause") or detail.get("error") or "it was stopped"))
-    return _end(rollout_id, detail["executionArn"], status, f"{detail['status']}: {told}")
+    drivers = _drivers(detail["executionArn"], asked)
+    return _end(rollout_id, drivers, status, f"{detail['status']}: {told}")
 
 
-def _end(rollout_id: str, execution_arn: str, status: RolloutStatus, reason: str) -> JsonObject:
+def _drivers(execution_arn: str, asked: Mapping[str, Any]) -> tuple[str, ...]:
+    """Whose rollout an execution ends: its own, and that of the one that it should have gone on
+    from, which has ended, if it never came to drive it."""
+    before = asked.get(STARTED_BY) if asked.get("continues") else None
+    return (execution_arn, str(before)) if before else (execution_arn,)
+
+
+def _end(rollout_id: str, drivers: Sequence[str], status: RolloutStatus, reason: str) -> JsonObject:
     rollouts = Rollouts(settings(RolloutSettings).table_name)
     found = rollouts.get(rollout_id)
-    if found is None or found["execution_arn"] != execution_arn or not is_open(found):
+    if found is None or found["execution_arn"] not in drivers or not is_open(found):
         # Not swallowed: the execution itself is red and carries the reason.
         logger().warning("no open rollout", rollout=rollout_id, reason=reason)
         return {"rollout": rollout_id, "status": ""}
     before = loaded(found)
     ended = before.model_copy(update={"status": status, "failure": reason})
-    rollouts.save(ended, int(found["revision"]), execution_arn, {"note": reason})
-    _tell(before.status, ended, execution_arn)
+    rollouts.save(ended, int(found["revision"]), found["execution_arn"], {"note": reason})
+    _tell(before.status, ended, found["execution_arn"])
     return {"rollout": rollout_id, "status": status}
 
 

@@ -1,6 +1,6 @@
 """A rollout's tenants: what each is given, which are skipped, what their deployments came to."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -26,7 +26,21 @@ def tenant_of(rollout: Rollout, org: str) -> Tenant:
     return Tenant(application=rollout.application, env=rollout.env, org=org)
 
 
-def results(rollout: Rollout, now: datetime) -> tuple[list[Result], list[Running]]:
+def keep_refusals(
+    rollouts: Rollouts, rollout: Rollout, refused: Iterable[Mapping[str, str]]
+) -> None:
+    """Say in the tenants' rows why their executions could not be started; they are tried again."""
+    errors = {one["name"]: one["error"] for one in refused}
+    for one in rollout.running:
+        error = errors.get(naming.execution_name(tenant_of(rollout, one.org), one.deployment))
+        if error:
+            reason = {"reason": f"its execution could not be started: {error}"}
+            rollouts.change_row(rollout.id, rollout.wave, one.row, reason)
+
+
+def results(
+    rollouts: Rollouts, rollout: Rollout, now: datetime
+) -> tuple[list[Result], list[Running]]:
     """What the running deployments have come to, and which have not begun."""
     records = _records(rollout)
     ended, unbegun = [], []
@@ -34,7 +48,8 @@ def results(rollout: Rollout, now: datetime) -> tuple[list[Result], list[Running
         record = records.get(one.deployment)
         if record is None:
             if now - one.started_at > LOST_AFTER:
-                why = "its execution never began"
+                row = next(rollouts.rows(rollout.id, rollout.wave, one.row))
+                why = row.get("reason") or "its execution never began"
                 ended.append(
                     Result(deployment=one.deployment, status=DeploymentStatus.FAILED, reason=why)
                 )
@@ -107,26 +122,31 @@ def begin(rollouts: Rollouts, rollout: Rollout, room: int) -> tuple[list[Running
     return started, skipped
 
 
-def bring_back(rollouts: Rollouts, rollout: Rollout, room: int) -> tuple[list[Running], int]:
-    """Look at the next tenants of a wave that went wrong: those to be brought back, and the rest.
+def bring_back(rollouts: Rollouts, rollout: Rollout, room: int) -> tuple[list[Running], int, int]:
+    """Look at the next tenants of a wave that went wrong: those to be brought back, how many are
+    passed by, and how many of these stay as they are.
 
-    One that was deployed for the first time has nothing to go back to: it stays, and says so.
+    Also those that failed: what a failure left may be the new build. One that was deployed for the
+    first time has nothing to go back to: it stays, and says so.
     """
     started: list[Running] = []
-    passed = 0
+    passed = stay = 0
     for row in _next_rows(rollouts, rollout, room):
-        if row["status"] != RowStatus.SUCCEEDED and not row.get("back"):
+        if row["status"] in (RowStatus.PENDING, RowStatus.SKIPPED) or not row.get("deployment"):
             passed += 1
             continue
         if not row.get("previous"):
             passed += 1
-            values = {"reason": "stays: there was nothing deployed before it"}
-            rollouts.change_row(rollout.id, rollout.wave, row["row"], values)
+            if row["status"] == RowStatus.SUCCEEDED:
+                stay += 1
+                why = "stays: there was nothing deployed before it"
+                values = {"status": RowStatus.NOT_ROLLED_BACK, "reason": why}
+                rollouts.change_row(rollout.id, rollout.wave, row["row"], values)
             continue
         values = {"status": RowStatus.STARTED, "back": naming.new_deployment_id(utc_now())}
         kept = rollouts.change_row(rollout.id, rollout.wave, row["row"], values)
         started.append(_running(row, kept["back"]))
-    return started, passed
+    return started, passed, stay
 
 
 def starts(

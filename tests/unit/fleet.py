@@ -96,7 +96,7 @@ class Drive:
     def _passed_by(self, row: int, *, back: bool) -> bool:
         wave = self.rollout.wave
         if back:
-            return ("forth", wave, row) not in self.started or self.ends(wave, row) != "SUCCEEDED"
+            return ("forth", wave, row) not in self.started
         return self.skips(wave, row)
 
     def _seen(self, decision: Decision) -> Decision:

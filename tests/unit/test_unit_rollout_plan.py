@@ -32,6 +32,12 @@ def test_a_share_of_a_few_is_at_least_one() -> None:
     assert waves_of({"percent": 1}, REST, orgs=ORGS[:3]) == [ORGS[:1], ORGS[1:3]]
 
 
+def test_a_total_that_is_not_given_is_that_of_the_waves() -> None:
+    asked = RolloutRequest.model_validate({"waves": [{"count": 5, "max_failures": "2"}, REST]})
+    waves, _ = plan(asked, ORGS)
+    assert (asked.max_failures, [wave.allowed for wave in waves]) == (None, [2, 0])
+
+
 def test_each_wave_has_its_own_limits_or_the_rollouts() -> None:
     asked = {"waves": [{"count": 1, "concurrency": 3, "max_failures": "1"}, REST],
              "max_failures": "10%", "concurrency": 7}  # fmt: skip
@@ -95,8 +101,11 @@ GOOD: dict[str, Any] = {
 }  # fmt: skip
 
 
-def skip(version: int = 2, needed: str = "f" * 64, mode: Mode = Mode.FULL, **changes: Any) -> str:
-    return why_skip(GOOD | changes, rollout(1, mode=mode), needed, version)
+def skip(
+    version: int = 2, needed: str = "f" * 64, mode: Mode = Mode.FULL, source: str = "5" * 64,
+    **changes: Any,
+) -> str:  # fmt: skip
+    return why_skip(GOOD | changes, rollout(1, mode=mode, source=source), needed, version)
 
 
 def test_who_has_it_all_is_skipped_and_told_why() -> None:
@@ -108,6 +117,7 @@ DEPLOYED: list[tuple[str, dict[str, Any]]] = [
     ("another build", {"needed": "e" * 64}),
     ("newer overrides", {"version": 3}),
     ("a configuration of another source", {"config_source": "4" * 64}),
+    ("a configuration of the source before", {"mode": Mode.DEPLOY_ONLY, "source": "6" * 64}),
     ("a patch over it", {"patch": {"fingerprint": "p"}}),
     ("a last deployment that failed", {"last_deployment": "d2", "last_status": "FAILED"}),
     ("one that was only looked at", {"last_deployment": "d2"}),

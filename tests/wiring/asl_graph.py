@@ -44,7 +44,7 @@ class Way:
 
 def asks_again(rule: Json) -> bool:
     """Whether a Catch takes "AWS is busy" for "not yet": its state is asked again after a wait."""
-    return bool(rule.get("ErrorEquals") == ["ServiceBusy"] and "Output" in rule)
+    return "ServiceBusy" in rule.get("ErrorEquals", []) and "Output" in rule
 
 
 def ways_out(name: str, state: Json) -> list[Way]:

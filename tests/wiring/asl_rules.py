@@ -212,6 +212,8 @@ def busy_asks_again(machine: Json) -> list[str]:
             wrong.append(f"{name}: its Choice does not come back to it")
         if state.get("Catch", [])[:1] != rules or len(rules) != 1:
             wrong.append(f"{name}: a busy AWS fails it")
+        elif rules[0]["ErrorEquals"] != state["Retry"][0]["ErrorEquals"]:
+            wrong.append(f"{name}: what is retried fails it in the end")
         elif rules[0]["Next"] != state["Next"] or rules[0]["Output"] not in NOT_YET:
             wrong.append(f"{name}: a busy AWS is not taken for: not yet")
     return wrong

@@ -1,6 +1,7 @@
 """A rollout on moto: its worker's steps, and how the deployments that it starts end."""
 
 import json
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,10 +31,12 @@ def prepare(given: Any = None, arn: str = ARN, **asked: Any) -> str:
     return str(rollout.handler(event, None)["rollout"])
 
 
-def advance(rollout_id: str, spent: int = 10, arn: str = ARN) -> JsonObject:
+def advance(
+    rollout_id: str, spent: int = 10, arn: str = ARN, refused: Sequence[JsonObject] = ()
+) -> JsonObject:
     """The next look."""
     event = {"step": "AdvanceRollout", "rollout": rollout_id, "execution_arn": arn}
-    return rollout.handler({**event, "spent": spent}, None)
+    return rollout.handler({**event, "spent": spent, "refused": list(refused)}, None)
 
 
 def found(rollout_id: str) -> JsonObject:

@@ -99,6 +99,12 @@ def test_a_worker_that_only_a_running_execution_calls_is_looked_at_too(
     assert set(plane.deleted) == all_of("1", functions=("api", "dropped", "record", "stack"))
 
 
+def test_what_another_state_machine_calls_stays_too(made: Deployment, plane: Plane) -> None:
+    plane.rollouts = definition("record:1")
+    prune(made)
+    assert set(plane.deleted) == all_of("1", functions=("api", "stack"))
+
+
 def test_functions_of_others_are_not_looked_at(made: Deployment, plane: Plane) -> None:
     neighbour = f'"{LAMBDA}:control-plane-prod-main2-stack:1", "{LAMBDA}:other:1"'
     plane.current = plane.current.replace("]", f", {neighbour}]")

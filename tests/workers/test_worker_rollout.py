@@ -24,6 +24,7 @@ from worker_builders import TABLE
 from control_plane import aws, naming
 from control_plane.builds import fingerprint
 from control_plane.errors import InvalidRequest, Superseded
+from control_plane.events import STARTED_BY
 from control_plane.needed_builds import BUILDSPEC
 from control_plane.notifications import Notice
 from control_plane.rollouts import Rollouts
@@ -185,6 +186,17 @@ def test_one_that_never_begins_has_failed_after_a_while(source: str, monkeypatch
     assert rows(made)["alpha"]["reason"] == "its execution never began"
 
 
+def test_one_that_cannot_be_started_says_why(source: str, monkeypatch: Any) -> None:
+    made = prepare(tenants=["alpha"])
+    (start,) = advance(made)["starts"]
+    refused = [{"name": start["name"], "error": "StepFunctions.AccessDeniedException"}]
+    assert advance(made, refused=refused)["starts"] == [start], "it is tried again"
+    after_a_while = later(minutes=16)
+    monkeypatch.setattr("workers.rollout.utc_now", lambda: after_a_while)
+    advance(made)
+    assert "could not be started: StepFunctions.AccessDenied" in rows(made)["alpha"]["reason"]
+
+
 def test_who_has_the_build_and_the_configuration_is_skipped_and_says_so(source: str) -> None:
     print_ = fingerprint(source, "", "python3.13", "arm64", BUILDSPEC.read_text())
     whole = {"build": {"fingerprint": print_, "source": source}, "config_source": source}
@@ -230,25 +242,30 @@ def test_more_failures_than_may_stop_the_rest(source: str) -> None:
     assert rows(made)["alpha"]["reason"] == "it is broken"
 
 
-def test_a_wave_is_brought_back_to_what_each_had(source: str) -> None:
+@pytest.mark.parametrize("new", [[], ["new"]])
+def test_a_wave_is_brought_back_to_what_each_had(source: str, new: list[str]) -> None:
     before = {org: ended_before(org) for org in ("alpha", "beta")}
-    made = prepare(tenants=["alpha", "beta", "new", "zeta"], on_failure="rollback")
+    before["zeta"] = ended_before("zeta")
+    made = prepare(tenants=["alpha", "beta", *new, "zeta"], on_failure="rollback")
     starts = {s["input"]["org"]: s for s in advance(made)["starts"]}
-    for org in ("alpha", "beta", "new"):
+    for org in ("alpha", "beta", *new):
         ended(starts[org])
     ended(starts["zeta"], "FAILED")
     back = advance(made)
     assert [(s["input"]["org"], s["input"]["mode"], s["input"]["to"]) for s in back["starts"]] == [
-        (org, "rollback", before[org]) for org in ("alpha", "beta")
-    ]
+        (org, "rollback", before[org]) for org in ("alpha", "beta", "zeta")
+    ], "the one that failed, too: what it left may be the new build"
     assert state(made)["status"] == "ROLLING_BACK"
     for start in back["starts"]:
         ended(start)
     last = advance(made)
-    assert (last["action"], last["error"]) == ("finished", "RolloutRolledBack")
+    whole = "RolloutFailed" if new else "RolloutRolledBack"
+    assert (last["action"], last["error"]) == ("finished", whole)
     told = {org: (row["status"], row.get("reason")) for org, row in rows(made).items()}
-    assert told["alpha"] == ("ROLLED_BACK", None)
-    assert told["new"] == ("SUCCEEDED", "stays: there was nothing deployed before it")
+    assert (told["alpha"], told["zeta"]) == (("ROLLED_BACK", None), ("ROLLED_BACK", "it is broken"))
+    if new:
+        assert told["new"] == ("NOT_ROLLED_BACK", "stays: there was nothing deployed before it")
+        assert last["reason"].endswith("; 1 could not be brought back")
 
 
 def ended_before(org: str) -> str:
@@ -266,10 +283,26 @@ def test_a_long_rollout_goes_on_in_another_execution(source: str) -> None:
     begun(advance(made)["starts"][0])
     assert advance(made, spent=15_001)["action"] == "continue"
     other = naming.execution_arn(build.ROLLOUT_MACHINE, "other")
-    assert prepare({"env": "stage", "continues": made}, other) == made
+    assert prepare(handed_over(made), other) == made
     with pytest.raises(Superseded):
         advance(made)
     assert advance(made, arn=other)["action"] == "wait"
+
+
+def handed_over(made: str) -> dict[str, Any]:
+    """The input that ContinueRollout gives the next execution."""
+    told = {"env": "stage", "continues": made, STARTED_BY: ARN}
+    state_ = json.loads((build.ROOT / "rollout.asl.json").read_text())["States"]["ContinueRollout"]
+    assert set(state_["Arguments"]["Input"]) == set(told)
+    return told
+
+
+def test_one_that_never_came_to_go_on_ends_the_rollout(source: str) -> None:
+    made = prepare(tenants=FOUR)
+    failure = {"state": "PrepareRollout", "error": "KeyError", "cause": "{}"}
+    next_one = execution(handed_over(made), ARN + "2")
+    rollout.handler({"step": "StopRollout", "execution": next_one, "failure": failure}, None)
+    assert state(made)["status"] == "FAILED"
 
 
 def detail(status: str, given: Any, arn: str = ARN) -> dict[str, Any]:
@@ -293,7 +326,7 @@ def test_a_stopped_execution_ends_its_rollout_and_no_deployment(source: str) -> 
 
 def test_the_end_of_an_execution_that_handed_over_ends_nothing(source: str) -> None:
     made = prepare(tenants=FOUR)
-    prepare({"env": "stage", "continues": made}, ARN + "2")
+    prepare(handed_over(made), ARN + "2")
     rollout.handler({"detail": detail("FAILED", {"env": "stage", "tenants": FOUR})}, None)
     assert state(made)["status"] == "RUNNING"
 
