@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import botocore.endpoint
+import botocore.retries.bucket
 import pytest
 import worker_builders as build
 from botocore.awsrequest import AWSRequest, AWSResponse
@@ -49,12 +50,14 @@ class Throttling:
 @pytest.fixture
 def throttling(world: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Throttling]:
     found = Throttling()
-    monkeypatch.setattr(botocore.endpoint, "time", found)
-    monkeypatch.setattr(retrying, "time", found)
-    client = aws.cloudformation()
-    client.meta.events.register_first("before-send.cloudformation", found.answer)
+    for module in (botocore.endpoint, retrying):
+        monkeypatch.setattr(module, "time", found)
+    # The pauses by which an adaptive client slows down for a time are real ones.
+    monkeypatch.setattr(botocore.retries.bucket.TokenBucket, "acquire", lambda *_, **__: True)
+    aws.forget_clients()  # a client remembers that it was throttled, and is slower for it
+    aws.cloudformation().meta.events.register_first("before-send.cloudformation", found.answer)
     yield found
-    client.meta.events.unregister("before-send.cloudformation", found.answer)
+    aws.forget_clients()
 
 
 def test_it_is_tried_as_often_as_the_client_does(throttling: Throttling) -> None:
