@@ -87,6 +87,7 @@ def _slots(found: Summary) -> list[str]:
     return [
         f"slots: at most {found.most_slots} of {found.slots} taken, {found.mean_slots:.1f} on "
         f"average; at most {found.longest_queue} waiting, {found.mean_queue:.1f} on average",
+        f"budget: {found.held_back:,} times a step found the second's requests taken, and waited",
         f"workers: at most {found.most_workers:.0f} at the same time",
     ]
 

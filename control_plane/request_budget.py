@@ -44,18 +44,18 @@ class RequestBudget:
         Raises ServiceBusy when others have it. What was taken by then is lost, for a second.
         """
         until = self._clock() + limits.patience(step)
-        for service, calls in limits.calls(step).items():
-            while not self._add(service, calls, self._clock()):
+        for service in limits.calls(step):
+            while not self._add(step, service, self._clock()):
                 now = self._clock()
                 next_second = now.replace(microsecond=0) + timedelta(seconds=1)
                 if next_second > until:
                     raise ServiceBusy(
                         f"the {limits.A_SECOND[service]} requests a second to {service.value} that "
-                        "deployments share are used up: asked again later"
+                        "deployments share are used up, for now"
                     )
                 self._sleep((next_second - now).total_seconds())
 
-    def _add(self, service: Service, calls: int, now: datetime) -> bool:
+    def _add(self, step: str, service: Service, now: datetime) -> bool:
         second = int(now.timestamp())
         try:
             self._client.update_item(
@@ -67,8 +67,8 @@ class RequestBudget:
                 ExpressionAttributeNames={"#schema": schema.ATTRIBUTE},
                 ExpressionAttributeValues=items.to_item(
                     {
-                        ":calls": calls,
-                        ":room": limits.A_SECOND[service] - calls,
+                        ":calls": limits.calls(step)[service],
+                        ":room": limits.room(step, service),
                         ":expires": second + int(_KEPT.total_seconds()),
                         ":schema": schema.SCHEMA,
                     }

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Iterator
 from random import Random
 
+from control_plane import request_limits as limits
 from simulation import quotas
 from simulation.quotas import Api
 from simulation.steps import ASKED_AGAIN, MINUTES, pause
@@ -102,7 +103,9 @@ class Execution:
             world.wrote(step.records + step.more * there, step.units)
             asked = (*calls.each, *(calls.last if there else ()))
             asked += (self._asked,) * (0 if there else self.questions())
-            served = yield from self._served(asked)
+            served = yield from self._budgeted(name)
+            if served:
+                served = yield from self._served(asked)
             if clock.now - began > step.timeout:
                 world.worked(began)
                 raise StepFailed(f"{name}: the function's {step.timeout:g} s were over", step.route)
@@ -114,6 +117,18 @@ class Execution:
             if attempt < ATTEMPTS - 1:
                 yield self.chance.random() * 2 * 2**attempt
         return None
+
+    def _budgeted(self, step: str) -> Generator[float, None, bool]:
+        """Take a step's requests from the budget, or wait for them as long as it does."""
+        clock = self.world.clock
+        until = clock.now + limits.patience(step).total_seconds()
+        for service in limits.calls(step) if self.world.scenario.budget else ():
+            while not self.world.take(step, service):
+                next_second = int(clock.now) + 1
+                if next_second > until:
+                    return False
+                yield next_second - clock.now
+        return True
 
     def _served(self, calls: tuple[Api, ...]) -> Generator[float, None, bool]:
         """Make calls one after another, each again while it is refused; whether all were served."""

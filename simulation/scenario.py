@@ -22,7 +22,8 @@ class Scenario(Frozen):
     lognormal distribution: with 0.25 two thirds lie between 78 % and 128 % of the median; 0: none).
     `skipped`: tenants that have the build already. `own_builds`: tenants with dependencies of their
     own, which need a build each. `others`, `urgent`: deployments an hour that somebody else starts.
-    `quotas`: requests a second by API, instead of `quotas.LIMITS`.
+    `quotas`: requests a second by API, instead of `quotas.LIMITS`. `budget`: steps keep to the
+    requests a second that they share (`control_plane/request_limits.py`), as the workers do.
     """
 
     tenants: int = Field(default=500, ge=1, le=LIMIT)
@@ -51,6 +52,7 @@ class Scenario(Frozen):
     row_seconds: Seconds = 0.05
     function_calls: int = Field(default=8, ge=0, le=1000)
     quotas: dict[str, float] = Field(default_factory=dict)
+    budget: bool = True
 
     def assumptions(self) -> list[str]:
         """What the numbers rest on, a sentence each."""
@@ -70,6 +72,9 @@ class Scenario(Frozen):
             "without any burst, is refused: the SDK tries 7 times and the state 6 times, then a "
             "look is taken for 'not yet' and any other step fails; so does a worker that waits "
             "beyond its timeout",
+            "steps keep to the budget of requests that all of them share"
+            if self.budget
+            else "steps ask without a budget",
             "every tenant is deployed already: each stack is updated, none is created",
             "not counted: S3, Cognito, the tenants' own APIs, logs",
         ]

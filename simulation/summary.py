@@ -63,6 +63,7 @@ class Summary(Frozen):
     waves: tuple[WaveSummary, ...]
     reasons: dict[str, int]
     rates: tuple[Rate, ...]
+    held_back: int
     most_workers: float
     most_slots: int
     mean_slots: float
@@ -101,6 +102,7 @@ def summary(outcome: Outcome) -> Summary:
         waves=tuple(_waves(outcome)),
         reasons=dict(sorted(world.reasons.items())),
         rates=tuple(_rates(outcome)),
+        held_back=world.held_back,
         most_workers=world.most_workers,
         most_slots=world.slots.most_held,
         mean_slots=world.slots.held_seconds / world.clock.now,

@@ -1,8 +1,11 @@
 """What all deployments share: the clock, the quotas, the slots, the builds, and the counts."""
 
+from collections import Counter
 from dataclasses import dataclass
 
+from control_plane import request_limits as limits
 from control_plane.models import DeploymentStatus, Priority
+from control_plane.request_limits import Service
 from simulation import quotas
 from simulation.clock import Clock
 from simulation.quotas import Api
@@ -58,6 +61,8 @@ class World:
         self.longest_execution = 0
         self.rollout_ended = False
         self._busy: list[float] = []
+        self._taken: Counter[tuple[Service, int]] = Counter()
+        self.held_back = 0
 
     def api(self, name: str) -> Api:
         """A kind of request."""
@@ -77,6 +82,16 @@ class World:
     def most_workers(self) -> float:
         """The most workers at a time: the highest mean of a second."""
         return max(self._busy, default=0.0)
+
+    def take(self, step: str, service: Service) -> bool:
+        """Take a step's requests from this second's budget, if it has as many left."""
+        second = int(self.clock.now)
+        self.wrote(0, 1)
+        if self._taken[service, second] > limits.room(step, service):
+            self.held_back += 1
+            return False
+        self._taken[service, second] += limits.calls(step)[service]
+        return True
 
     def wrote(self, records: int, units: int) -> None:
         """Writes to deployments' records, and write units of other items."""

@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from control_plane import request_limits as limits
 from control_plane.errors import InvalidRequest
 from control_plane.models import Priority
+from control_plane.request_limits import Service
 from control_plane.rollout_models import Failure, RolloutStatus
 from control_plane.rollout_plan import WaveRequest
 from simulation import quotas
@@ -16,9 +18,9 @@ from simulation.world import World
 
 AT_ONCE: dict[str, Any] = {
     "spread": 0, "build_minutes": 0, "change_set_seconds": 0, "tests_seconds": 0,
-    "step_seconds": 0, "row_seconds": 0,
+    "step_seconds": 0, "row_seconds": 0, "budget": False,
 }  # fmt: skip
-"""Nothing takes any time but the stacks, and they are all alike."""
+"""Nothing takes any time but the stacks, and they are all alike; nobody waits for requests."""
 
 LOOK = 10
 """The longest that a rollout does not look after its deployments, in seconds."""
@@ -186,7 +188,7 @@ def test_throttling_lengthens_and_never_fails() -> None:
 def test_who_is_kept_waiting_for_too_long_fails_and_says_so() -> None:
     scarce = {quotas.DESCRIBE_STACKS: 1.0, quotas.STACK_EVENTS: 2.0}
     given = {"tenants": 100, "slots": 50, "concurrency": 50, "max_failures": "100%"}
-    found = numbers(quotas=scarce, **given)
+    found = numbers(quotas=scarce, budget=False, **given)
     assert found.status == RolloutStatus.SUCCEEDED
     assert sum(found.reasons.values()) == found.waves[0].failed > 0
     assert {reason.partition(": ")[2] for reason in found.reasons} == {
@@ -213,6 +215,39 @@ def test_what_cloudformation_asks_itself_is_counted_and_marked_when_it_is_above(
 def test_a_quota_of_nothing_is_refused() -> None:
     with pytest.raises(KeyError, match="s3"):
         World(Scenario(quotas={"s3": 1}))
+
+
+# The budget of requests ---------------------------------------------------------------------------
+
+
+def test_steps_ask_for_no_more_than_their_budget() -> None:
+    found = numbers(tenants=100, slots=50, concurrency=50, step_seconds=0)
+    calls = [one for one in found.rates if one.name.startswith("cloudformation:")]
+    # What a look makes when it is through, and what is looked into after a failure, is not in it.
+    assert max(one.peak for one in calls) < 1.5 * limits.A_SECOND[Service.CLOUDFORMATION]
+    assert rate(found, quotas.DESCRIBE_STACKS).peak <= limits.A_SECOND[Service.CLOUDFORMATION] / 2
+    assert found.held_back > 0
+    assert [one.mark for one in calls] == [""] * len(calls)
+
+
+@pytest.mark.parametrize("at_once", [50, 100, 200])
+@pytest.mark.parametrize("step_seconds", [0.2, 1])
+def test_no_deployment_fails_for_its_budget(at_once: int, step_seconds: float) -> None:
+    given = {"slots": at_once, "concurrency": at_once, "step_seconds": step_seconds}
+    found = numbers(tenants=2 * at_once, **given)
+    assert (found.status, found.reasons) == (RolloutStatus.SUCCEEDED, {})
+
+
+def test_without_it_two_hundred_at_once_are_more_than_cloudformation_takes() -> None:
+    found = numbers(tenants=500, slots=200, concurrency=200, budget=False)
+    assert set(found.reasons) == {"CreateChangeSet: AWS was busy"}
+
+
+def test_it_takes_hardly_any_longer() -> None:
+    given = {"tenants": 500, "slots": 50, "concurrency": 50}
+    free, kept = numbers(budget=False, **given), numbers(**given)
+    assert kept.duration < 1.05 * free.duration
+    assert kept.dollars < free.dollars
 
 
 # The scale ----------------------------------------------------------------------------------------

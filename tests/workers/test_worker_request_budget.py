@@ -9,7 +9,6 @@ from cloudformation_answers import (
     MISSING,
     STACK_ID,
     Cloud,
-    change,
     change_set,
     event,
     upload_template,
@@ -89,20 +88,29 @@ def test_a_second_is_forgotten_after_an_hour(world: None) -> None:
     assert int(item["expires_at"]["N"]) == int((NOON + timedelta(hours=1)).timestamp())
 
 
-@pytest.mark.parametrize(("left", "taken"), [(2, True), (1, False), (0, False)])
-def test_a_step_that_is_asked_again_gets_all_or_nothing_and_does_not_wait(
-    world: None, left: int, taken: bool
-) -> None:
-    use_up(CLOUDFORMATION, but=left)
-    clock = Clock()
-    if taken:
-        budget(clock).take("AwaitStack")
-        assert used(CLOUDFORMATION) == A_SECOND[CLOUDFORMATION]
+@pytest.mark.parametrize(("step", "calls"), [("AwaitStack", 1), ("CheckStack", 2)])
+@pytest.mark.parametrize("enough", [True, False])
+def test_a_step_gets_all_or_nothing(world: None, step: str, calls: int, enough: bool) -> None:
+    others = A_SECOND[CLOUDFORMATION] // 2 if step in limits.LOOKS else 0
+    use_up(CLOUDFORMATION, but=calls + others - (not enough), seconds=60)
+    if enough:
+        budget(Clock()).take(step)
+        assert used(CLOUDFORMATION) == A_SECOND[CLOUDFORMATION] - others
     else:
-        with pytest.raises(ServiceBusy, match="10 requests a second to cloudformation"):
-            budget(clock).take("AwaitStack")
-        assert used(CLOUDFORMATION) == A_SECOND[CLOUDFORMATION] - left
-    assert clock.naps == []
+        before = used(CLOUDFORMATION)
+        with pytest.raises(ServiceBusy, match="12 requests a second to cloudformation"):
+            budget(Clock()).take(step)
+        assert used(CLOUDFORMATION) == before
+
+
+def test_a_look_waits_for_the_next_second_only(world: None) -> None:
+    use_up(CLOUDFORMATION, seconds=2)
+    clock = Clock()
+    with pytest.raises(ServiceBusy):
+        budget(clock).take("AwaitStack")
+    assert clock.naps == pytest.approx([0.6])
+    budget(clock).take("AwaitStack")
+    assert clock.naps == pytest.approx([0.6, 1]), "the one after it has enough"
 
 
 def test_a_step_that_acts_waits_for_a_second_that_has_enough(world: None) -> None:
@@ -123,7 +131,7 @@ def test_it_does_not_wait_for_ever(world: None) -> None:
 
 
 def test_the_services_have_budgets_of_their_own(world: None) -> None:
-    use_up(LAMBDA)
+    use_up(LAMBDA, seconds=60)
     budget(Clock()).take("AwaitStack")
     with pytest.raises(ServiceBusy, match="to lambda"):
         budget(Clock()).take("PatchFunction")
@@ -131,14 +139,12 @@ def test_the_services_have_budgets_of_their_own(world: None) -> None:
 
 def test_more_than_there_are_get_no_more_than_there_are(world: None) -> None:
     """One after the other: moto checks a condition and writes in two steps."""
-    taken = 0
-    for _ in range(30):
-        try:
-            budget(Clock()).take("AwaitDeletion")
-        except ServiceBusy:
-            continue
-        taken += 1
-    assert taken == used(CLOUDFORMATION) == A_SECOND[CLOUDFORMATION]
+    second = A_SECOND[CLOUDFORMATION]
+    for step, most in (("AwaitStack", second // 2), ("ExecuteChangeSet", second)):
+        clock = Clock()
+        while not clock.naps:
+            budget(clock).take(step)
+        assert used(CLOUDFORMATION) == most, "then somebody waited for the next second"
 
 
 # In a step ----------------------------------------------------------------------------------------
@@ -152,11 +158,10 @@ def used_up(world: None) -> None:
 
 def test_a_step_that_gets_none_asks_nothing_and_has_not_failed(cloud: Cloud, used_up: None) -> None:
     made = build.opened(build.deployment())
-    cloud.says("DescribeStacks", MISSING)
     with pytest.raises(ServiceBusy):
-        stack.handler(build.event(made, "CheckStack"), None)
-    assert cloud.asked("DescribeStacks") == []
-    step = build.record(made)["steps"]["CheckStack"]
+        stack.handler(build.event(made, "AwaitStack", **GIVEN["AwaitStack"]), None)
+    assert cloud.asked("DescribeStackEvents") == []
+    step = build.record(made)["steps"]["AwaitStack"]
     assert step["status"] == "RUNNING"
     assert build.record(made)["status"] == "RUNNING"
 
@@ -179,7 +184,6 @@ def test_a_step_that_runs_has_taken_its_requests(cloud: Cloud) -> None:
 # What steps really ask for ------------------------------------------------------------------------
 
 IDS = {"change_set_id": CHANGE_SET_ID, "stack_id": STACK_ID}
-CHANGED = change_set("CREATE_COMPLETE", changes=[change("Add", "Topic", "AWS::SNS::Topic")])
 GIVEN: dict[str, JsonObject] = {
     "CheckStack": {},
     "CreateChangeSet": {"template_key": "notes-stage-alpha/builds/f00/template.yaml"},
@@ -194,14 +198,14 @@ GIVEN: dict[str, JsonObject] = {
 
 @pytest.mark.parametrize("step", GIVEN)
 def test_a_step_asks_for_no_more_than_it_takes(cloud: Cloud, step: str) -> None:
-    """An update's, at their end: when what is waited for is there."""
+    """An update's; a look at what is not there yet, as most of them are."""
     made = build.opened(build.deployment())
     upload_template()
-    gone = step in ("AwaitDeletion", "AwaitRemoval")
-    cloud.says("DescribeStacks", described("DELETE_COMPLETE" if gone else "UPDATE_COMPLETE"))
-    cloud.has_events(event("UPDATE_COMPLETE", token=made.id), event("UPDATE_COMPLETE"))
+    going = step in ("AwaitDeletion", "AwaitRemoval")
+    cloud.says("DescribeStacks", described("DELETE_IN_PROGRESS" if going else "UPDATE_COMPLETE"))
+    cloud.has_events(event("UPDATE_IN_PROGRESS", token=made.id), event("UPDATE_COMPLETE"))
     cloud.says("CreateChangeSet", {"Id": CHANGE_SET_ID, "StackId": STACK_ID})
-    cloud.says("DescribeChangeSet", CHANGED)
+    cloud.says("DescribeChangeSet", change_set("CREATE_IN_PROGRESS"))
     cloud.says("ExecuteChangeSet", {})
     cloud.says("DeleteChangeSet", {})
     asked: list[str] = []
