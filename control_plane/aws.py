@@ -20,6 +20,8 @@ from botocore.exceptions import (
     ConnectionError as AwsConnectionError,
 )
 
+from control_plane import retrying
+
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_codebuild import CodeBuildClient
@@ -83,7 +85,9 @@ def _client(service: str) -> Any:
     # Presigned URLs of S3 would be signed with version 2 in the oldest regions, which binds an
     # upload neither to its checksum nor to its length.
     config = _CONFIG.merge(Config(signature_version="s3v4")) if service == "s3" else _CONFIG
-    return boto3.client(service, config=config)  # type: ignore[call-overload]
+    client: Any = boto3.client(service, config=config)  # type: ignore[call-overload]
+    retrying.watch(client)
+    return client
 
 
 def cloudformation() -> "CloudFormationClient":

@@ -15,6 +15,9 @@ ATTEMPTS = 6
 TRIES = 7
 """Of a call: the first, and the client's six retries (control_plane/aws.py)."""
 
+RETRYING = 30
+"""For how long a step's calls are tried again, in seconds (workers/step.py)."""
+
 STATE_EVENTS, ATTEMPT_EVENTS = 2, 3
 """Events of the history: a state is entered and exited, an attempt scheduled, started, ended."""
 
@@ -105,7 +108,7 @@ class Execution:
             asked += (self._asked,) * (0 if there else self.questions())
             served = yield from self._budgeted(name)
             if served:
-                served = yield from self._served(asked)
+                served = yield from self._served(asked, began + RETRYING)
             if clock.now - began > step.timeout:
                 world.worked(began)
                 raise StepFailed(f"{name}: the function's {step.timeout:g} s were over", step.route)
@@ -130,13 +133,14 @@ class Execution:
                 yield next_second - clock.now
         return True
 
-    def _served(self, calls: tuple[Api, ...]) -> Generator[float, None, bool]:
-        """Make calls one after another, each again while it is refused; whether all were served."""
+    def _served(self, calls: tuple[Api, ...], until: float) -> Generator[float, None, bool]:
+        """Make calls one after another, each again while it is refused, but not later than `until`;
+        whether all were served."""
         clock = self.world.clock
         for call in calls:
             tries = 1
             while not call.admit(clock.now):
-                if tries == TRIES:
+                if tries == TRIES or clock.now > until:
                     return False
                 yield self.chance.random() * min(20, 2 ** (tries - 1))
                 tries += 1

@@ -69,9 +69,9 @@ class Scenario(Frozen):
             f"{self.failure_rate:.1%} of deployments fail, {self.failing_tests:.0%} of these in "
             "their tests, which takes the tenant back in the same execution; no way back fails",
             "a request above its quota (~: assumed, AWS publishes none), counted by whole seconds "
-            "without any burst, is refused: the SDK tries 7 times and the state 6 times, then a "
-            "look is taken for 'not yet' and any other step fails; so does a worker that waits "
-            "beyond its timeout",
+            "without any burst, is refused: the SDK tries 7 times, in the first half minute of a "
+            "step, and the state 6 times, then a look is taken for 'not yet' and any other step "
+            "fails",
             "steps keep to the budget of requests that all of them share"
             if self.budget
             else "steps ask without a budget",

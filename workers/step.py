@@ -12,6 +12,7 @@ from control_plane.observability import logger, queued_for, step_took, still_que
 from control_plane.progress import Progress
 from control_plane.reasons import plain
 from control_plane.request_budget import RequestBudget
+from control_plane.retrying import retrying_for
 from control_plane.timings import LAST_IN_QUEUE, QUEUES, queue_seconds, step_seconds
 
 
@@ -28,6 +29,11 @@ class Outcome:
 
 
 Step = Callable[[Deployment, JsonObject], Outcome]
+
+RETRYING = 30
+"""Seconds after its begin in which a step's calls are tried again. A client may pause for 20 more,
+and the shortest function has 60: it says that AWS is busy, and is not cut off, which would fail a
+deployment that only has to wait."""
 
 CLEANS_UP = frozenset({"AwaitBuild", "AwaitStack", "RestoreConfig", "DiscardChangeSet", "RollBack"})
 """Steps that run although the deployment was cancelled: they are told so in `event["cancelled"]`,
@@ -48,11 +54,12 @@ def run(event: Mapping[str, Any], steps: Mapping[str, Step], table: str) -> Json
     log.append_keys(deployment_id=deployment.id, stack=deployment.tenant.stack_name, step=name)
     progress = Progress(table)
     try:
-        cancelled = progress.begin_step(deployment, name)
-        if cancelled and name not in CLEANS_UP:
-            raise Cancelled(UNTOUCHED)
-        RequestBudget(table).take(name)
-        outcome = steps[name](deployment, {**event, "cancelled": cancelled})
+        with retrying_for(RETRYING):
+            cancelled = progress.begin_step(deployment, name)
+            if cancelled and name not in CLEANS_UP:
+                raise Cancelled(UNTOUCHED)
+            RequestBudget(table).take(name)
+            outcome = steps[name](deployment, {**event, "cancelled": cancelled})
     except Exception as error:
         if aws.is_busy(error):
             raise ServiceBusy(f"AWS is busy: {error}") from error

@@ -191,9 +191,7 @@ def test_who_is_kept_waiting_for_too_long_fails_and_says_so() -> None:
     found = numbers(quotas=scarce, budget=False, **given)
     assert found.status == RolloutStatus.SUCCEEDED
     assert sum(found.reasons.values()) == found.waves[0].failed > 0
-    assert {reason.partition(": ")[2] for reason in found.reasons} == {
-        "AWS was busy", "the function's 60 s were over",
-    }  # fmt: skip
+    assert {reason.partition(": ")[2] for reason in found.reasons} == {"AWS was busy"}
 
 
 def test_no_more_is_served_in_a_second_than_the_quota() -> None:

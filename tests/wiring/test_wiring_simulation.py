@@ -22,6 +22,7 @@ from simulation.run import run
 from simulation.scenario import Scenario
 from simulation.world import World
 from workers import rollout, rollout_tenants
+from workers import step as worker_step
 
 MACHINE, ROLLOUTS = definition(), definition(ROLLOUT)
 WAYS = {(way.source, way.target) for way in all_ways(MACHINE)}
@@ -142,6 +143,7 @@ def test_it_tries_as_often() -> None:
     # botocore rewrites retries in place when it makes a client: which of the two is there depends.
     tries = config.retries.get("total_max_attempts") or config.retries["max_attempts"] + 1
     assert tries == execution.TRIES
+    assert execution.RETRYING == worker_step.RETRYING
 
 
 def test_a_worker_has_as_long() -> None:
