@@ -71,7 +71,7 @@ def test_nothing_without_the_generated_file(built: Path, monkeypatch: pytest.Mon
 
 
 def test_it_has_nothing_of_rawscribe() -> None:
-    assert set(MANIFEST) == {"schema", "name", "build", "stack", "tests"}
+    assert set(MANIFEST) == {"schema", "name", "build", "stack", "route", "tests"}
     assert set(MANIFEST["stack"]) == {"function"}
     stack = Stack(read(SOURCE / "stack.yaml"), Environment="stage", Organization="m")
     resources = stack.section("Resources")

@@ -143,7 +143,7 @@ def test_a_schedule_updates_it_too(syndi: Syndi, tmp_path: Path) -> None:
     try:
         done = eventually(
             lambda: [u for u in updates(syndi) if u["trigger"] == "schedule" and ended(u)],
-            150,
+            300,
             "an update by the schedule",
         )
     finally:

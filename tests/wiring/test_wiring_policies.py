@@ -27,6 +27,7 @@ THE_TABLE = "dynamodb:"
 BORROWED = {
     "RecordFunction": ["control_plane/notifications.py"],
     "RolloutFunction": ["control_plane/notifications.py"],
+    "RouteFunction": ["control_plane/notifications.py"],
     "AdminFunction": ["control_plane/secrets.py"],
     "StackFunction": ["control_plane/stack_reading.py"],
     "BuildFunction": ["control_plane/build_artifacts.py"],
