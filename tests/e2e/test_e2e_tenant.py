@@ -7,8 +7,8 @@ from live import ask
 from syndi_command import ADMIN, ALPHA_PASSWORD, Syndi
 
 STEPS_OF_A_FIRST_DEPLOYMENT = {
-    "PrepareDeployment", "AcquireLock", "CheckStack", "StartBuild", "AwaitBuild", "UploadConfig",
-    "CreateChangeSet", "AwaitChangeSet", "ExecuteChangeSet", "AwaitStack", "ReconcileFunction",
+    "PrepareDeployment", "AcquireLock", "AcquireSlot", "CheckStack", "StartBuild", "AwaitBuild",
+    "UploadConfig", "CreateChangeSet", "AwaitChangeSet", "ExecuteChangeSet", "AwaitStack", "ReconcileFunction",
     "SyncConfig", "CreateAdmin", "RunTests",
 }  # fmt: skip
 
