@@ -8,8 +8,8 @@ from syndi_command import ADMIN, ALPHA_PASSWORD, Syndi
 
 STEPS_OF_A_FIRST_DEPLOYMENT = {
     "PrepareDeployment", "AcquireLock", "AcquireSlot", "CheckStack", "StartBuild", "AwaitBuild",
-    "UploadConfig", "CreateChangeSet", "AwaitChangeSet", "ExecuteChangeSet", "AwaitStack", "ReconcileFunction",
-    "SyncConfig", "CreateAdmin", "RunTests",
+    "UploadConfig", "CreateChangeSet", "AwaitChangeSet", "ExecuteChangeSet", "AwaitStack",
+    "ReconcileFunction", "SyncConfig", "CreateAdmin", "RunTests",
 }  # fmt: skip
 
 THE_SEEDS_RESOURCES = {
