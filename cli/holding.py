@@ -5,7 +5,7 @@ from datetime import timedelta
 from botocore.exceptions import ClientError
 
 from cli.failure import Refused
-from control_plane import aws, naming
+from control_plane import aws, executions, naming
 from control_plane.locks import Locks
 from control_plane.models import Tenant, utc_now
 
@@ -39,7 +39,7 @@ class Hold:
             if not _is_without_table(error):
                 raise
             return  # nothing is installed yet
-        if holder and _runs(holder["execution_arn"]):
+        if holder and executions.is_running(holder["execution_arn"]):
             raise Refused(
                 f"{stack} is being updated by deployment {holder['deployment_id']}: "
                 f"let it end, or 'syndi cancel {holder['deployment_id']}'"
@@ -69,11 +69,3 @@ class Hold:
 
 def _is_without_table(error: ClientError) -> bool:
     return aws.error_code(error) == "ResourceNotFoundException"
-
-
-def _runs(execution_arn: str) -> bool:
-    client = aws.stepfunctions()
-    try:
-        return client.describe_execution(executionArn=execution_arn)["status"] == "RUNNING"
-    except client.exceptions.ExecutionDoesNotExist:
-        return False

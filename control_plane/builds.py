@@ -1,18 +1,18 @@
 """Builds by fingerprint, in the table: claims make concurrent builds of the same thing one."""
 
 import hashlib
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, items, table
-from control_plane.models import JsonObject, utc_now
+from control_plane import items, table
+from control_plane.models import JsonObject
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+    pass
 
 CLAIM_SECONDS = 120
 """How long a claim counts without a CodeBuild id: its step times out after half of that."""
@@ -44,18 +44,8 @@ def fingerprint(
     return digest.hexdigest()
 
 
-class Builds:
+class Builds(table.Store):
     """The table's builds."""
-
-    def __init__(
-        self,
-        table_name: str,
-        client: "DynamoDBClient | None" = None,
-        clock: Callable[[], datetime] = utc_now,
-    ) -> None:
-        self._table = table_name
-        self._client = client or aws.dynamodb()
-        self._clock = clock
 
     def get(self, fingerprint: str) -> JsonObject | None:
         """The build: status, stack_name (whose prefix holds it), build_id, reason; or None."""

@@ -3,9 +3,7 @@
 import json
 from datetime import datetime, timedelta
 
-from botocore.exceptions import ClientError
-
-from control_plane import aws, naming, schedules, selecting
+from control_plane import aws, executions, naming, schedules, selecting
 from control_plane.deployments import Front
 from control_plane.errors import Conflict, NotFound
 from control_plane.events import Trigger
@@ -121,24 +119,13 @@ def cancel(front: Front, env: Env, rollout_id: str, by: str | None) -> JsonObjec
     """
     asked = _ask(front, env, rollout_id, {"cancelled_by": by or "somebody unknown"})
     opened = datetime.fromisoformat(asked["created_at"])
-    if utc_now() - opened > BEGINS_WITHIN and not _drives(asked["execution_arn"]):
+    if utc_now() - opened > BEGINS_WITHIN and not executions.is_running(asked["execution_arn"]):
         why = f"cancelled by {by}: nobody drove it any more"
         ended = loaded(asked).model_copy(update={"status": RolloutStatus.CANCELLED, "failure": why})
         rollouts = _rollouts(front)
         rollouts.save(ended, int(asked["revision"]), asked["execution_arn"], {"note": why})
         return show(front, rollout_id)
     return asked
-
-
-def _drives(execution_arn: str) -> bool:
-    """Whether a rollout's execution still runs."""
-    try:
-        answer = aws.stepfunctions().describe_execution(executionArn=execution_arn)
-    except ClientError as error:
-        if aws.error_code(error) != "ExecutionDoesNotExist":
-            raise
-        return False
-    return answer["status"] in ("RUNNING", "PENDING_REDRIVE")
 
 
 def approve(front: Front, env: Env, rollout_id: str, by: str | None) -> JsonObject:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, items, table, writes
+from control_plane import items, table, writes
 from control_plane.errors import IdempotencyConflict
 from control_plane.listing import Listing
 from control_plane.locks import Locks
@@ -32,7 +32,7 @@ IDEMPOTENCY_SECONDS = 24 * 3600
 """How long an idempotency key is remembered."""
 
 
-class History:
+class History(table.Store):
     """What deployments write. `client` and `clock` can be replaced in tests."""
 
     def __init__(
@@ -41,9 +41,7 @@ class History:
         client: "DynamoDBClient | None" = None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._table = table_name
-        self._client = client or aws.dynamodb()
-        self._clock = clock
+        super().__init__(table_name, client, clock)
         self._locks = Locks(table_name, self._client, clock)
         self._listing = Listing(table_name, self._client)
 
@@ -238,6 +236,3 @@ class History:
                 raise
             return record
         return self._listing.get(tenant, deployment_id) or {}
-
-    def _now(self) -> str:
-        return self._clock().isoformat(timespec="milliseconds")

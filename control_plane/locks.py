@@ -4,31 +4,20 @@ The holder is an execution, so that whether the lock still counts is a question 
 no clock and no person is needed to free it.
 """
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, items, table
-from control_plane.models import JsonObject, Tenant, utc_now
+from control_plane import items, table
+from control_plane.models import JsonObject, Tenant
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+    pass
 
 
-class Locks:
+class Locks(table.Store):
     """The table's locks. `client` and `clock` can be replaced in tests."""
-
-    def __init__(
-        self,
-        table_name: str,
-        client: "DynamoDBClient | None" = None,
-        clock: Callable[[], datetime] = utc_now,
-    ) -> None:
-        self._table = table_name
-        self._client = client or aws.dynamodb()
-        self._clock = clock
 
     def holder(self, tenant: Tenant) -> JsonObject | None:
         """Who holds the tenant: `execution_arn` and `deployment_id`, or None."""

@@ -3,7 +3,7 @@
 from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
-from control_plane import aws, deployments
+from control_plane import aws, deployments, executions
 from control_plane.deployments import Asked, Front
 from control_plane.endings import refuse_cancel, refuse_retry
 from control_plane.errors import Conflict, NotFound
@@ -27,7 +27,8 @@ def cancel(front: Front, tenant: Tenant, deployment_id: str, by: str | None) -> 
     token = asked.get("approval", {}).get("token")
     if asked["status"] == DeploymentStatus.AWAITING_APPROVAL and token:
         _wake(token)
-    if asked["status"] == DeploymentStatus.QUEUED and not _exists(asked["execution_arn"]):
+    queued, arn = asked["status"] == DeploymentStatus.QUEUED, asked["execution_arn"]
+    if queued and executions.status(arn) is None:
         reason = f"cancelled by {by}: its execution was never started"
         return front.history.fail(
             tenant,
@@ -37,17 +38,6 @@ def cancel(front: Front, tenant: Tenant, deployment_id: str, by: str | None) -> 
             {"reason": reason},
         )
     return asked
-
-
-def _exists(execution_arn: str) -> bool:
-    """Whether there is an execution that will notice that its end was asked for."""
-    try:
-        aws.stepfunctions().describe_execution(executionArn=execution_arn)
-    except ClientError as error:
-        if aws.error_code(error) != "ExecutionDoesNotExist":
-            raise
-        return False
-    return True
 
 
 def _wake(token: str) -> None:

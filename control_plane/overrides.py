@@ -5,18 +5,17 @@ read is exactly what was stored: DynamoDB's own numbers and nesting are not thos
 """
 
 import json
-from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, items, table
+from control_plane import items, table
 from control_plane.errors import Conflict, NotFound
-from control_plane.models import Frozen, JsonObject, Tenant, utc_now
+from control_plane.models import Frozen, JsonObject, Tenant
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+    pass
 
 CONFIG = "CONFIG#"
 
@@ -34,18 +33,8 @@ class StoredOverrides(Frozen):
 NONE_YET = StoredOverrides(version=0, content={})
 
 
-class Overrides:
+class Overrides(table.Store):
     """The stored overrides of each tenant. `client` and `clock` can be replaced in tests."""
-
-    def __init__(
-        self,
-        table_name: str,
-        client: "DynamoDBClient | None" = None,
-        clock: Callable[[], datetime] = utc_now,
-    ) -> None:
-        self._table = table_name
-        self._client = client or aws.dynamodb()
-        self._clock = clock
 
     def latest(self, tenant: Tenant) -> StoredOverrides:
         """The newest version; version 0 when none was ever stored."""

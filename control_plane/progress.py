@@ -4,13 +4,12 @@ Separate from `history`, which opens and ends records: every worker writes steps
 worker opens and ends.
 """
 
-from collections.abc import Callable, Collection
-from datetime import datetime
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, items, table, writes
+from control_plane import items, table, writes
 from control_plane.errors import Cancelled
 from control_plane.models import STEPS as ALL_STEPS
 from control_plane.models import (
@@ -18,28 +17,17 @@ from control_plane.models import (
     DeploymentStatus,
     JsonObject,
     StepStatus,
-    utc_now,
 )
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+    pass
 
 STEPS, ROLLBACK_STEPS = "steps", "rollback_steps"
 """The record's maps of steps: the deployment's own, and those of the way back."""
 
 
-class Progress:
+class Progress(table.Store):
     """The steps of deployments. `client` and `clock` can be replaced in tests."""
-
-    def __init__(
-        self,
-        table_name: str,
-        client: "DynamoDBClient | None" = None,
-        clock: Callable[[], datetime] = utc_now,
-    ) -> None:
-        self._table = table_name
-        self._client = client or aws.dynamodb()
-        self._clock = clock
 
     def begin_step(self, deployment: Deployment, step: str) -> bool:
         """Mark a step RUNNING; its start is the first attempt's.
@@ -162,9 +150,6 @@ class Progress:
             ExpressionAttributeNames={"#status": "status"},
             ExpressionAttributeValues=items.to_item({":pending": pending}) | writes.OPEN,
         )
-
-    def _now(self) -> str:
-        return self._clock().isoformat(timespec="milliseconds")
 
 
 def _key(deployment: Deployment) -> JsonObject:

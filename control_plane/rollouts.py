@@ -4,19 +4,18 @@ Only the execution that drives a rollout writes its `state`; what people ask for
 in `control`, so that neither loses the other's word.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, items, table
+from control_plane import items, table
 from control_plane.errors import Superseded
-from control_plane.models import JsonObject, utc_now
+from control_plane.models import JsonObject
 from control_plane.rollout_models import FINAL, Rollout, RolloutStatus, RowStatus
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+    pass
 
 ROLLOUT, ROW = "ROLLOUT", "ROW#"
 _BATCH = 25
@@ -33,18 +32,8 @@ def row_key(wave: int, row: int) -> str:
     return f"{ROW}{wave:03d}#{row:05d}"
 
 
-class Rollouts:
+class Rollouts(table.Store):
     """The table's rollouts. `client` and `clock` can be replaced in tests."""
-
-    def __init__(
-        self,
-        table_name: str,
-        client: "DynamoDBClient | None" = None,
-        clock: Callable[[], datetime] = utc_now,
-    ) -> None:
-        self._table = table_name
-        self._client = client or aws.dynamodb()
-        self._clock = clock
 
     def get(self, rollout_id: str) -> JsonObject | None:
         """A rollout's item: `state`, `control`, who asked and what for; or None."""
@@ -220,9 +209,6 @@ class Rollouts:
         )
         found = [self.get(item["listed_at"]["S"]) for item in answer["Items"]]
         return [one for one in found if one]
-
-    def _now(self) -> str:
-        return self._clock().isoformat(timespec="milliseconds")
 
 
 def loaded(item: JsonObject) -> Rollout:

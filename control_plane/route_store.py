@@ -8,19 +8,18 @@ Every write counts `revision` up, so that whoever decided by what it read notice
 wrote meanwhile.
 """
 
-from collections.abc import Callable, Collection
-from datetime import datetime
+from collections.abc import Collection
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, items, schema, table, writes
-from control_plane.models import JsonObject, Tenant, utc_now
+from control_plane import items, schema, table, writes
+from control_plane.models import JsonObject, Tenant
 from control_plane.traffic_requests import Shift, Weights
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+    pass
 
 ROUTE = "ROUTE"
 CHANGE = "ROUTE#"
@@ -29,18 +28,8 @@ RUNNING, SUCCEEDED, FAILED, REVERSED = "RUNNING", "SUCCEEDED", "FAILED", "REVERS
 """What becomes of a shift."""
 
 
-class Routes:
+class Routes(table.Store):
     """The table's routes. `client` and `clock` can be replaced in tests."""
-
-    def __init__(
-        self,
-        table_name: str,
-        client: "DynamoDBClient | None" = None,
-        clock: Callable[[], datetime] = utc_now,
-    ) -> None:
-        self._table = table_name
-        self._client = client or aws.dynamodb()
-        self._clock = clock
 
     def get(self, of: Tenant) -> JsonObject | None:
         """The route of an organization as it was last recorded, or None."""
@@ -194,9 +183,6 @@ class Routes:
                 raise
             return False
         return True
-
-    def _now(self) -> str:
-        return self._clock().isoformat(timespec="milliseconds")
 
 
 def _partition(of: Tenant) -> str:

@@ -1,14 +1,34 @@
-"""The table as the stores see it: consistent reads, and which failures are a failed condition."""
+"""The table as the stores see it: what each works with, consistent reads, and which failures are a
+failed condition."""
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from control_plane import aws, items
-from control_plane.models import JsonObject
+from control_plane.models import JsonObject, utc_now
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+
+
+class Store:
+    """What the table's stores have in common. `client` and `clock` can be replaced in tests."""
+
+    def __init__(
+        self,
+        table_name: str,
+        client: "DynamoDBClient | None" = None,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._table = table_name
+        self._client = client or aws.dynamodb()
+        self._clock = clock
+
+    def _now(self) -> str:
+        return self._clock().isoformat(timespec="milliseconds")
 
 
 def read(client: "DynamoDBClient", table: str, pk: str, sk: str) -> JsonObject | None:

@@ -11,6 +11,7 @@ from control_plane import aws, naming, own, turns
 from control_plane.admission import admit, has_meaning, parse_input, tenant_of
 from control_plane.errors import DeploymentInProgress, InvalidRequest, ServiceBusy, Superseded
 from control_plane.events import ExecutionInput, Trigger, facts_of
+from control_plane.executions import is_running, still_holds
 from control_plane.history import History
 from control_plane.listing import Listing
 from control_plane.locks import Locks
@@ -31,7 +32,6 @@ from control_plane.sources import Sources
 from workers import record_approval, record_slots
 from workers import record_ends as ends
 from workers import record_failures as failures
-from workers.executions import is_running, still_holds
 from workers.step import Outcome, Step, measure, run
 
 

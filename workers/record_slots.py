@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from control_plane import observability, own, slot_rules
+from control_plane.executions import is_running
 from control_plane.models import Deployment, JsonObject, Priority, utc_now
 from control_plane.settings import RecordSettings, settings
 from control_plane.slots import Slots
-from workers.executions import is_running
 from workers.step import Outcome
 
 

@@ -25,9 +25,9 @@ from wildcards import wildcards
 
 THE_TABLE = "dynamodb:"
 BORROWED = {
-    "RecordFunction": ["control_plane/notifications.py"],
+    "RecordFunction": ["control_plane/executions.py", "control_plane/notifications.py"],
     "RolloutFunction": ["control_plane/notifications.py"],
-    "RouteFunction": ["control_plane/notifications.py"],
+    "RouteFunction": ["control_plane/executions.py", "control_plane/notifications.py"],
     "AdminFunction": ["control_plane/secrets.py"],
     "StackFunction": ["control_plane/stack_reading.py"],
     "BuildFunction": ["control_plane/build_artifacts.py"],

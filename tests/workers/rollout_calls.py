@@ -112,3 +112,16 @@ def prepared(start: JsonObject) -> Deployment:
 def later(minutes: int) -> datetime:
     """So long from now."""
     return utc_now() + timedelta(minutes=minutes)
+
+
+def detail(status: str, given: Any, arn: str = ARN) -> dict[str, Any]:
+    """EventBridge's `Step Functions Execution Status Change` (Step Functions guide)."""
+    return {
+        "executionArn": arn, "status": status, "startDate": 1795348800123,
+        "input": json.dumps(given), "error": None, "cause": None,
+    }  # fmt: skip
+
+
+def names(answer: JsonObject) -> list[str]:
+    """The organizations that are to be started."""
+    return [start["input"]["org"] for start in answer["starts"]]

@@ -18,10 +18,14 @@ def still_holds(lock: JsonObject) -> bool:
 
 def is_running(execution_arn: str) -> bool:
     """Whether an execution runs, or will go on; False for one that never existed."""
+    return status(execution_arn) in ("RUNNING", "PENDING_REDRIVE")
+
+
+def status(execution_arn: str) -> str | None:
+    """How an execution is; None for one that never existed."""
     try:
-        answer = aws.stepfunctions().describe_execution(executionArn=execution_arn)
+        return aws.stepfunctions().describe_execution(executionArn=execution_arn)["status"]
     except ClientError as error:
         if aws.error_code(error) != "ExecutionDoesNotExist":
             raise
-        return False
-    return answer["status"] in ("RUNNING", "PENDING_REDRIVE")
+        return None
