@@ -32,8 +32,8 @@ BROKEN = FLEET[2:4]
 
 @pytest.fixture(scope="module")
 def pushed(syndi: Syndi) -> str:
-    """The almanac's source, current in dev."""
-    return push(syndi, ALMANAC, "dev")
+    """An almanac that no other test has built, current in dev."""
+    return unbuilt(syndi, "dev", "a fleet")
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +136,14 @@ def test_pause_resume_and_cancel_in_the_middle_of_a_wave(syndi: Syndi, first: Js
     for org in labelled:
         syndi.ok("--local", "label", "dev", org, "ring=two", *APPLICATION)
     made = begin(
-        syndi, *APPLICATION, "--label", "ring=two", "--source", changed(syndi), "--concurrency", "1"
+        syndi,
+        *APPLICATION,
+        "--label",
+        "ring=two",
+        "--source",
+        unbuilt(syndi, "test", "a change"),
+        "--concurrency",
+        "1",
     )
     begun(syndi, made, 1)
     syndi.ok("--local", "rollout", "pause", made)
@@ -162,11 +169,11 @@ def test_pause_resume_and_cancel_in_the_middle_of_a_wave(syndi: Syndi, first: Js
     assert syndi.run("--local", "rollout", "resume", made).exit_code == 2
 
 
-def changed(syndi: Syndi) -> str:
-    """A source that nobody has, of the same almanac."""
-    copy = copied(ALMANAC, Path(str(syndi.state)) / "changed")
-    (copy / "almanac" / "note.txt").write_text("a change\n")
-    return push(syndi, copy, "test")
+def unbuilt(syndi: Syndi, env: str, note: str) -> str:
+    """The same almanac with a note in its package: a source that nobody has."""
+    copy = copied(ALMANAC, Path(str(syndi.state)) / note)
+    (copy / "almanac" / "note.txt").write_text(f"{note}\n")
+    return push(syndi, copy, env)
 
 
 def begun(syndi: Syndi, made: str, count: int) -> None:
