@@ -5,15 +5,12 @@ no clock and no person is needed to free it.
 """
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import ClientError
 
-from control_plane import items, table
-from control_plane.models import JsonObject, Tenant
-
-if TYPE_CHECKING:
-    pass
+from control_plane import items, slot_rules, table
+from control_plane.models import JsonObject, Priority, Tenant
 
 
 class Locks(table.Store):
@@ -57,6 +54,32 @@ class Locks(table.Store):
                 raise
             return False
         return True
+
+    def hurry(self, tenant: Tenant, priority: Priority) -> None:
+        """Lend whoever holds the tenant the priority of somebody who waits for it.
+
+        Once said it holds until the lock is free, and lowers nothing; with no holder it is nothing.
+        """
+        lent = self.hurried_to(tenant)
+        if slot_rules.more_urgent(priority, lent) == lent:
+            return
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key=items.key(items.tenant_key(tenant), items.LOCK),
+                UpdateExpression="SET hurried_to = :priority",
+                # Condition: somebody holds it. If two lend at once, the higher one says so again.
+                ConditionExpression="attribute_exists(SK)",
+                ExpressionAttributeValues={":priority": {"S": priority}},
+            )
+        except ClientError as error:
+            if not table.condition_failed(error):
+                raise
+
+    def hurried_to(self, tenant: Tenant) -> Priority | None:
+        """The highest priority of those who wait for the tenant's lock, if one said so."""
+        lent = (self.holder(tenant) or {}).get("hurried_to")
+        return Priority(lent) if lent else None
 
     def release(self, tenant: Tenant, execution_arn: str) -> None:
         """Free the lock if it is the execution's; harmless when it is not."""

@@ -46,6 +46,18 @@ def rank(asked_at: datetime, priority: Priority, deployment_id: str) -> str:
     return f"{int((asked_at - HEAD_START[priority]).timestamp()):010d}#{deployment_id}"
 
 
+def ranks(asked_at: datetime, deployment_id: str) -> list[str]:
+    """Wherever a deployment may have stood in the queue: its priority can have been raised."""
+    return [rank(asked_at, priority, deployment_id) for priority in Priority]
+
+
+def more_urgent(one: Priority, other: Priority | None) -> Priority:
+    """The one of two priorities that goes first; the other may be none."""
+    if other is None or HEAD_START[one] >= HEAD_START[other]:
+        return one
+    return other
+
+
 def may_take(me: str, waiters: Sequence[Waiter], free: int, now: datetime) -> bool:
     """Whether the deployment of rank `me` gets one of `free` slots, or lets others go first."""
     ahead = [w for w in waiters if w.rank < me and now - w.seen_at <= PATIENCE]

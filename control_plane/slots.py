@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from control_plane import aws, items, slot_rules, table
-from control_plane.models import Deployment, JsonObject, utc_now
+from control_plane.models import Deployment, JsonObject, Priority, utc_now
 from control_plane.slot_rules import Waiter
 
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ _KEPT = timedelta(days=1)
 """How long the table keeps a waiter that was never heard of again."""
 
 
-def rank_of(deployment: Deployment) -> str:
-    """A deployment's place in the queue."""
-    priority = deployment.options.priority
+def rank_of(deployment: Deployment, lent: Priority | None = None) -> str:
+    """A deployment's place in the queue. `lent`: the priority of somebody who waits for it."""
+    priority = slot_rules.more_urgent(deployment.options.priority, lent)
     return slot_rules.rank(deployment.started_at, priority, deployment.id)
 
 
@@ -50,15 +50,20 @@ class Slots:
         found = table.read(self._client, self._table, _PK, _SK) or {}
         return {"limit": self._default, "holders": {}} | found
 
-    def take(self, deployment: Deployment) -> bool:
-        """Take a slot, or stand in the queue; whoever has one already keeps it."""
-        state, mine = self.state(), rank_of(deployment)
+    def take(self, deployment: Deployment, lent: Priority | None = None) -> bool:
+        """Take a slot, or stand in the queue; whoever has one already keeps it.
+
+        `lent`: the priority of somebody who waits for this deployment to end, if it is higher.
+        """
+        state, mine = self.state(), rank_of(deployment, lent)
         if deployment.id not in state["holders"]:
             free = state["limit"] - len(state["holders"])
             if not self._is_my_turn(mine, free) or not self._add(deployment, state):
+                if mine != rank_of(deployment):  # it stands in the queue once
+                    self.leave_queue(deployment.started_at, deployment.id)
                 self._wait(mine)
                 return False
-        self.leave_queue(mine)
+        self.leave_queue(deployment.started_at, deployment.id)
         return True
 
     def give_back(self, deployment_id: str, execution_arn: str) -> None:
@@ -77,9 +82,10 @@ class Slots:
             if not table.condition_failed(error):
                 raise
 
-    def leave_queue(self, rank: str) -> None:
+    def leave_queue(self, asked_at: datetime, deployment_id: str) -> None:
         """Wait no more; harmless for whoever does not wait."""
-        self._client.delete_item(TableName=self._table, Key=items.key(_PK, _WAITING + rank))
+        for rank in slot_rules.ranks(asked_at, deployment_id):
+            self._client.delete_item(TableName=self._table, Key=items.key(_PK, _WAITING + rank))
 
     def set_limit(self, limit: int, by: str | None) -> JsonObject:
         """Say how many slots there are; gives the state. Nobody loses a slot that he has."""

@@ -188,6 +188,7 @@ def _wait_for(other: str, deployment: Deployment) -> Outcome:
             f"deployment {other} of {deployment.tenant.stack_name} is running or goes first: wait "
             "for it, or start with on_conflict=wait"
         )
+    Locks(_settings().table_name).hurry(deployment.tenant, deployment.options.priority)
     return Outcome({"holder": other}, done=False)
 
 

@@ -146,7 +146,7 @@ def _end(
         tenant, deployment_id, execution_arn, status, facts, left, forget
     )
     asked_at = datetime.fromisoformat(execution_started)
-    record_slots.leave(deployment_id, execution_arn, asked_at, raw)
+    record_slots.leave(deployment_id, execution_arn, asked_at)
     forget_given_password(tenant, deployment_id)
     if not DeploymentStatus(before.get("status", "QUEUED")).is_final:
         measure_end(tenant, record)

@@ -1,12 +1,11 @@
 """A deployment's slot: the share of the account's limits that whoever works on a stack holds."""
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from control_plane import observability, own, slot_rules
 from control_plane.executions import is_running
-from control_plane.models import Deployment, JsonObject, Priority, utc_now
+from control_plane.locks import Locks
+from control_plane.models import Deployment, JsonObject, utc_now
 from control_plane.settings import RecordSettings, settings
 from control_plane.slots import Slots
 from workers.step import Outcome
@@ -16,17 +15,19 @@ def acquire_slot(deployment: Deployment, event: JsonObject) -> Outcome:
     """Take a slot, or wait for one; the rules are `control_plane/slot_rules.py`.
 
     The control plane itself and its trials take none: neither may wait for tenants, and a trial is
-    waited for by whoever has one.
+    waited for by whoever has one. Whoever waits for the tenant lends its priority: an urgent
+    deployment must not wait with a rollout's that has the tenant and no slot.
     """
     if own.takes_no_slot(deployment.tenant):
         return Outcome(note="the control plane's own work takes no slot")
     slots = _slots()
-    if slots.take(deployment):
+    lent = _locks().hurried_to(deployment.tenant)
+    if slots.take(deployment, lent):
         _measure(slots)
         return Outcome(note="has a slot")
     if not _recover(slots):
         return Outcome(note="other deployments have the slots, or go first", done=False)
-    taken = slots.take(deployment)
+    taken = slots.take(deployment, lent)
     if taken:
         _measure(slots)
     return Outcome(note="took over the slot of one that ended", done=taken)
@@ -37,17 +38,10 @@ def give_back(deployment_id: str, execution_arn: str) -> None:
     _slots().give_back(deployment_id, execution_arn)
 
 
-def leave(
-    deployment_id: str, execution_arn: str, asked_at: datetime, asked: Mapping[str, Any]
-) -> None:
-    """Give the slot back, or wait for none any more, when a deployment ends without success.
-
-    `asked`: its execution's input; one that was refused for a wrong priority never waited.
-    """
+def leave(deployment_id: str, execution_arn: str, asked_at: datetime) -> None:
+    """Give the slot back, or wait for none any more, when a deployment ends without success."""
     give_back(deployment_id, execution_arn)
-    priority = asked.get("priority", Priority.NORMAL)
-    if priority in set(Priority):
-        _slots().leave_queue(slot_rules.rank(asked_at, Priority(priority), deployment_id))
+    _slots().leave_queue(asked_at, deployment_id)
 
 
 def _measure(slots: Slots) -> None:
@@ -69,6 +63,10 @@ def _recover(slots: Slots) -> bool:
             slots.give_back(name, arn)
             freed = True
     return freed
+
+
+def _locks() -> Locks:
+    return Locks(settings(RecordSettings).table_name)
 
 
 def _slots() -> Slots:

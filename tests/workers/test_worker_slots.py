@@ -13,6 +13,7 @@ from worker_builders import NOON, TABLE
 from control_plane import aws, own
 from control_plane.errors import Cancelled
 from control_plane.history import History
+from control_plane.locks import Locks
 from control_plane.models import Deployment, Env, Priority, Tenant, utc_now
 from control_plane.slots import Slots, rank_of
 from workers import record
@@ -33,6 +34,12 @@ def running(made: Deployment) -> None:
     """Its execution runs."""
     name = made.execution_arn.rsplit(":", 1)[-1]
     aws.stepfunctions().start_execution(stateMachineArn=build.MACHINE, name=name)
+
+
+def running_as(made: Deployment) -> Deployment:
+    """A deployment with its record, whose execution runs."""
+    running(build.opened(made))
+    return made
 
 
 def acquire(made: Deployment, step: str = "AcquireSlot") -> bool:
@@ -89,6 +96,35 @@ def test_an_urgent_one_goes_first(world: None) -> None:
     slots().give_back(made[0].id, made[0].execution_arn)
     assert not acquire(made[2])
     assert acquire(made[3])
+
+
+def test_whoever_waits_for_a_tenant_lends_its_priority(world: None) -> None:
+    """The tenant's lock is a rollout's, which would get its slot after all that wait."""
+    five = {n: running_as(build.deployment(tenant(n), n + 1)) for n in (0, 1, 3)}
+    low = running_as(build.deployment(tenant(2), 9, priority=Priority.LOW))
+    assert acquire(low, "AcquireLock")
+    for one in (*five.values(), low):
+        acquire(one)
+    urgent = running_as(build.deployment(tenant(2), 10, priority=Priority.URGENT))
+    assert not acquire(urgent, "AcquireLock")
+    assert not acquire(low), "no slot is free"
+    assert [w.rank for w in slots().waiters()] == [rank_of(low, Priority.URGENT), rank_of(five[3])]
+    slots().give_back(five[0].id, five[0].execution_arn)
+    assert not acquire(five[3])
+    assert acquire(low)
+    assert [w.rank for w in slots().waiters()] == [rank_of(five[3])]
+
+
+def test_a_lower_priority_takes_nothing_from_who_has_the_tenant(world: None) -> None:
+    holder = running_as(build.deployment(tenant(0), 1, priority=Priority.URGENT))
+    acquire(holder, "AcquireLock")
+    locks = Locks(TABLE)
+    for priority in (Priority.NORMAL, Priority.URGENT, Priority.LOW):
+        locks.hurry(holder.tenant, priority)
+    assert locks.hurried_to(holder.tenant) == Priority.URGENT
+    locks.release(holder.tenant, holder.execution_arn)
+    locks.hurry(holder.tenant, Priority.URGENT)
+    assert locks.holder(holder.tenant) is None, "lending to nobody locks nothing"
 
 
 def test_who_is_silent_is_passed_over(five: list[Deployment]) -> None:
