@@ -12,27 +12,34 @@ _KINDS = {
 """Statuses that somebody is told of. Whoever pauses or cancels a rollout knows."""
 
 
-def of_change(before: RolloutStatus, after: Rollout, execution_arn: str) -> Notice | None:
-    """What to tell when a rollout has become what it is; None when there is nothing to tell."""
-    kind = _KINDS.get(after.status)
-    if kind is None or after.status == before:
-        return None
-    waits = after.status == RolloutStatus.AWAITING_APPROVAL
-    worded = "waits for an approval" if waits else after.status.lower().replace("_", " ")
-    subject = f"{after.application} in {after.env}: rollout {after.id} {worded}"
-    counts = f"wave {after.wave + 1} of {len(after.waves)}, {after.failed} failed so far"
-    asks = f"syndi rollout approve {after.id}, or syndi rollout cancel {after.id}"
+def is_due(before: Rollout, after: Rollout, *, untold: bool) -> bool:
+    """Whether people are to be told what a rollout has become. `untold`: what it was before, they
+    were to be told and were not.
+
+    What is no more is not told: nobody is asked for an approval that was given meanwhile.
+    """
+    is_new = (before.status, before.wave) != (after.status, after.wave)
+    return after.status in _KINDS and (is_new or untold)
+
+
+def notice_of(rollout: Rollout, execution_arn: str) -> Notice:
+    """What to tell of a rollout that is as people are to be told (`is_due`)."""
+    waits = rollout.status == RolloutStatus.AWAITING_APPROVAL
+    worded = "waits for an approval" if waits else rollout.status.lower().replace("_", " ")
+    subject = f"{rollout.application} in {rollout.env}: rollout {rollout.id} {worded}"
+    counts = f"wave {rollout.wave + 1} of {len(rollout.waves)}, {rollout.failed} failed so far"
+    asks = f"syndi rollout approve {rollout.id}, or syndi rollout cancel {rollout.id}"
     facts = {
-        "application": after.application,
-        "env": str(after.env),
-        "rollout": after.id,
-        "status": str(after.status),
+        "application": rollout.application,
+        "env": str(rollout.env),
+        "rollout": rollout.id,
+        "status": str(rollout.status),
     }
     return Notice(
-        kind=kind,
+        kind=_KINDS[rollout.status],
         subject=subject,
-        reason=counts if waits else after.failure,
-        todo=asks if waits else f"'syndi rollout show {after.id} --tenants' says who and why",
+        reason=counts if waits else rollout.failure,
+        todo=asks if waits else f"'syndi rollout show {rollout.id} --tenants' says who and why",
         console_url=naming.console_url(execution_arn),
         facts=facts,
     )

@@ -119,13 +119,13 @@ class Rollouts(table.Store):
         )
         return items.from_item(answer["Attributes"])
 
-    def driven(self, rollout_id: str, execution_arn: str) -> tuple[Rollout, int]:
-        """The rollout that an execution drives, and its revision. Raises Superseded when another
-        one drives it."""
+    def driven(self, rollout_id: str, execution_arn: str) -> JsonObject:
+        """The item of the rollout that an execution drives. Raises Superseded when another one
+        drives it."""
         found = self.get(rollout_id) or {}
         if found.get("execution_arn") != execution_arn:
             raise Superseded(f"rollout {rollout_id} is driven by {found.get('execution_arn')}")
-        return loaded(found), int(found["revision"])
+        return found
 
     def save(self, rollout: Rollout, revision: int, execution_arn: str, facts: JsonObject) -> None:
         """Keep how far the rollout is. Raises Superseded when somebody else drives it meanwhile."""
@@ -149,6 +149,22 @@ class Rollouts(table.Store):
             if not table.condition_failed(error):
                 raise
             raise Superseded(f"rollout {rollout.id} went on in another execution") from error
+
+    def told(self, rollout_id: str, revision: int) -> None:
+        """People were told what the rollout was at that revision; nothing when it went on."""
+        update = items.assignments({"untold": False})
+        update["ExpressionAttributeValues"] |= items.to_item({":told": revision})
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key=items.key(key_of(rollout_id), ROLLOUT),
+                # Condition: it is what was told.
+                ConditionExpression="revision = :told",
+                **update,
+            )
+        except ClientError as error:
+            if not table.condition_failed(error):
+                raise
 
     def hand_over(self, rollout_id: str, execution_arn: str) -> None:
         """Let another execution drive the rollout from now on."""

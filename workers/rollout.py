@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from control_plane import aws, naming, notifications, selecting
+from control_plane import aws, naming, selecting
 from control_plane import rollout_rules as rules
 from control_plane.errors import Conflict, InvalidRequest, ServiceBusy
 from control_plane.events import STARTED_BY
@@ -13,13 +13,12 @@ from control_plane.models import JsonObject, utc_now
 from control_plane.observability import logger
 from control_plane.reasons import one_line, plain
 from control_plane.rollout_models import Rollout, RolloutStatus
-from control_plane.rollout_notices import of_change
 from control_plane.rollout_rules import Decision, Do
 from control_plane.rollout_turns import RolloutTurns
 from control_plane.rollouts import Rollouts, is_open, loaded
 from control_plane.settings import RolloutSettings, settings
 from control_plane.slots import Slots
-from workers import rollout_alarms, rollout_tenants
+from workers import rollout_alarms, rollout_telling, rollout_tenants
 
 SPENT = 15_000
 """Events of its history after which an execution hands its rollout over to another one: it may have
@@ -100,14 +99,14 @@ def advance_rollout(
     """
     now = utc_now()
     rollouts = Rollouts(settings(RolloutSettings).table_name)
-    before, revision = rollouts.driven(rollout_id, execution_arn)
+    found = rollouts.driven(rollout_id, execution_arn)
+    before = loaded(found)
     rollout_tenants.keep_refusals(rollouts, before, refused)
     ended, unbegun = rollout_tenants.results(rollouts, before, now)
     rollout_tenants.keep(rollouts, before, ended)
     decision = _decided(rollouts, rules.absorb(before, ended, now), now)
     after = decision.rollout
-    rollouts.save(after, revision, execution_arn, {"note": decision.reason})
-    _tell(before.status, after, execution_arn)
+    rollout_telling.keep(rollouts, found, after, decision.reason)
     # What was started, and does not tell yet that it began, is started again: it is the same one.
     known = {one.deployment for one in before.running} - {one.deployment for one in unbegun}
     to_start = [one for one in after.running if one.deployment not in known]
@@ -196,24 +195,17 @@ def _end(rollout_id: str, drivers: Sequence[str], status: RolloutStatus, reason:
     if found is None or found["execution_arn"] not in drivers or not is_open(found):
         # Not swallowed: the execution itself is red and carries the reason.
         logger().warning("no open rollout", rollout=rollout_id, reason=reason)
+        if found and found.get("untold"):
+            rollout_telling.tell(rollouts, found)
         return {"rollout": rollout_id, "status": ""}
-    before = loaded(found)
-    ended = before.model_copy(update={"status": status, "failure": reason})
-    rollouts.save(ended, int(found["revision"]), found["execution_arn"], {"note": reason})
-    _tell(before.status, ended, found["execution_arn"])
+    ended = loaded(found).model_copy(update={"status": status, "failure": reason})
+    rollout_telling.keep(rollouts, found, ended, reason)
     return {"rollout": rollout_id, "status": status}
 
 
 def _slots() -> int:
     known = settings(RolloutSettings)
     return int(Slots(known.table_name, known.deployment_slots).state()["limit"])
-
-
-def _tell(before: RolloutStatus, after: Rollout, execution_arn: str) -> None:
-    """Tell people what a rollout has become, if that concerns them. It was recorded before."""
-    notice = of_change(before, after, execution_arn)
-    if notice:
-        notifications.send(notice, settings(RolloutSettings).control_plane_stack)
 
 
 def _id_of(given: object, execution: Mapping[str, Any]) -> str:

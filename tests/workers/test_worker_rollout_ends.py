@@ -1,4 +1,4 @@
-"""The rollout worker: counts, brings back, hands over, ends, and tells people."""
+"""The rollout worker: counts, brings back, hands over, and ends."""
 
 import json
 from typing import Any
@@ -22,7 +22,6 @@ from rollout_calls import (
 from control_plane import aws, naming
 from control_plane.errors import Superseded
 from control_plane.events import STARTED_BY
-from control_plane.notifications import Notice
 from control_plane.settings import forget_settings
 from workers import rollout
 
@@ -182,46 +181,3 @@ def test_the_alarms_of_a_wave_are_looked_at_when_it_is_through(
     ended(advance(made)["starts"][0])
     last = advance(made)
     assert (last["action"], last["reason"]) == ("finished", reason)
-
-
-# Telling people ----------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[Notice]:
-    """What people were told."""
-    notices: list[Notice] = []
-    monkeypatch.setattr(
-        "control_plane.notifications.send", lambda notice, stack: notices.append(notice)
-    )
-    return notices
-
-
-def test_people_are_told_once_that_a_rollout_stopped(source: str, told: list[Notice]) -> None:
-    made = prepare(tenants=FOUR, concurrency=1)
-    ended(advance(made)["starts"][0], "FAILED")
-    advance(made)
-    advance(made)
-    (notice,) = told
-    assert (notice.kind, notice.reason) == ("Rollout Failed", "1 of wave 1 failed, and 0 may")
-    assert notice.subject == f"notes in stage: rollout {made} failed"
-    assert f"syndi rollout show {made}" in notice.todo
-
-
-def test_people_are_told_once_that_a_rollout_waits_for_them(
-    source: str, told: list[Notice]
-) -> None:
-    made = prepare(tenants=FOUR, approval=True, waves=[{"count": 1}, {"rest": True}])
-    ended(advance(made)["starts"][0])
-    advance(made)
-    advance(made)
-    (notice,) = told
-    assert notice.kind == "Rollout Waiting For Approval"
-    assert f"syndi rollout approve {made}" in notice.todo
-
-
-def test_nobody_is_told_of_what_goes_well(source: str, told: list[Notice]) -> None:
-    made = prepare(tenants=["alpha"])
-    ended(advance(made)["starts"][0])
-    assert advance(made)["good"] is True
-    assert told == []

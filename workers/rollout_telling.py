@@ -1,0 +1,40 @@
+"""Telling people what a rollout has become: at least once.
+
+That they are to be told is written with what they are to be told (`untold` in the rollout's item)
+and taken back when the message is on its way. Whoever comes next tells what was not: the next look,
+StopRollout, or the word of the execution's end.
+"""
+
+from control_plane import aws, notifications
+from control_plane.models import JsonObject
+from control_plane.observability import logger
+from control_plane.rollout_models import Rollout
+from control_plane.rollout_notices import is_due, notice_of
+from control_plane.rollouts import Rollouts, loaded
+from control_plane.settings import RolloutSettings, settings
+
+
+def keep(rollouts: Rollouts, found: JsonObject, after: Rollout, note: str) -> None:
+    """Write what a rollout has become, and tell people if that concerns them. `found`: its item as
+    it was read. Raises Superseded when somebody else drives it meanwhile."""
+    untold = is_due(loaded(found), after, untold=found.get("untold", False))
+    arn, revision = found["execution_arn"], int(found["revision"])
+    rollouts.save(after, revision, arn, {"note": note, "untold": untold})
+    if untold:
+        _tell(rollouts, after, arn, revision + 1)
+
+
+def tell(rollouts: Rollouts, found: JsonObject) -> None:
+    """Tell what people are still to be told of a rollout: of its item, as it was read."""
+    _tell(rollouts, loaded(found), found["execution_arn"], int(found["revision"]))
+
+
+def _tell(rollouts: Rollouts, rollout: Rollout, execution_arn: str, revision: int) -> None:
+    stack = settings(RolloutSettings).control_plane_stack
+    if not notifications.send(notice_of(rollout, execution_arn), stack):
+        return
+    try:
+        rollouts.told(rollout.id, revision)
+    except aws.FAILURES as error:
+        # Then it is told twice, which is better than a rollout that fails for it.
+        logger().warning("notification not marked", error=str(error))
