@@ -83,6 +83,19 @@ class Routes(table.Store):
             }
         )
 
+    def told(self, of: Tenant, shift_id: str) -> None:
+        """People were told how a shift ended; nothing when another one has come since."""
+        self._written(
+            {
+                "Key": items.key(_partition(of), ROUTE),
+                "UpdateExpression": "REMOVE #shift.untold",
+                # Condition: it is the shift that was told.
+                "ConditionExpression": "#shift.#id = :id",
+                "ExpressionAttributeNames": {"#shift": "shift", "#id": "id"},
+                "ExpressionAttributeValues": items.to_item({":id": shift_id}),
+            }
+        )
+
     def let_go(self, of: Tenant, holder: str, ending: JsonObject) -> bool:
         """Take the route from the shift that is `holder`; False when it has it no more.
 
@@ -129,6 +142,8 @@ class Routes(table.Store):
 
     def _ending(self, of: Tenant, holder: str, ending: JsonObject) -> JsonObject:
         values = {**ending, "finished_at": self._now()}
+        if ending["status"] == FAILED:  # whoever reversed it knows
+            values["untold"] = holder
         told = ", ".join(f"#shift.#{name} = :{name}" for name in values)
         return {
             "Key": items.key(_partition(of), ROUTE),

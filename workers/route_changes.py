@@ -18,6 +18,7 @@ from control_plane.settings import RouteSettings, settings
 from control_plane.shifting import check_weights
 from control_plane.traffic_requests import Weights
 from workers.route_records import Zone, weights_of
+from workers.route_telling import tell_end
 from workers.route_tenants import records, records_back
 
 TRIES = 5
@@ -95,21 +96,23 @@ def reverse(of: Tenant, by: str | None) -> None:
 
 
 def unheld(of: Tenant) -> JsonObject:
-    """The route's item, empty when there is none; a shift that died has lost it.
+    """The route's item, empty when there is none; a shift that died has lost it, and people were
+    told of it.
 
     Raises Conflict while a shift has the route.
     """
     item = _routes().get(of) or {}
     holder = item.get("holder")
-    if holder is None:
-        return item
-    if is_alive(item):
-        raise Conflict(
-            f"shift {item['shift']['id']} to {item['shift']['to']} has the route: let it end, or "
-            f"'syndi route reverse {of.env} {of.org}' ends it"
-        )
-    _routes().let_go(of, holder, {"status": FAILED, "reason": DIED})
-    return _routes().get(of) or {}
+    if holder is not None:
+        if is_alive(item):
+            raise Conflict(
+                f"shift {item['shift']['id']} to {item['shift']['to']} has the route: let it end, "
+                f"or 'syndi route reverse {of.env} {of.org}' ends it"
+            )
+        _routes().let_go(of, holder, {"status": FAILED, "reason": DIED})
+        item = _routes().get(of) or {}
+    tell_end(of, item)
+    return item
 
 
 def change_of(

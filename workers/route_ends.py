@@ -5,16 +5,16 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from control_plane import naming, notifications
+from control_plane import naming
 from control_plane.errors import InvalidRequest
 from control_plane.models import JsonObject, Tenant, utc_now
-from control_plane.notifications import Notice
 from control_plane.observability import logger
 from control_plane.reasons import one_line, plain, shortened
 from control_plane.route_store import FAILED, SUCCEEDED, Routes
 from control_plane.settings import RouteSettings, settings
 from workers.route_changes import change_of, zone
 from workers.route_shift import parsed, restored, shift_of
+from workers.route_telling import tell_end
 
 
 def record_shift(event: Mapping[str, Any]) -> JsonObject:
@@ -80,28 +80,12 @@ def _ended(of: Tenant, execution_arn: str, started: str, reason: str) -> JsonObj
         orgs = {*shift.before, shift.to}
         if _routes().end(of, execution_arn, ending, change, orgs):
             logger().info("shift ended", shift_id=shift.id, status=status, reason=reason)
-            if reason:
-                _tell(of, shift.id, shift.to, execution_arn, reason)
-            return {"status": status, "reason": reason}
         item = _routes().get(of) or {}
+    tell_end(of, item)
     last = item.get("shift", {})
-    if last.get("id") == shift_id:  # by an earlier attempt, or by whoever reversed it
+    if last.get("id") == shift_id:  # also by an earlier attempt, or by whoever reversed it
         return {"status": last["status"], "reason": last.get("reason", reason)}
     return {"status": FAILED, "reason": reason or "another shift has the route now"}
-
-
-def _tell(of: Tenant, shift_id: str, to: str, execution_arn: str, reason: str) -> None:
-    """Tell people that a shift failed: it was recorded before."""
-    facts = {"application": of.application, "env": str(of.env), "org": of.org, "shift": shift_id}
-    notice = Notice(
-        kind="Shift Failed",
-        subject=f"{of.stack_name}: the shift of its traffic to {to} failed",
-        reason=reason,
-        todo=f"'syndi route show {of.env} {of.org}' says where the traffic goes now",
-        console_url=naming.console_url(execution_arn),
-        facts={**facts, "status": FAILED},
-    )
-    notifications.send(notice, settings(RouteSettings).control_plane_stack)
 
 
 def _routes() -> Routes:

@@ -61,7 +61,7 @@ def _shift(item: Mapping[str, Any]) -> JsonObject | None:
     """The route's last shift; one that runs on has its execution."""
     if "shift" not in item:
         return None
-    shift: JsonObject = {**item["shift"]}
+    shift = {name: value for name, value in item["shift"].items() if name != "untold"}
     if "holder" in item:
         shift["execution_arn"] = item["holder"]
         if not is_alive(item):

@@ -13,6 +13,7 @@ from joserfc import jwk
 from moto import mock_aws
 from moto.utilities.utils import load_resource
 from new_version import NewVersion
+from people import People
 
 from control_plane import aws, request_limits, routes
 from control_plane.settings import forget_settings
@@ -42,6 +43,14 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def _requests(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second has enough for a test that makes many steps in it."""
     monkeypatch.setattr(request_limits, "A_SECOND", dict.fromkeys(request_limits.Service, 1000))
+
+
+@pytest.fixture
+def people(monkeypatch: pytest.MonkeyPatch) -> People:
+    """Those who are told what happened, instead of the event bus."""
+    told = People()
+    monkeypatch.setattr("control_plane.notifications.send", told.send)
+    return told
 
 
 @pytest.fixture(scope="session")

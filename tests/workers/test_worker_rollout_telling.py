@@ -1,15 +1,14 @@
 """The rollout worker tells people what a rollout has become: at least once, whatever dies."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
+from people import People, died
 from rollout_calls import ARN, advance, detail, ended, execution, found, prepare, state
 from worker_builders import TABLE
 
 from control_plane import naming
-from control_plane.notifications import Notice
 from control_plane.rollouts import Rollouts
 from control_plane.settings import forget_settings
 from workers import rollout
@@ -19,46 +18,10 @@ WAVES = [{"count": 1}, {"count": 1}, {"rest": True}]
 FAILURE = {"state": "AdvanceRollout", "error": "States.Timeout", "cause": ""}
 
 
-@dataclass
-class People:
-    """What they were told. `lost`: what becomes of the next messages instead."""
-
-    notices: list[Notice] = field(default_factory=list)
-    lost: list[Exception | None] = field(default_factory=list)
-
-    def send(self, notice: Notice, stack: str) -> bool:
-        """As `notifications.send`."""
-        if self.lost:
-            error = self.lost.pop()
-            if error is None:
-                return False
-            raise error
-        self.notices.append(notice)
-        return True
-
-    @property
-    def kinds(self) -> list[str]:
-        """What happened, by name."""
-        return [notice.kind for notice in self.notices]
-
-
 @pytest.fixture(autouse=True)
 def _slots_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEPLOYMENT_SLOTS", "50")
     forget_settings()
-
-
-@pytest.fixture
-def people(monkeypatch: pytest.MonkeyPatch) -> People:
-    """Those who are told."""
-    told = People()
-    monkeypatch.setattr("control_plane.notifications.send", told.send)
-    return told
-
-
-def died() -> RuntimeError:
-    """The worker's end between the write and the message."""
-    return RuntimeError("killed")
 
 
 def failed_one() -> str:

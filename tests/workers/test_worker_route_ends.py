@@ -15,7 +15,6 @@ from worker_builders import ALPHA
 from control_plane import aws
 from control_plane.errors import RouteTaken, ServiceBusy
 from control_plane.models import JsonObject
-from control_plane.notifications import Notice
 from workers import route
 
 HERE = "/envs/stage/orgs/alpha/route"
@@ -177,19 +176,3 @@ def test_route_53_that_is_busy_is_asked_again(traffic: Traffic, shift: JsonObjec
     with pytest.raises(ServiceBusy):
         step("SetWeights", shift, reached=1)
     assert calls.item()["shift"]["id"] == ID
-
-
-def test_people_are_told_once_that_a_shift_failed_and_of_no_other(
-    traffic: Traffic, shift: JsonObject, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    notices: list[Notice] = []
-    monkeypatch.setattr(
-        "control_plane.notifications.send", lambda notice, stack: notices.append(notice)
-    )
-    for _ in range(2):
-        recorded(traffic, WHY, "the weights are back: alpha 100 %")
-    (notice,) = notices
-    assert notice.kind == "Shift Failed"
-    assert "alpha-blue failed" in notice.subject
-    assert "alarm a rings" in notice.reason
-    assert "syndi route show stage alpha" in notice.todo
