@@ -54,7 +54,9 @@ def finalize(detail: Mapping[str, Any]) -> JsonObject:
     item = _routes().get(of) or {}
     why = plain(str(detail.get("cause") or detail.get("error") or "it was stopped"))
     reason = shortened(f"the execution ended {detail['status']}: {why}")
-    if item.get("holder") == arn:
+    if item.get("holder") == arn and item["shift"].get("through"):
+        reason = ""  # every step was well, and only the end could not be recorded
+    elif item.get("holder") == arn:
         reason = f"{reason}; {restored(shift_of(of, item), reason)}"
     return _ended(of, arn, started, reason)
 

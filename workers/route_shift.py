@@ -21,9 +21,7 @@ from control_plane.reasons import one_line
 from control_plane.route_store import RUNNING, Routes
 from control_plane.settings import RouteSettings, settings
 from control_plane.shifting import (
-    check_shift as check_request,
-)
-from control_plane.shifting import (
+    Move,
     check_start,
     look_seconds,
     next_move,
@@ -31,6 +29,9 @@ from control_plane.shifting import (
     told,
     unsafe,
     weights_at,
+)
+from control_plane.shifting import (
+    check_shift as check_request,
 )
 from control_plane.traffic_requests import Shift, ShiftInput
 from workers import route_checks as checks
@@ -122,7 +123,8 @@ def check_shift(event: Mapping[str, Any]) -> JsonObject:
         raise ShiftUnsafe(f"{shift.to}: {reason}")
     until = datetime.fromisoformat(event["bakes_until"]) if event["bakes_until"] else None
     decision = next_move(shift, reached, until, utc_now())
-    _note(shift, {"checks": tests, "note": decision.reason})
+    is_through = decision.move == Move.DONE
+    _note(shift, {"checks": tests, "note": decision.reason, "through": is_through})
     return {"move": decision.move, "reason": decision.reason, "seconds": decision.seconds}
 
 

@@ -8,7 +8,7 @@ are known too, so that `$changeSet.has_changes` is not read before somebody put 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from asl_graph import Json, expressions, ways_out
+from asl_graph import Json, all_ways, expressions, ways_out
 
 Fields = frozenset[str] | None
 """The fields of a variable; None when it was assigned from an expression: nobody can say."""
@@ -45,11 +45,13 @@ def both(one: Known, other: Known) -> Known:
 def known_on_entry(machine: Json) -> dict[str, Known]:
     """For every state that can be reached: what is assigned on every way to it."""
     entry: dict[str, Known] = {machine["StartAt"]: {}}
+    elsewhere = {way.target for way in all_ways(machine) if not way.asks_again}
     waiting = [machine["StartAt"]]
     while waiting:
         name = waiting.pop()
         for way in ways_out(name, machine["States"][name]):
-            if way.asks_again:  # it leads back here, by asl_rules.busy_asks_again
+            # It leads back here, by asl_rules.busy_asks_again.
+            if way.asks_again and way.target in elsewhere:
                 continue
             after = entry[name] | assigned(way.assign)
             met = after if way.target not in entry else both(entry[way.target], after)

@@ -44,7 +44,8 @@ class Way:
 
 def asks_again(rule: Json) -> bool:
     """Whether a Catch takes "AWS is busy" for "not yet": its state is asked again after a wait."""
-    return "ServiceBusy" in rule.get("ErrorEquals", []) and "Output" in rule
+    busy = {"ServiceBusy", "StepFunctions.ThrottlingException"}
+    return bool(busy & {*rule.get("ErrorEquals", [])}) and "Output" in rule
 
 
 def ways_out(name: str, state: Json) -> list[Way]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import asl_busy
 import asl_dataflow
 import asl_rules
 import jsonata_process
@@ -55,11 +56,39 @@ def test_a_busy_aws_is_asked_again(name: str) -> None:
     assert "ServiceBusy" in state["Retry"][0]["ErrorEquals"]
 
 
+LOOKS = ("AdvanceRollout", "ContinueRollout")
+"""Both come back at the next look; there is no deadline, since nothing moves without one."""
+
+
 def test_a_busy_aws_never_ends_a_rollout_that_is_on_its_way() -> None:
-    first = definition(ROLLOUT)["States"]["AdvanceRollout"]["Catch"][0]
-    state = definition(ROLLOUT)["States"]["AdvanceRollout"]
-    assert first["Next"] == "WaitForDeployments"
-    assert first["ErrorEquals"] == state["Retry"][0]["ErrorEquals"], "all that is retried"
+    machine = definition(ROLLOUT)
+    assert asl_busy.busy_is_not_yet(machine, LOOKS) == []
+    for name in LOOKS:
+        rule = machine["States"][name]["Catch"][0]
+        assert rule["Next"] == "WaitForDeployments"
+        assert rule["Assign"] == {"spent": "{% $spent + 25 %}"}, "its history grows all the same"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda s: s["AdvanceRollout"]["Catch"].pop(0),
+        lambda s: s["AdvanceRollout"]["Catch"][0]["ErrorEquals"].pop(),
+        lambda s: s["AdvanceRollout"]["Catch"][0].update(Next="StopRollout"),
+        lambda s: s["ContinueRollout"]["Catch"].pop(0),
+        lambda s: s["ContinueRollout"]["Catch"][0].update(Next="RolloutHandedOver"),
+        lambda s: s["PrepareRollout"]["Catch"].insert(0, s["AdvanceRollout"]["Catch"][0]),
+    ],
+)
+def test_a_busy_aws_that_ends_it_is_found(spoil: Callable[[Any], object]) -> None:
+    broken = definition(ROLLOUT)
+    spoil(broken["States"])
+    assert asl_busy.busy_is_not_yet(broken, LOOKS)
+
+
+def test_whoever_takes_a_rollout_over_is_retried_for_a_quarter_of_an_hour() -> None:
+    retry = definition(ROLLOUT)["States"]["PrepareRollout"]["Retry"][0]
+    assert retry["MaxAttempts"] >= 9, "its failure would end a rollout that is on its way"
 
 
 def test_nothing_leads_from_a_failure_to_a_success() -> None:

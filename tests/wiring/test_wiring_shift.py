@@ -3,17 +3,33 @@
 from collections.abc import Callable
 from typing import Any
 
+import asl_busy
 import asl_dataflow
 import asl_rules
 import jsonata_process
 import pytest
-from asl_graph import SHIFT, Json, all_ways, definition, expressions, reachable_from, task_states
+from asl_graph import (
+    SHIFT,
+    Json,
+    all_ways,
+    asks_again,
+    deadline_rule,
+    definition,
+    expressions,
+    inside,
+    reachable_from,
+    task_states,
+)
 
 Break = Callable[[dict[str, Any]], object]
 
 NOTHING_TO_RESTORE = {("PrepareShift", "*"), ("RestoreWeights", "*"), ("CheckShift", "RouteTaken"),
                       ("SetWeights", "RouteTaken")}  # fmt: skip
 """Failures after which the weights are nobody's of this shift, or were not changed yet."""
+LOOKS = ("CheckShift", "SetWeights")
+MOVES = {("PrepareShift", "Next"), ("CheckShift", "Next"), ("SetWeights", "Next")}
+LASTS = ("RestoreWeights", "RecordShift")
+"""What has to be done although AWS is busy; their retries pause for 2 to 512 s."""
 CAUSE = "{% $exists($states.errorOutput.Cause) ? $states.errorOutput.Cause : '' %}"
 
 
@@ -25,6 +41,8 @@ def traffic_comes_back(machine: Json) -> list[str]:
         if rules[-1]["ErrorEquals"] != ["States.ALL"]:
             wrong.append(f"{name}: the last Catch is not States.ALL alone")
         for rule in rules:
+            if asks_again(rule):  # no failure: a_busy_aws_moves_nothing
+                continue
             target = "RestoreWeights"
             if any((name, error) in NOTHING_TO_RESTORE for error in (*rule["ErrorEquals"], "*")):
                 target = "RecordShift"
@@ -35,6 +53,27 @@ def traffic_comes_back(machine: Json) -> list[str]:
             said = {"state": name, "error": "{% $states.errorOutput.Error %}", "cause": CAUSE}
             if name != "RecordShift" and rule["Assign"].get(variable) != said:
                 wrong.append(f"{name} {rule['ErrorEquals']} does not say what failed")
+    return wrong
+
+
+def a_busy_aws_moves_nothing(machine: Json) -> list[str]:
+    """What looks and what sets is asked again, after another look, until a deadline; then the
+    traffic comes back. The deadline moves only with a move: after it nothing is due for as long as
+    the step bakes, and no step is set without a look."""
+    wrong = asl_busy.busy_is_not_yet(machine, LOOKS)
+    late = machine["States"]["IsLookOverdue"]
+    rule = deadline_rule(late) or {}
+    if rule.get("Next") != "RestoreWeights" or "failure" not in rule.get("Assign", {}):
+        wrong.append("IsLookOverdue: the deadline is no failure")
+    for way in all_ways(machine):
+        if "waiting" in way.assign and (way.source, way.by) not in MOVES:
+            wrong.append(f"{way.source}.{way.by} moves the deadline")
+    look = machine["States"]["CheckShift"]["Assign"]["waiting"]
+    if "move = 'bake' ?" not in look or not inside(look).endswith(": $waiting"):
+        wrong.append("CheckShift moves the deadline of the step that is to be set")
+    for name in LASTS:
+        if machine["States"][name]["Retry"][0]["MaxAttempts"] < 9:
+            wrong.append(f"{name} gives up before a quarter of an hour")
     return wrong
 
 
@@ -78,6 +117,7 @@ RULES = (
     asl_rules.comments_are_sentences,
     asl_rules.tasks_are_bounded_and_retried,
     traffic_comes_back,
+    a_busy_aws_moves_nothing,
     only_what_was_recorded_succeeds,
     every_round_is_looked_at,
 )
@@ -89,22 +129,42 @@ def test_the_definition_obeys(rule: Callable[[Json], list[str]]) -> None:
 
 
 def _failure(states: Json) -> Any:
-    return states["SetWeights"]["Catch"][0]["Assign"]
+    return states["SetWeights"]["Catch"][1]["Assign"]
 
 
 BREAKAGES: list[tuple[str, Callable[[Json], list[str]], Break]] = [
     ("a failed look that leaves the weights", traffic_comes_back,
-     lambda s: s["CheckShift"]["Catch"][1].update(Next="RecordShift")),
+     lambda s: s["CheckShift"]["Catch"][2].update(Next="RecordShift")),
     ("a failed step that leaves the weights", traffic_comes_back,
      lambda s: s["SetWeights"]["Catch"][-1].update(Next="RecordShift")),
     ("a route that another one has, overwritten", traffic_comes_back,
-     lambda s: s["SetWeights"]["Catch"][0].update(Next="RestoreWeights")),
+     lambda s: s["SetWeights"]["Catch"][1].update(Next="RestoreWeights")),
     ("a failure that is not caught", traffic_comes_back,
      lambda s: s["SetWeights"]["Catch"].pop()),
     ("a failure of the way back that hides the first", traffic_comes_back,
      lambda s: s["RestoreWeights"]["Catch"][0].update(Assign=_failure(s))),
     ("a failure that is not recorded", traffic_comes_back,
      lambda s: s["PrepareShift"]["Catch"][0].update(Next="ShiftFailed")),
+    ("a busy AWS that takes the traffic back", a_busy_aws_moves_nothing,
+     lambda s: s["CheckShift"]["Catch"].pop(0)),
+    ("a busy AWS that takes a set step back", a_busy_aws_moves_nothing,
+     lambda s: s["SetWeights"]["Catch"][0].update(Next="RestoreWeights")),
+    ("a busy AWS that moves on", a_busy_aws_moves_nothing,
+     lambda s: s["CheckShift"]["Catch"][0].update(Next="SetWeights")),
+    ("a busy AWS that counts as a step", a_busy_aws_moves_nothing,
+     lambda s: s["SetWeights"]["Catch"][0].update(Assign={"reached": 1})),
+    ("what is retried and fails in the end", a_busy_aws_moves_nothing,
+     lambda s: s["CheckShift"]["Catch"][0]["ErrorEquals"].pop()),
+    ("no deadline", a_busy_aws_moves_nothing,
+     lambda s: s["IsLookOverdue"]["Choices"][0].update(Condition="{% false %}")),
+    ("a deadline that goes on", a_busy_aws_moves_nothing,
+     lambda s: s["IsLookOverdue"]["Choices"][0].update(Next="WaitForBake")),
+    ("a deadline that every look moves", a_busy_aws_moves_nothing,
+     lambda s: s["CheckShift"]["Assign"].update(waiting={"until": "{% $millis() + 900000 %}"})),
+    ("a deadline that a busy AWS moves", a_busy_aws_moves_nothing,
+     lambda s: s["CheckShift"]["Catch"][0].update(Assign={"waiting": {"until": 0}})),
+    ("a way back that gives up soon", a_busy_aws_moves_nothing,
+     lambda s: s["RestoreWeights"]["Retry"][0].update(MaxAttempts=5)),
     ("a success that is not recorded", only_what_was_recorded_succeeds,
      lambda s: s["ChooseMove"].update(Default="ShiftSucceeded")),
     ("a success by default", only_what_was_recorded_succeeds,

@@ -157,6 +157,18 @@ def test_an_execution_that_was_cut_off_takes_the_traffic_back(
     assert [kind for kind, _ in told(BLUE)[-2:]] == ["restore", "end"]
 
 
+def test_a_good_shift_whose_end_could_not_be_recorded_keeps_its_traffic(
+    traffic: Traffic, shift: JsonObject
+) -> None:
+    step("SetWeights", shift, reached=1)
+    assert step("CheckShift", shift, reached=2, bakes_until="")["move"] == "done"
+    for _ in range(2):
+        assert ended("FAILED", error="ServiceBusy")["status"] == "SUCCEEDED"
+    assert traffic.weights() == {"alpha": 0, "alpha-blue": 100}
+    assert "holder" not in calls.item()
+    assert [kind for kind, _ in told(BLUE)[-2:]] == ["shift", "end"]
+
+
 def test_the_word_of_an_end_that_was_recorded_changes_nothing(
     traffic: Traffic, shift: JsonObject
 ) -> None:

@@ -8,6 +8,8 @@ SET, DONE = answering(move="set", seconds=0), answering(move="done", seconds=0)
 BAKE = answering(move="bake", seconds=1)
 UNFORESEEN = "SomethingUnforeseen"
 RETRIED_LOOKS = 3
+RETRIES = 5
+TOO_BUSY = [BUSY] * (RETRIES + 1)
 
 PATH = ["PrepareShift", "CheckShift", "SetWeights", "CheckShift"]
 """A shift whose first step is set, and that is looked at."""
@@ -152,3 +154,55 @@ def test_a_busy_aws_is_asked_again(stage: Stage, machine: str, state: str) -> No
     told = run(stage, machine, script)
     assert told.status == "SUCCEEDED"
     assert told.steps.count(state) == (3 if state == "CheckShift" else 2)
+
+
+LOOK = [*["CheckShift"] * (RETRIES + 1), "CheckShift"]
+"""A look that finds AWS busy for longer than its retries, and the next one."""
+
+
+def test_a_look_that_finds_aws_busy_is_no_verdict(stage: Stage, machine: str) -> None:
+    looks = [SET, *TOO_BUSY, BAKE, *TOO_BUSY, DONE]
+    told = run(stage, machine, {"CheckShift": looks, "SetWeights": [reached(1)]})
+    assert (told.status, told.error) == ("SUCCEEDED", None)
+    start = ["PrepareShift", "CheckShift", "SetWeights"]
+    assert told.steps == [*start, *LOOK, *LOOK, "RecordShift"]
+    assert {p["reached"] for p in told.payloads("CheckShift")[1:]} == {1}
+    assert told.payloads("RecordShift")[0]["failure"]["error"] == ""
+
+
+def test_a_step_that_a_busy_aws_does_not_set_is_set_after_another_look(
+    stage: Stage, machine: str
+) -> None:
+    script = {"CheckShift": [SET, SET, DONE], "SetWeights": [*TOO_BUSY, reached(1)]}
+    told = run(stage, machine, script)
+    sets = ["SetWeights"] * (RETRIES + 1)
+    assert told.steps == [
+        "PrepareShift", "CheckShift", *sets, "CheckShift", "SetWeights", "CheckShift",
+        "RecordShift",
+    ]  # fmt: skip
+    assert {p["reached"] for p in told.payloads("SetWeights")} == {0}
+    assert told.status == "SUCCEEDED"
+
+
+@pytest.mark.parametrize("state", ["CheckShift", "SetWeights"])
+def test_what_aws_is_too_busy_for_until_the_deadline_gives_its_traffic_back(
+    stage: Stage, state: str
+) -> None:
+    hasty = definition("shift")
+    hasty["States"]["PrepareShift"]["Assign"]["waiting"]["until"] = "{% $millis() %}"
+    told = run(stage, stage.machine_of(hasty), {"CheckShift": [SET], state: [BUSY]})
+    assert (told.status, told.error) == ("FAILED", "ShiftTimedOut")
+    assert told.steps[-2:] == ["RestoreWeights", "RecordShift"]
+    assert told.steps.count("SetWeights") == (0 if state == "CheckShift" else RETRIES + 1)
+    assert told.steps.count(state) == RETRIES + 1, "the deadline is no look's to move"
+    assert "15 minutes" in told.payloads("RecordShift")[0]["failure"]["cause"]
+
+
+@pytest.mark.parametrize("state", ["RestoreWeights", "RecordShift"])
+def test_what_must_be_done_is_tried_for_longer(stage: Stage, machine: str, state: str) -> None:
+    looks = [SET, failing("ShiftUnsafe", MESSAGE)]
+    told = run(stage, machine, {"CheckShift": looks, state: [*TOO_BUSY, {}]})
+    assert (told.status, told.error) == ("FAILED", "ShiftUnsafe")
+    assert told.steps.count(state) == RETRIES + 2
+    back = told.payloads("RecordShift")[-1]
+    assert (back["restored"], back["not_restored"]["error"]) == ("the weights are back", "")
