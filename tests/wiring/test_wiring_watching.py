@@ -5,13 +5,14 @@ import re
 from typing import Any
 
 import pytest
-from asl_graph import ROOT
+from asl_graph import MACHINES, ROOT
 from sam_template import functions, listed, mentions, of_type, properties, statements, template
 
 from control_plane.notifications import SOURCE, Notice
 from control_plane.observability import NAMESPACE
 
 OBSERVABILITY = (ROOT / "control_plane" / "observability.py").read_text()
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 ALARMS = of_type("AWS::CloudWatch::Alarm")
 
 
@@ -46,6 +47,27 @@ def test_alarms_watch_what_has_to_be_watched() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("metric", ["ExecutionsFailed", "ExecutionsTimedOut"])
+def test_every_state_machine_is_watched_and_its_alarm_says_what_its_end_means(metric: str) -> None:
+    of = {
+        alarm["Dimensions"][0]["Value"]["Ref"]: alarm["AlarmDescription"]
+        for alarm in ALARMS.values()
+        if alarm["MetricName"] == metric and alarm["Namespace"] == "AWS/States"
+    }
+    assert set(of) == set(MACHINES)
+    for machine, word in (("RolloutStateMachine", "rollout"), ("ShiftStateMachine", "shift")):
+        assert of[machine].startswith(f"A {word} ")
+        assert "'syndi ro" in of[machine], "what to type"
+
+
+def test_the_alarms_are_as_the_documents_say() -> None:
+    listed_alarms = re.findall(r"^\| ((?:`[a-z-]+`(?:, )?)+) \|", OPERATIONS, re.MULTILINE)
+    names = {name for row in listed_alarms for name in re.findall(r"`([a-z-]+)`", row)}
+    prefix = "${AWS::StackName}-"
+    own = {alarm["AlarmName"]["Sub"].removeprefix(prefix) for alarm in ALARMS.values()}
+    assert own - names == set()
+
+
 # Dashboard ---------------------------------------------------------------------------------------
 
 
@@ -72,6 +94,12 @@ def test_what_is_counted_is_what_the_dashboard_shows() -> None:
 def test_the_dashboard_shows_every_function(metric: str) -> None:
     of = {m[3] for m in shown() if m[:2] == ["AWS/Lambda", metric]}
     assert of == {f"${{{name}}}" for name in functions()}
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_the_dashboard_shows_the_executions_of_every_state_machine(machine: str) -> None:
+    of = {m[1] for m in shown() if m[2:4] == ["StateMachineArn", f"${{{machine}}}"]}
+    assert of >= {"ExecutionsStarted", "ExecutionsFailed", "ExecutionsTimedOut"}
 
 
 def test_the_dashboard_names_nothing_that_the_template_does_not_have() -> None:
