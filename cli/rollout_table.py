@@ -92,6 +92,7 @@ def _headline(found: Mapping[str, Any]) -> list[Text]:
     lines = [f"rollout {found['id']} of {where}, source {source}: {coloured(state['status'])}"]
     note = state.get("failure") or found.get("note") or ""
     lines += [note] if note else []
+    lines += [f"hint: {found['hint']}"] if found.get("hint") else []
     control = found.get("control", {})
     lines += [f"paused by {control['paused_by']}"] if "paused_by" in control else []
     if state["status"] == "AWAITING_APPROVAL":

@@ -38,6 +38,8 @@ def route_summary(route: Mapping[str, Any]) -> None:
     why = shift["note"] if shift["status"] == "RUNNING" else shift.get("reason")
     if why:
         out.print(f"           {why}", markup=False)
+    if shift.get("hint"):
+        out.print(f"hint       {shift['hint']}", markup=False)
 
 
 def changes_table(changes: list[dict[str, Any]]) -> Table:

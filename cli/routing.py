@@ -77,6 +77,8 @@ def shift_route(
     elif wait:
         out.print(f"\n{coloured(shift['status'])} shift {shift['id']} to {shift['to']}")
         out.print(f"reason     {shift.get('reason', '')}", markup=False)
+        if shift.get("hint"):
+            out.print(f"hint       {shift['hint']}", markup=False)
         out.print(f"execution  {shift['console_url']}", markup=False)
     else:
         out.print(f"started shift {shift['id']}: {_command(env, org, 'show')}")

@@ -161,7 +161,8 @@ def _of(front: Front, env: Env, rollout_id: str) -> JsonObject:
 
 def presented(found: JsonObject) -> JsonObject:
     """A rollout for a reader."""
-    return {**found, "console_url": console_url(found["execution_arn"])}
+    shown = {name: value for name, value in found.items() if name != "untold"}
+    return {**shown, "console_url": console_url(found["execution_arn"])}
 
 
 # By a schedule -----------------------------------------------------------------------------------

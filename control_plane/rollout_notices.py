@@ -22,13 +22,14 @@ def is_due(before: Rollout, after: Rollout, *, untold: bool) -> bool:
     return after.status in _KINDS and (is_new or untold)
 
 
-def notice_of(rollout: Rollout, execution_arn: str) -> Notice:
+def notice_of(rollout: Rollout, execution_arn: str, hint: str | None) -> Notice:
     """What to tell of a rollout that is as people are to be told (`is_due`)."""
     waits = rollout.status == RolloutStatus.AWAITING_APPROVAL
     worded = "waits for an approval" if waits else rollout.status.lower().replace("_", " ")
     subject = f"{rollout.application} in {rollout.env}: rollout {rollout.id} {worded}"
     counts = f"wave {rollout.wave + 1} of {len(rollout.waves)}, {rollout.failed} failed so far"
     asks = f"syndi rollout approve {rollout.id}, or syndi rollout cancel {rollout.id}"
+    shows = f"'syndi rollout show {rollout.id} --tenants' says who and why"
     facts = {
         "application": rollout.application,
         "env": str(rollout.env),
@@ -39,7 +40,7 @@ def notice_of(rollout: Rollout, execution_arn: str) -> Notice:
         kind=_KINDS[rollout.status],
         subject=subject,
         reason=counts if waits else rollout.failure,
-        todo=asks if waits else f"'syndi rollout show {rollout.id} --tenants' says who and why",
+        todo=asks if waits else hint or shows,
         console_url=naming.console_url(execution_arn),
         facts=facts,
     )

@@ -99,7 +99,7 @@ class Routes(table.Store):
     def let_go(self, of: Tenant, holder: str, ending: JsonObject) -> bool:
         """Take the route from the shift that is `holder`; False when it has it no more.
 
-        `ending`: what became of the shift, {status, reason}.
+        `ending`: what became of the shift, {status, reason, hint}.
         """
         write = self._ending(of, holder, ending)
         return self._written(write)
@@ -142,6 +142,7 @@ class Routes(table.Store):
 
     def _ending(self, of: Tenant, holder: str, ending: JsonObject) -> JsonObject:
         values = {**ending, "finished_at": self._now()}
+        values = {name: value for name, value in values.items() if value is not None}
         if ending["status"] == FAILED:  # whoever reversed it knows
             values["untold"] = holder
         told = ", ".join(f"#shift.#{name} = :{name}" for name in values)

@@ -15,7 +15,8 @@ def notice_of(of: Tenant, shift: Mapping[str, Any]) -> Notice:
         kind="Shift Failed",
         subject=f"{of.stack_name}: the shift of its traffic to {shift['to']} failed",
         reason=shift["reason"],
-        todo=f"'syndi route show {of.env} {of.org}' says where the traffic goes now",
+        todo=shift.get("hint")
+        or f"'syndi route show {of.env} {of.org}' says where the traffic goes now",
         console_url=naming.console_url(shift["untold"]),
         facts={**facts, "status": shift["status"]},
     )

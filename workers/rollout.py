@@ -106,7 +106,8 @@ def advance_rollout(
     rollout_tenants.keep(rollouts, before, ended)
     decision = _decided(rollouts, rules.absorb(before, ended, now), now)
     after = decision.rollout
-    rollout_telling.keep(rollouts, found, after, decision.reason)
+    error = f"Rollout{after.status.title().replace('_', '')}"
+    rollout_telling.keep(rollouts, found, after, decision.reason, error)
     # What was started, and does not tell yet that it began, is started again: it is the same one.
     known = {one.deployment for one in before.running} - {one.deployment for one in unbegun}
     to_start = [one for one in after.running if one.deployment not in known]
@@ -118,7 +119,7 @@ def advance_rollout(
         "starts": starts,
         "seconds": max(1, decision.seconds),
         "good": after.status == RolloutStatus.SUCCEEDED,
-        "error": f"Rollout{after.status.title().replace('_', '')}",
+        "error": error,
         "reason": after.failure,
     }
 
@@ -161,8 +162,9 @@ def stop_rollout(execution: Mapping[str, Any], failure: Mapping[str, str]) -> Js
     reason = one_line(failure)
     asked = execution["Input"] if isinstance(execution["Input"], Mapping) else {}
     rollout_id = str(asked.get("continues") or _id_of(asked.get("id"), execution))
-    _end(rollout_id, _drivers(execution["Id"], asked), RolloutStatus.FAILED, reason)
-    return {"reason": reason, "error": failure["error"]}
+    error = failure["error"]
+    _end(rollout_id, _drivers(execution["Id"], asked), RolloutStatus.FAILED, reason, error)
+    return {"reason": reason, "error": error}
 
 
 def finalize(detail: Mapping[str, Any]) -> JsonObject:
@@ -179,7 +181,10 @@ def finalize(detail: Mapping[str, Any]) -> JsonObject:
     status = RolloutStatus.CANCELLED if stopped else RolloutStatus.FAILED
     told = plain(str(detail.get("cause") or detail.get("error") or "it was stopped"))
     drivers = _drivers(detail["executionArn"], asked)
-    return _end(rollout_id, drivers, status, f"{detail['status']}: {told}")
+    error = str(detail.get("error") or detail["status"])
+    return _end(
+        rollout_id, drivers, status, f"{detail['status']}: {told}", "ABORTED" if stopped else error
+    )
 
 
 def _drivers(execution_arn: str, asked: Mapping[str, Any]) -> tuple[str, ...]:
@@ -189,7 +194,9 @@ def _drivers(execution_arn: str, asked: Mapping[str, Any]) -> tuple[str, ...]:
     return (execution_arn, str(before)) if before else (execution_arn,)
 
 
-def _end(rollout_id: str, drivers: Sequence[str], status: RolloutStatus, reason: str) -> JsonObject:
+def _end(
+    rollout_id: str, drivers: Sequence[str], status: RolloutStatus, reason: str, error: str
+) -> JsonObject:
     rollouts = Rollouts(settings(RolloutSettings).table_name)
     found = rollouts.get(rollout_id)
     if found is None or found["execution_arn"] not in drivers or not is_open(found):
@@ -199,7 +206,7 @@ def _end(rollout_id: str, drivers: Sequence[str], status: RolloutStatus, reason:
             rollout_telling.tell(rollouts, found)
         return {"rollout": rollout_id, "status": ""}
     ended = loaded(found).model_copy(update={"status": status, "failure": reason})
-    rollout_telling.keep(rollouts, found, ended, reason)
+    rollout_telling.keep(rollouts, found, ended, reason, error)
     return {"rollout": rollout_id, "status": status}
 
 

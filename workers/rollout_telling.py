@@ -6,32 +6,40 @@ StopRollout, or the word of the execution's end.
 """
 
 from control_plane import aws, notifications
+from control_plane.fleet_hints import of_rollout
 from control_plane.models import JsonObject
 from control_plane.observability import logger
-from control_plane.rollout_models import Rollout
+from control_plane.rollout_models import Rollout, RolloutStatus
 from control_plane.rollout_notices import is_due, notice_of
 from control_plane.rollouts import Rollouts, loaded
 from control_plane.settings import RolloutSettings, settings
 
 
-def keep(rollouts: Rollouts, found: JsonObject, after: Rollout, note: str) -> None:
+def keep(rollouts: Rollouts, found: JsonObject, after: Rollout, note: str, error: str) -> None:
     """Write what a rollout has become, and tell people if that concerns them. `found`: its item as
-    it was read. Raises Superseded when somebody else drives it meanwhile."""
+    it was read; `error`: what it ends with, if it does. Raises Superseded when somebody else drives
+    it meanwhile."""
     untold = is_due(loaded(found), after, untold=found.get("untold", False))
     arn, revision = found["execution_arn"], int(found["revision"])
-    rollouts.save(after, revision, arn, {"note": note, "untold": untold})
+    hint = found.get("hint")  # of an end that was written before
+    if hint is None and after.status.is_final and after.status != RolloutStatus.SUCCEEDED:
+        hint = of_rollout(after, error, settings(RolloutSettings).default_application)
+    rollouts.save(after, revision, arn, {"note": note, "untold": untold, "hint": hint})
     if untold:
-        _tell(rollouts, after, arn, revision + 1)
+        _tell(rollouts, after, arn, revision + 1, hint)
 
 
 def tell(rollouts: Rollouts, found: JsonObject) -> None:
     """Tell what people are still to be told of a rollout: of its item, as it was read."""
-    _tell(rollouts, loaded(found), found["execution_arn"], int(found["revision"]))
+    revision, hint = int(found["revision"]), found.get("hint")
+    _tell(rollouts, loaded(found), found["execution_arn"], revision, hint)
 
 
-def _tell(rollouts: Rollouts, rollout: Rollout, execution_arn: str, revision: int) -> None:
+def _tell(
+    rollouts: Rollouts, rollout: Rollout, execution_arn: str, revision: int, hint: str | None
+) -> None:
     stack = settings(RolloutSettings).control_plane_stack
-    if not notifications.send(notice_of(rollout, execution_arn), stack):
+    if not notifications.send(notice_of(rollout, execution_arn, hint), stack):
         return
     try:
         rollouts.told(rollout.id, revision)

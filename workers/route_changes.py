@@ -12,6 +12,7 @@ from typing import Any
 from control_plane import aws, naming
 from control_plane.errors import Conflict, NotFound
 from control_plane.executions import is_running
+from control_plane.fleet_hints import of_shift
 from control_plane.models import JsonObject, Tenant, utc_now
 from control_plane.route_store import FAILED, REVERSED, Routes
 from control_plane.settings import RouteSettings, settings
@@ -109,7 +110,9 @@ def unheld(of: Tenant) -> JsonObject:
                 f"shift {item['shift']['id']} to {item['shift']['to']} has the route: let it end, "
                 f"or 'syndi route reverse {of.env} {of.org}' ends it"
             )
-        _routes().let_go(of, holder, {"status": FAILED, "reason": DIED})
+        default, to = settings(RouteSettings).default_application, item["shift"]["to"]
+        hint = of_shift(of, to, "ShiftLost", DIED, default)
+        _routes().let_go(of, holder, {"status": FAILED, "reason": DIED, "hint": hint})
         item = _routes().get(of) or {}
     tell_end(of, item)
     return item

@@ -7,6 +7,7 @@ from typing import Any
 
 from control_plane import naming
 from control_plane.errors import InvalidRequest
+from control_plane.fleet_hints import of_shift
 from control_plane.models import JsonObject, Tenant, utc_now
 from control_plane.observability import logger
 from control_plane.reasons import one_line, plain, shortened
@@ -36,7 +37,7 @@ def record_shift(event: Mapping[str, Any]) -> JsonObject:
         # Not swallowed: the execution itself is red and carries the reason.
         logger().warning("shift without a route", execution_arn=execution["Id"], reason=reason)
         return {"status": FAILED, "reason": reason}
-    return _ended(of, execution["Id"], execution["StartTime"], reason)
+    return _ended(of, execution["Id"], execution["StartTime"], reason, failure["error"])
 
 
 def finalize(detail: Mapping[str, Any]) -> JsonObject:
@@ -58,16 +59,18 @@ def finalize(detail: Mapping[str, Any]) -> JsonObject:
         reason = ""  # every step was well, and only the end could not be recorded
     elif item.get("holder") == arn:
         reason = f"{reason}; {restored(shift_of(of, item), reason)}"
-    return _ended(of, arn, started, reason)
+    stopped = detail["status"] == "ABORTED"
+    error = "ABORTED" if stopped else str(detail.get("error") or detail["status"])
+    return _ended(of, arn, started, reason, error)
 
 
 def abandon(of: Tenant, execution_arn: str, reason: str) -> None:
     """End a shift whose execution could not be started."""
-    _ended(of, execution_arn, utc_now().isoformat(), reason)
+    _ended(of, execution_arn, utc_now().isoformat(), reason, "ShiftNotStarted")
 
 
-def _ended(of: Tenant, execution_arn: str, started: str, reason: str) -> JsonObject:
-    """End the shift of an execution, unless it has ended; why it failed, or empty."""
+def _ended(of: Tenant, execution_arn: str, started: str, reason: str, error: str) -> JsonObject:
+    """End the shift of an execution, unless it has ended; why and of what it failed, or empty."""
     shift_id = naming.deployment_id_of(of, execution_arn, datetime.fromisoformat(started))
     item = _routes().get(of) or {}
     status = FAILED if reason else SUCCEEDED
@@ -78,7 +81,10 @@ def _ended(of: Tenant, execution_arn: str, started: str, reason: str) -> JsonObj
             id=f"{shift.id}-{len(shift.steps) + 2:02}", shift=shift.id, status=status,
             reason=reason or None,
         )  # fmt: skip
-        ending = {"status": status, "reason": reason or "every step was well"}
+        ending: JsonObject = {"status": status, "reason": reason or "every step was well"}
+        if reason:
+            default = settings(RouteSettings).default_application
+            ending["hint"] = of_shift(of, shift.to, error, reason, default)
         orgs = {*shift.before, shift.to}
         if _routes().end(of, execution_arn, ending, change, orgs):
             logger().info("shift ended", shift_id=shift.id, status=status, reason=reason)

@@ -42,6 +42,6 @@ def test_when_people_are_to_be_told(
 def test_whatever_is_due_can_be_told(status: RolloutStatus) -> None:
     one = rollout(2, status=status, failure="1 of wave 1 failed, and 0 may")
     if is_due(rollout(2, status=RolloutStatus.PLANNING), one, untold=False):
-        notice = notice_of(one, "arn:aws:states:us-east-1:123456789012:execution:m:e")
+        notice = notice_of(one, "arn:aws:states:us-east-1:123456789012:execution:m:e", None)
         assert notice.reason
         assert "r1" in notice.todo

@@ -51,6 +51,8 @@ def test_people_are_told_once_that_a_rollout_stopped(source: str, people: People
     assert (notice.kind, notice.reason) == ("Rollout Failed", "1 of wave 1 failed, and 0 may")
     assert notice.subject == f"notes in stage: rollout {made} failed"
     assert f"syndi rollout show {made}" in notice.todo
+    assert notice.todo == found(made)["hint"], "as 'syndi rollout show' has it"
+    assert "who has the build already is skipped" in notice.todo
 
 
 def test_people_are_told_once_that_a_rollout_waits_for_them(source: str, people: People) -> None:
@@ -85,6 +87,8 @@ def test_a_worker_that_dies_before_it_tells_is_made_up_for_by_whoever_comes_next
         comes_next()
     assert people.kinds == ["Rollout Failed"]
     assert people.notices[0].reason == "1 of wave 1 failed, and 0 may", "and nothing else became"
+    assert people.notices[0].todo == found(made)["hint"]
+    assert "did not expect" not in people.notices[0].todo
     assert found(made)["untold"] is False
 
 
@@ -138,6 +142,7 @@ def test_an_end_that_nobody_could_record_is_told_also_after_a_death(
         stop()
     finalize()
     assert (state(made)["status"], people.kinds) == ("FAILED", ["Rollout Failed"])
+    assert "too slow or died" in people.notices[0].todo
 
 
 def test_a_mark_that_cannot_be_taken_back_fails_nothing(

@@ -66,7 +66,8 @@ def test_people_are_told_once_that_a_shift_failed(
     assert notice.kind == "Shift Failed"
     assert "alpha-blue failed" in notice.subject
     assert "alarm a rings" in notice.reason
-    assert "syndi route show stage alpha" in notice.todo
+    assert notice.todo == call("GET", HERE).body["shift"]["hint"], "as 'syndi route show' has it"
+    assert notice.todo.endswith("then 'syndi route shift stage alpha --to alpha-blue' again")
     assert RUN in notice.console_url
     assert (notice.facts["shift"], notice.facts["status"]) == (shift["id"], "FAILED")
 
@@ -127,6 +128,7 @@ def test_a_shift_that_died_without_a_word_is_told_by_whoever_finds_it(
     set_weights(traffic)
     finalize(traffic)
     assert [notice.reason for notice in people.notices] == ["its execution ended without a word"]
+    assert "nobody brought its traffic back" in people.notices[0].todo
 
 
 def test_a_mark_that_cannot_be_taken_back_fails_nothing(
