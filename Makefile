@@ -70,9 +70,13 @@ check-rs: tenant-given setup ## ask a live tenant for its health and build: ENV=
 
 # == Development ==================================================================================
 
+# Each process has a laptop's AWS of its own, on which the files that it gets share their state; these
+# mostly wait, so there is one more than the cores of a small machine. The end-to-end tests come first.
+TEST_PROCESSES ?= 3
+
 .PHONY: test
-test: setup test-tools ## every test, also end to end
-	.venv/bin/python -m pytest
+test: setup test-tools ## every test, also end to end; TEST_PROCESSES=3
+	.venv/bin/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 .PHONY: lint
 lint: setup ## formatting, imports, types

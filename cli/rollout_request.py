@@ -1,4 +1,4 @@
-"""What the options of `syndi rollout start` mean in its request."""
+"""What the options of a rollout mean in its request."""
 
 import json
 import re
@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from cli.failure import Refused
-from control_plane.models import Mode
+from control_plane.models import Mode, Priority
+from control_plane.rollout_models import Failure
 
 
 class RolloutMode(StrEnum):
@@ -15,6 +16,50 @@ class RolloutMode(StrEnum):
 
     FULL = Mode.FULL
     DEPLOY_ONLY = Mode.DEPLOY_ONLY
+
+
+def request(
+    *,
+    canary: list[str] | None,
+    waves: str,
+    org: list[str] | None,
+    label: list[str] | None,
+    build: str | None,
+    source: str | None,
+    mode: RolloutMode,
+    concurrency: int,
+    max_failures: str | None,
+    on_failure: Failure,
+    bake: str,
+    alarm: list[str] | None,
+    approval: bool,
+    priority: Priority,
+    plan: Path | None,
+    application: str | None,
+) -> dict[str, Any]:
+    """The API's request for what was asked for. A field of `plan` counts more than its option.
+
+    Raises Refused, which names the option.
+    """
+    first = [{"tenants": canary}] if canary else []
+    given = {
+        "application": application,
+        "source": source,
+        "mode": None if mode == RolloutMode.FULL else mode,
+        "tenants": org,
+        "labels": dict(labelled(text) for text in label) if label else None,
+        "build": build,
+        "waves": [*first, *(wave(text) for text in waves.split(","))],
+        "concurrency": concurrency,
+        "max_failures": max_failures,
+        "on_failure": on_failure,
+        "bake_seconds": seconds(bake),
+        "alarms": alarm,
+        "approval": approval or None,
+        "priority": priority,
+    }
+    body = {name: value for name, value in given.items() if value is not None}
+    return body | (read(plan) if plan else {})
 
 
 def wave(text: str) -> dict[str, Any]:
@@ -29,7 +74,7 @@ def wave(text: str) -> dict[str, Any]:
     raise Refused(f"--waves: {text!r} is no count, no percentage and not 'rest'")
 
 
-def label(text: str) -> tuple[str, str]:
+def labelled(text: str) -> tuple[str, str]:
     """A label's key and value. Raises Refused."""
     key, sign, value = text.partition("=")
     if not sign:

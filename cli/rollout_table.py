@@ -49,6 +49,34 @@ def plan_table(plan: Mapping[str, Any]) -> Table:
     return table
 
 
+def schedule_table(env: str, found: Mapping[str, Any]) -> Table:
+    """When rollouts start by themselves, and what each is asked for."""
+    asked = found["request"]
+    table = Table(box=None, pad_edge=False, show_header=False)
+    state = "enabled" if found["enabled"] else "disabled"
+    whom = asked.get("tenants") or [f"{key}={value}" for key, value in _labels(asked)]
+    if asked.get("build"):
+        whom = [*whom, f"build {asked['build']}"]
+    limit = asked.get("max_failures", "0")
+    then = "rolled back" if asked.get("on_failure") == "rollback" else "stopped"
+    rows = {
+        "when": f"{found['expression']} {found['timezone']} ({state})",
+        "what": f"{asked['application']} in {env}",
+        "source": asked.get("source", "")[:12] or "the environment's current one",
+        "whom": ", ".join(whom) or "all that are deployed",
+        "waves": ", ".join(_wave(wave) for wave in asked.get("waves", [{"rest": True}])),
+        "at once": str(asked.get("concurrency", 10)),
+        "may fail": f"{limit}; when more do, it is {then}",
+        "watched": f"{asked.get('bake_seconds', 0)} s after each wave",
+        "alarms": ", ".join(asked.get("alarms", [])),
+        "approval": "between waves" if asked.get("approval") else "",
+    }
+    for name, value in rows.items():
+        if value:
+            table.add_row(name, Text(value))
+    return table
+
+
 def rollouts_table(rollouts: list[dict[str, Any]]) -> Table:
     """Rollouts, a line each."""
     table = Table(box=None, pad_edge=False)
@@ -85,11 +113,25 @@ def tenants_rows(rows: list[dict[str, Any]]) -> Table:
     return table
 
 
+def _labels(asked: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return sorted(asked.get("labels", {}).items())
+
+
+def _wave(wave: Mapping[str, Any]) -> str:
+    if wave.get("tenants"):
+        return "+".join(wave["tenants"])
+    if "count" in wave:
+        return str(wave["count"])
+    return f"{wave['percent']:g}%" if "percent" in wave else "rest"
+
+
 def _headline(found: Mapping[str, Any]) -> list[Text]:
     state = found["state"]
     where = f"{found['application']} in {found['env']}"
     source = state["source"][:12]
     lines = [f"rollout {found['id']} of {where}, source {source}: {coloured(state['status'])}"]
+    by = found.get("requested_by") or ("a schedule" if found.get("trigger") == "schedule" else "")
+    lines += [f"started by {by}"] if by else []
     note = state.get("failure") or found.get("note") or ""
     lines += [note] if note else []
     lines += [f"hint: {found['hint']}"] if found.get("hint") else []

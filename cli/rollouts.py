@@ -1,23 +1,39 @@
 """`syndi rollout`: many tenants brought to a build, in waves."""
 
 import time
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.live import Live
 
+from cli import rollout_scheduling
 from cli.connection import Api
 from cli.context import command, current, query
 from cli.options import ApplicationOption, EnvArgument, JsonOption, PriorityOption, WaitOption
 from cli.output import err, out, print_json
-from cli.rollout_request import RolloutMode, read, seconds, wave
-from cli.rollout_request import label as label_of
+from cli.rollout_options import (
+    AlarmOption,
+    ApprovalOption,
+    BakeOption,
+    BuildOption,
+    CanaryOption,
+    ConcurrencyOption,
+    LabelOption,
+    MaxFailuresOption,
+    OnFailureOption,
+    OrgsOption,
+    PlanOption,
+    RolloutModeOption,
+    RolloutSourceOption,
+    WavesOption,
+)
+from cli.rollout_request import RolloutMode, request
 from cli.rollout_table import plan_table, rollout_view, rollouts_table, tenants_rows
 from control_plane.models import Priority
 from control_plane.rollout_models import Failure, RolloutStatus
 
 app = typer.Typer(no_args_is_help=True, help="Bring many tenants to a build, in waves.")
+app.add_typer(rollout_scheduling.app, name="schedule")
 
 RolloutArgument = Annotated[
     str, typer.Argument(metavar="ID", help="a rollout's id, as 'syndi rollout list' has it")
@@ -29,84 +45,49 @@ _POLL_SECONDS = 1.0
 @command
 def start(
     env: EnvArgument,
-    canary: Annotated[
-        list[str] | None, typer.Option(help="an organization of the first wave; repeat it")
-    ] = None,
-    waves: Annotated[
-        str, typer.Option(help="counts, percentages and 'rest', such as 5,25%,rest")
-    ] = "rest",
-    org: Annotated[
-        list[str] | None,
-        typer.Option(help="an organization, also a new one; default: all that are deployed"),
-    ] = None,
-    label: Annotated[
-        list[str] | None, typer.Option(help="only tenants with this label, key=value; repeat it")
-    ] = None,
-    build: Annotated[
-        str | None, typer.Option(help="only tenants whose build's fingerprint begins like this")
-    ] = None,
-    source: Annotated[
-        str | None, typer.Option(help="SHA-256 of a source; default: the environment's current one")
-    ] = None,
-    mode: Annotated[
-        RolloutMode, typer.Option(help="full, or each tenant's last build")
-    ] = RolloutMode.FULL,
-    concurrency: Annotated[
-        int, typer.Option(min=1, max=200, help="deployments at the same time")
-    ] = 10,
-    max_failures: Annotated[
-        str | None,
-        typer.Option(help="how many may fail: a number, or a share such as 5%; default: none"),
-    ] = None,
-    on_failure: Annotated[
-        Failure, typer.Option(help="when more fail: stop, or also roll the wave back")
-    ] = Failure.STOP,
-    bake: Annotated[
-        str, typer.Option(help="how long a wave is watched before the next, such as 90s, 10m, 2h")
-    ] = "0s",
-    alarm: Annotated[
-        list[str] | None,
-        typer.Option(help="a CloudWatch alarm checked after each wave; {env}, {org} are filled in"),
-    ] = None,
-    approval: Annotated[
-        bool, typer.Option("--approval", help="wait for 'syndi rollout approve' between waves")
-    ] = False,
+    canary: CanaryOption = None,
+    waves: WavesOption = "rest",
+    org: OrgsOption = None,
+    label: LabelOption = None,
+    build: BuildOption = None,
+    source: RolloutSourceOption = None,
+    mode: RolloutModeOption = RolloutMode.FULL,
+    concurrency: ConcurrencyOption = 10,
+    max_failures: MaxFailuresOption = None,
+    on_failure: OnFailureOption = Failure.STOP,
+    bake: BakeOption = "0s",
+    alarm: AlarmOption = None,
+    approval: ApprovalOption = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="show who would be in which wave, and start nothing")
     ] = False,
     priority: PriorityOption = Priority.LOW,
-    plan: Annotated[
-        Path | None,
-        typer.Option(help="a JSON file with the request's fields, such as waves of their own"),
-    ] = None,
+    plan: PlanOption = None,
     application: ApplicationOption = None,
     wait: WaitOption = True,
     as_json: JsonOption = False,
 ) -> None:
     """Start a rollout and, unless told otherwise, watch it to its end."""
-    first = [{"tenants": canary}] if canary else []
-    given = {
-        "application": application,
-        "source": source,
-        "mode": None if mode == RolloutMode.FULL else mode,
-        "tenants": org,
-        "labels": dict(label_of(text) for text in label) if label else None,
-        "build": build,
-        "waves": [*first, *(wave(text) for text in waves.split(","))],
-        "concurrency": concurrency,
-        "max_failures": max_failures,
-        "on_failure": on_failure,
-        "bake_seconds": seconds(bake),
-        "alarms": alarm,
-        "approval": approval or None,
-        "dry_run": dry_run or None,
-        "priority": priority,
-    }
-    body = {name: value for name, value in given.items() if value is not None}
-    if plan:
-        body |= read(plan)
+    body = request(
+        canary=canary,
+        waves=waves,
+        org=org,
+        label=label,
+        build=build,
+        source=source,
+        mode=mode,
+        concurrency=concurrency,
+        max_failures=max_failures,
+        on_failure=on_failure,
+        bake=bake,
+        alarm=alarm,
+        approval=approval,
+        priority=priority,
+        plan=plan,
+        application=application,
+    )
     api = current.api()
-    found = api.call("POST", f"/envs/{env}/rollouts", body)
+    found = api.call("POST", f"/envs/{env}/rollouts", body | ({"dry_run": True} if dry_run else {}))
     if not found.get("dry_run"):
         _follow(api, found, wait=wait)
     elif current.as_json:

@@ -169,7 +169,10 @@ def presented(found: JsonObject) -> JsonObject:
 
 
 def put_schedule(front: Front, env: Env, request: RolloutScheduleRequest) -> JsonObject:
-    """Create or replace the schedule of an application's rollouts. Raises InvalidRequest."""
+    """Create or replace the schedule of an application's rollouts.
+
+    Raises InvalidRequest for what could not begin now: at night nobody would look on.
+    """
     known = front.settings
     application = request.application or known.default_application
     selecting.check_application(application, known.application_prefixes)
@@ -177,7 +180,7 @@ def put_schedule(front: Front, env: Env, request: RolloutScheduleRequest) -> Jso
         mode="json", exclude={"expression", "timezone", "enabled"}, exclude_none=True,
         exclude_defaults=True,
     )  # fmt: skip
-    front.sources.resolve(application, env, request.source)
+    selecting.planned(naming.new_deployment_id(utc_now()), env, request, known)
     given = {**asked, "application": application, "env": env, "trigger": Trigger.SCHEDULE}
     when = When(request.expression, request.timezone, request.enabled)
     name = naming.rollout_schedule_name(application, env)

@@ -87,6 +87,12 @@ class RolloutScheduleRequest(RolloutRequest):
     timezone: str = Field(default="UTC", max_length=50)
     enabled: bool = True
 
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        if self.dry_run:
+            raise ValueError("dry_run starts nothing that could be scheduled: leave it out")
+        return self
+
 
 class LabelsRequest(Frozen):
     """The body of `PUT …/labels`: labels to set, and those to remove."""

@@ -54,3 +54,10 @@ def push(syndi: Syndi, path: Path, env: str) -> str:
     """Make a directory the source of an environment; gives its SHA-256."""
     pushed = syndi.ok("--local", "source", "push", str(path), "--env", env, "--json").json
     return str(pushed["sha256"])
+
+
+def unbuilt(syndi: Syndi, env: str, note: str) -> str:
+    """Push the almanac with a note in its package: a source that no other test has built."""
+    copy = copied(ALMANAC, Path(str(syndi.state)) / note)
+    (copy / "almanac" / "note.txt").write_text(f"{note}\n")
+    return push(syndi, copy, env)

@@ -1,7 +1,6 @@
 """Many tenants brought to a build in waves, on one build; what stops that, and who asks it to."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +18,7 @@ from fleets import (
     start,
 )
 from live import ask
-from sources import ALMANAC, APPLICATION, add_resources, copied, push
+from sources import ALMANAC, APPLICATION, add_resources, copied, push, unbuilt
 from syndi_command import Syndi, eventually
 
 from control_plane.events import STARTED_BY
@@ -167,13 +166,6 @@ def test_pause_resume_and_cancel_in_the_middle_of_a_wave(syndi: Syndi, first: Js
     assert len(rows(found, "SUCCEEDED")) > len(done)
     assert rows(found, "PENDING"), "the rest was not started"
     assert syndi.run("--local", "rollout", "resume", made).exit_code == 2
-
-
-def unbuilt(syndi: Syndi, env: str, note: str) -> str:
-    """The same almanac with a note in its package: a source that nobody has."""
-    copy = copied(ALMANAC, Path(str(syndi.state)) / note)
-    (copy / "almanac" / "note.txt").write_text(f"{note}\n")
-    return push(syndi, copy, env)
 
 
 def begun(syndi: Syndi, made: str, count: int) -> None:

@@ -3,10 +3,9 @@
 from typing import Any
 
 import pytest
+from asked_api import Asked, instead
 from typer.testing import CliRunner
 
-from cli.connection import Api
-from cli.context import Context
 from cli.main import app
 from cli.route_output import line
 
@@ -17,31 +16,9 @@ ROUTE: dict[str, Any] = {
 }  # fmt: skip
 
 
-class Asked(Api):
-    """An API that keeps what it is asked."""
-
-    def __init__(self) -> None:
-        super().__init__("https://api", "us-east-1")
-        object.__setattr__(self, "calls", [])
-
-    calls: list[tuple[str, str, Any]]
-
-    def call(
-        self,
-        method: str,
-        path: str,
-        body: dict[str, Any] | None = None,
-        headers: dict[str, str] | None = None,
-    ) -> dict[str, Any]:
-        self.calls.append((method, path, body))
-        return {**ROUTE, "id": "1"}
-
-
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> Asked:
-    found = Asked()
-    monkeypatch.setattr(Context, "api", lambda _: found)
-    return found
+    return instead(monkeypatch, {**ROUTE, "id": "1"})
 
 
 def run(*arguments: str) -> Any:

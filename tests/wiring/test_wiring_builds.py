@@ -5,6 +5,7 @@ from asl_graph import ROOT
 from policy_rules import ARTIFACTS, PREFIXES, STACK, may
 from sam_template import properties, role_statements
 
+from control_plane import naming
 from workers.build import BUILD_MINUTES
 
 PROJECTS = {"BuildProject": "BuildRole", "OwnBuildProject": "OwnBuildRole"}
@@ -37,6 +38,13 @@ def test_a_build_reads_sources_and_changes_none(role: str) -> None:
     source = f"{ARTIFACTS}/sources/1.zip"
     assert may(role_statements(role), "s3:GetObject", source)
     assert not may(role_statements(role), "s3:PutObject", source)
+
+
+@pytest.mark.parametrize("action", ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"])
+@pytest.mark.parametrize("role", PROJECTS.values())
+def test_no_build_reads_what_a_tenant_took_along(role: str, action: str) -> None:
+    exported = f"{ARTIFACTS}/{naming.export_prefix('rawscribe-dev-one', '1')}/users.json"
+    assert not may(role_statements(role), action, exported)
 
 
 @pytest.mark.parametrize("project", PROJECTS)

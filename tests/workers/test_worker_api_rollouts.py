@@ -173,7 +173,8 @@ def test_the_tenants_of_a_wave_are_told_a_page_at_a_time(machine: str) -> None:
 
 def test_rollouts_by_a_schedule(machine: str) -> None:
     aws.scheduler().create_schedule_group(Name="syndi")
-    body = {"expression": "rate(1 day)", "max_failures": "5%", "waves": [{"rest": True}]}
+    asked = {"tenants": ["one", "two"], "max_failures": "5%", "waves": [{"rest": True}]}
+    body = {"expression": "rate(1 day)", **asked}
     put = call("PUT", "/envs/stage/rollout-schedule", body)
     assert put.body["expression"] == "rate(1 day)"
     target = aws.scheduler().get_schedule(Name="rollout-notes-stage", GroupName="syndi")["Target"]
@@ -183,6 +184,26 @@ def test_rollouts_by_a_schedule(machine: str) -> None:
     assert call("DELETE", "/envs/stage/rollout-schedule").body == {"deleted": True}
     assert call("GET", "/envs/stage/rollout-schedule").status == 404
     assert call("DELETE", "/envs/stage/rollout-schedule").status == 404
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"tenants": ["one", "two"], "waves": [{"count": 1}]}, "waves"),
+        ({"labels": {"ring": "nobodys"}}, "tenants"),
+        ({"dry_run": True}, "dry_run"),
+        ({"expression": "daily"}, "expression"),
+        ({"application": "control-plane"}, "application"),
+    ],
+)
+def test_a_schedule_that_could_start_nothing_is_refused(
+    machine: str, wrong: dict[str, Any], field: str
+) -> None:
+    aws.scheduler().create_schedule_group(Name="syndi")
+    reply = call("PUT", "/envs/stage/rollout-schedule", {"expression": "rate(1 day)", **wrong})
+    assert reply.status == 400
+    assert field in str(reply.body)
+    assert call("GET", "/envs/stage/rollout-schedule").status == 404
 
 
 def test_labels_are_set_and_removed(world: None) -> None:
