@@ -40,7 +40,7 @@ class Hold:
             if not _is_without_table(error):
                 raise
             return  # nothing is installed yet
-        if holder and executions.is_running(holder["execution_arn"]):
+        if holder and "held_until" not in holder and executions.still_holds(holder):
             raise Refused(
                 f"{stack} is being updated by deployment {holder['deployment_id']}: "
                 f"let it end, or 'syndi cancel {holder['deployment_id']}'"

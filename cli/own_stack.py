@@ -5,6 +5,7 @@ from typing import Any
 
 from botocore.exceptions import WaiterError
 
+from cli.awaiting import await_operation
 from cli.failure import Failed, Refused
 from cli.install import Built, Target
 from control_plane import aws, naming, templates
@@ -35,9 +36,13 @@ def make_ready(target: Target) -> bool:
         case StackAction.DELETE_FIRST if stack:
             delete(target.stack, stack["StackId"], target.poll_seconds, target.role_arn)
             return False
-        case StackAction.CONTINUE_ROLLBACK:
-            client.continue_update_rollback(StackName=target.stack, **in_role(target.role_arn))
-            _wait(target, "stack_rollback_complete", target.stack)
+        case StackAction.CONTINUE_ROLLBACK if stack:
+            stack_id, token = stack["StackId"], f"continue-{naming.new_deployment_id(utc_now())}"
+            client.continue_update_rollback(
+                StackName=stack_id, ClientRequestToken=token, **in_role(target.role_arn)
+            )
+            back = (StackStatus.UPDATE_ROLLBACK_COMPLETE,)
+            await_operation(target.stack, target.poll_seconds, stack_id, token, back)
             return True
         case _:
             raise Refused(f"{target.stack} is {status}: {decision.reason}")
@@ -165,9 +170,14 @@ def change(
         raise Refused(f"{target.stack}: {refusal}")
     if before_change:
         before_change()
-    client.execute_change_set(ChangeSetName=made["Id"], ClientRequestToken=name)
-    waiter = "stack_create_complete" if kind == "CREATE" else "stack_update_complete"
-    _wait(target, waiter, made["StackId"], name)
+    client.execute_change_set(
+        ChangeSetName=made["Id"],
+        ClientRequestToken=name,
+        # What a failed change made goes with it: a published version that stayed would be the one
+        # that the next attempt may not publish again.
+        RetainExceptOnCreate=True,
+    )
+    await_operation(target.stack, target.poll_seconds, made["StackId"], name, reading.SUCCEEDED)
     return {
         "id": made["Id"],
         "stack_id": made["StackId"],
@@ -189,7 +199,7 @@ def delete(name: str, stack_id: str, poll_seconds: float, role_arn: str | None =
     client, token = aws.cloudformation(), f"uninstall-{naming.new_deployment_id(utc_now())}"
     client.update_termination_protection(StackName=name, EnableTerminationProtection=False)
     client.delete_stack(StackName=stack_id, ClientRequestToken=token, **in_role(role_arn))
-    _await(name, poll_seconds, "stack_delete_complete", stack_id, token)
+    await_operation(name, poll_seconds, stack_id, token, (StackStatus.DELETE_COMPLETE,))
 
 
 def in_role(arn: str | None) -> Any:
@@ -213,25 +223,9 @@ def _found(target: Target, stack: str, change_set: str) -> list[changes.Change] 
         reason = " ".join(described.get("StatusReason", "").split())
         if changes.is_without_changes(reason):
             return None
-        raise Failed(f"{target.stack}: no change set could be made: {reason}") from error
+        why = reading.refusal(change_set, reason)
+        raise Failed(f"{target.stack}: no change set could be made: {why}") from error
     return reading.changes(stack, change_set)
-
-
-def _wait(target: Target, waiter: str, stack: str, token: str = "") -> None:
-    _await(target.stack, target.poll_seconds, waiter, stack, token)
-
-
-def _await(name: str, poll_seconds: float, waiter: str, stack: str, token: str) -> None:
-    """Wait for an operation's end. Raises Failed with what failed first in it."""
-    client: Any = aws.cloudformation()  # a waiter's name is a literal in the stubs
-    try:
-        client.get_waiter(waiter).wait(StackName=stack, WaiterConfig=_every(poll_seconds, 120))
-    except WaiterError as error:
-        found = reading.describe(stack)
-        status = found["StackStatus"] if found else "gone"
-        told = "; ".join(reading.validation_failures(stack))
-        told = told or decisions.first_failure(reading.operation_events(stack, token)) or str(error)
-        raise Failed(f"{told}; {name} is {status}") from error
 
 
 def _every(poll_seconds: float, minutes: int) -> Any:

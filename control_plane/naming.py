@@ -47,6 +47,11 @@ def earliest_id(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y%m%d-%H%M%S}-"
 
 
+def time_of(deployment_id: str) -> datetime:
+    """When a deployment was asked for, to the second."""
+    return datetime.strptime(deployment_id[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
+
+
 def execution_name(tenant: Tenant, deployment_id: str) -> str:
     """The execution of a deployment that the API starts: a second start is the same execution."""
     return f"{tenant.env}-{tenant.org}-{deployment_id}"

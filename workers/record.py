@@ -175,11 +175,15 @@ def _going_first(deployment: Deployment, listing: Listing) -> str | None:
     tenant, me = deployment.tenant, deployment.id
     rivals = listing.rivals(tenant, naming.earliest_id(deployment.started_at - turns.LOOK_BACK))
     for newer in turns.taking_its_place(me, rivals):
-        if newer.had_the_tenant or is_running(newer.execution_arn):
+        if newer.had_the_tenant or _is_running(newer):
             raise Superseded(f"deployment {newer.id} of {tenant.stack_name} took its place")
     supersedes = deployment.options.on_conflict == OnConflict.SUPERSEDE
     waiting = turns.going_first(me, rivals, supersedes=supersedes)
-    return next((older.id for older in waiting if is_running(older.execution_arn)), None)
+    return next((older.id for older in waiting if _is_running(older)), None)
+
+
+def _is_running(rival: turns.Rival) -> bool:
+    return is_running(rival.execution_arn, naming.time_of(rival.id))
 
 
 def _wait_for(other: str, deployment: Deployment) -> Outcome:

@@ -59,8 +59,9 @@ def _recover(slots: Slots) -> bool:
         return False
     freed = False
     for name in slot_rules.to_check(list(state["holders"]), utc_now()):
-        arn = state["holders"][name]["execution_arn"]
-        if not is_running(arn):
+        held = state["holders"][name]
+        arn = held["execution_arn"]
+        if not is_running(arn, datetime.fromisoformat(held["taken_at"])):
             slots.give_back(name, arn)
             freed = True
     return freed

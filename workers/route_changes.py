@@ -6,7 +6,7 @@ changed it still had the right to. Who had not, takes its change back.
 
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from control_plane import aws, naming
@@ -24,9 +24,6 @@ from workers.route_tenants import records, records_back
 
 TRIES = 5
 """How often a way back is tried that meets other changes."""
-
-STARTING = timedelta(seconds=60)
-"""How long a shift may have the route before its execution is there."""
 
 DIED = "its execution ended without a word"
 
@@ -156,7 +153,7 @@ def _stop(execution_arn: str, why: str) -> None:
 def is_alive(item: Mapping[str, Any]) -> bool:
     """Whether the shift that has a route still runs, or is being started."""
     began = datetime.fromisoformat(item["shift"]["started_at"])
-    return is_running(item["holder"]) or utc_now() - began < STARTING
+    return is_running(item["holder"], began)
 
 
 def _routes() -> Routes:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, naming
+from control_plane import aws, naming, own
 from control_plane.errors import (
     Cancelled,
     ChangeSetFailed,
@@ -86,17 +86,18 @@ def await_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
     if status not in ("CREATE_COMPLETE", "FAILED"):
         return Outcome({"has_changes": False, "summary": {}}, done=False)
     if status == "FAILED" and not changes.is_without_changes(reason):
+        why = reading.refusal(change_set_id, reason)
         if options.dry_run:
             withdrawal.withdraw(deployment, event)
-        raise ChangeSetFailed(f"no change set could be made: {reason}")
+        raise ChangeSetFailed(f"no change set could be made: {why}")
     found = reading.changes(event["stack_id"], change_set_id) if status != "FAILED" else []
     losses = changes.lost(found, deployment.manifest.stack.stateful_types)
     summary = changes.summarize(found)
     told = changes.in_words(summary) + changes.needless(losses, options.allow_replacement)
     result = {"has_changes": status != "FAILED", "summary": summary}
     # What this very deployment added was never anybody's data: the way back takes it away again.
-    own = _added(deployment) if deployment.rolling_back else []
-    refusal = changes.refuse_changes(losses, [*options.allow_replacement, *own])
+    added = _added(deployment) if deployment.rolling_back else []
+    refusal = changes.refuse_changes(losses, [*options.allow_replacement, *added])
     facts = {"id": change_set_id, "stack_id": event["stack_id"], **result}
     facts |= {"refused": refusal} if refusal else {}
     Progress(settings(StackSettings).table_name).add_facts(deployment, {"change_set": facts})
@@ -127,6 +128,9 @@ def execute_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
             ChangeSetName=event["change_set_id"],
             ClientRequestToken=deployment.operation,
             DisableRollback=False,
+            # What a failed update of the control plane made goes with it, also what is retained:
+            # the next attempt may not publish a version again that is there.
+            RetainExceptOnCreate=own.is_own(deployment.tenant),
         )
     except ClientError as error:
         if aws.error_code(error) not in ("InvalidChangeSetStatus", "ChangeSetNotFound"):

@@ -48,7 +48,9 @@ def check(asked: JsonObject) -> bool:
     status, reason = described["Status"], " ".join(described.get("StatusReason", "").split())
     if status not in ("CREATE_COMPLETE", "FAILED"):
         return False
+    broken = status == "FAILED" and not changes.is_without_changes(reason)
+    why = reading.refusal(described["ChangeSetId"], reason) if broken else ""
     aws.cloudformation().delete_change_set(StackName=stack, ChangeSetName=name)
-    if status == "FAILED" and not changes.is_without_changes(reason):
-        raise ChangeSetFailed(f"no change set could be made: {reason}")
+    if broken:
+        raise ChangeSetFailed(f"no change set could be made: {why}")
     return True

@@ -152,15 +152,28 @@ def _event(item: "StackEventTypeDef", stack_id: str) -> StackEvent:
     )
 
 
+def refusal(change_set_id: str, reason: str) -> str:
+    """Why a change set could not be made: what CloudFormation found wrong with its resources, or
+    the `reason` that it gives for the whole, which only says that there is something.
+
+    Of the change set by its ARN: before it is deleted.
+    """
+    return "; ".join(_invalid(ChangeSetName=change_set_id)) or reason
+
+
 def validation_failures(stack_id: str) -> list[str]:
     """What CloudFormation found wrong before it began the stack's last operation.
 
     Such a failure has no resource events: the stack's own only points to DescribeEvents.
     """
+    return _invalid(StackName=stack_id)
+
+
+def _invalid(**of: str) -> list[str]:
     pages = (
         aws.cloudformation()
         .get_paginator("describe_events")
-        .paginate(StackName=stack_id, Filters={"FailedEvents": True})
+        .paginate(Filters={"FailedEvents": True}, **of)  # type: ignore[arg-type]  # a name each
     )
     found = [event for page in pages for event in page["OperationEvents"]]  # newest first
     last = found[0].get("OperationId") if found else None
@@ -168,5 +181,7 @@ def validation_failures(stack_id: str) -> list[str]:
         f"{event.get('LogicalResourceId')} ({event.get('ResourceType')}): "
         + " ".join(event.get("ValidationStatusReason", "").split())
         for event in found
-        if event.get("OperationId") == last and event.get("EventType") == "VALIDATION_ERROR"
+        if event.get("OperationId") == last
+        and event.get("EventType") == "VALIDATION_ERROR"
+        and event.get("ValidationFailureMode") != "WARN"
     ]

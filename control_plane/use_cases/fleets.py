@@ -120,8 +120,8 @@ def cancel(front: Front, env: Env, rollout_id: str, by: str | None) -> JsonObjec
     A rollout whose execution is gone without a word is ended here: nobody else would.
     """
     asked = _ask(front, env, rollout_id, {"cancelled_by": by or "somebody unknown"})
-    opened = datetime.fromisoformat(asked["created_at"])
-    if utc_now() - opened > BEGINS_WITHIN and not executions.is_running(asked["execution_arn"]):
+    opened, arn = datetime.fromisoformat(asked["created_at"]), asked["execution_arn"]
+    if utc_now() - opened > BEGINS_WITHIN and not executions.is_running(arn, opened):
         why = f"cancelled by {by}: nobody drove it any more"
         ended = loaded(asked).model_copy(update={"status": RolloutStatus.CANCELLED, "failure": why})
         rollouts = _rollouts(front)

@@ -20,7 +20,7 @@ from control_plane.observability import NAMESPACE
 from workers.build import TOOL_VERSIONS
 
 FROM_LAMBDA = {"AWS_REGION"}
-FROM_CODEBUILD = {"CODEBUILD_SRC_DIR", "CODEBUILD_BUILD_SUCCEEDING"}
+FROM_CODEBUILD = {"CODEBUILD_SRC_DIR", "CODEBUILD_BUILD_SUCCEEDING", "PATH"}
 FROM_SAM_AND_MAKE = {"ARTIFACTS_DIR", "CURDIR"}
 POWERTOOLS = {value for value in vars(constants).values() if isinstance(value, str)}
 BUILDSPEC = ROOT / "buildspec.yml"

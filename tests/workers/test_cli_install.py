@@ -153,7 +153,7 @@ def test_cloudformation_works_in_the_role_that_is_named(
         "ContinueUpdateRollback", "ExecuteChangeSet", "DeleteStack", "UpdateTerminationProtection"
     ):  # fmt: skip
         script.on(cloud, operation, {})
-    monkeypatch.setattr(own_stack, "_await", lambda *_: None)
+    monkeypatch.setattr(own_stack, "await_operation", lambda *_: None)
     assert own_stack.make_ready(of)
     own_stack.change(of, {}, {}, kind="UPDATE", body="{}")
     own_stack.delete(STACK, STACK_ID, 1, role)

@@ -136,6 +136,14 @@ def test_a_holder_that_runs_no_more_loses_the_tenant_at_once(world: None, known:
     assert dead.id in note
 
 
+def test_a_holder_that_step_functions_does_not_know_yet_keeps_the_tenant(world: None) -> None:
+    """DescribeExecution is eventually consistent."""
+    holder = build.opened(build.deployment(number=1))
+    assert acquire(holder)["done"] is True
+    assert acquire(running(build.deployment(number=2))) == {"holder": holder.id, "done": False}
+    assert build.holder() == holder.execution_arn
+
+
 def test_a_throttled_look_at_the_holder_takes_nothing_over(script: scripted.Scripted) -> None:
     first, second = running(build.deployment(number=1)), running(build.deployment(number=2))
     acquire(first)

@@ -157,6 +157,13 @@ def test_a_holder_that_runs_no_more_loses_its_slot(
     assert "took over" in build.record(five[2])["steps"]["AcquireSlot"]["note"]
 
 
+def test_a_holder_that_step_functions_does_not_know_yet_keeps_its_slot(world: None) -> None:
+    made = [opened(number) for number in range(3)]
+    running(made[2])
+    assert [acquire(one) for one in made] == [True, True, False]
+    assert set(slots().state()["holders"]) == {made[0].id, made[1].id}
+
+
 def test_a_failure_gives_the_slot_back(source: str) -> None:
     made = prepare(BARE)
     acquire(made)

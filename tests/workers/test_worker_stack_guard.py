@@ -46,8 +46,28 @@ def test_no_changes_are_a_success_and_leave_no_change_set(made: Deployment, clou
 
 def test_any_other_failed_change_set_is_a_failure(made: Deployment, cloud: Cloud) -> None:
     cloud.says("DescribeChangeSet", change_set("FAILED", "Transform\n failed"))
+    cloud.says("DescribeEvents", {"OperationEvents": []})
     with pytest.raises(ChangeSetFailed, match="Transform failed"):
         run(made, "AwaitChangeSet", **IDS)
+
+
+def test_what_is_wrong_with_a_change_sets_resources_is_told(made: Deployment, cloud: Cloud) -> None:
+    """The change set itself only says that there is something."""
+    cloud.says("DescribeChangeSet", change_set("FAILED", "early validation failed"))
+    wrong = {
+        "OperationId": "op-1",
+        "EventType": "VALIDATION_ERROR",
+        "LogicalResourceId": "Logs",
+        "ResourceType": "AWS::Logs::LogGroup",
+        "ValidationFailureMode": "FAIL",
+        "ValidationStatusReason": "the name\n is taken",
+    }
+    warning = {**wrong, "ValidationFailureMode": "WARN", "ValidationStatusReason": "not empty"}
+    cloud.says("DescribeEvents", {"OperationEvents": [wrong, warning]})
+    told = r"made: Logs \(AWS::Logs::LogGroup\): the name is taken$"
+    with pytest.raises(ChangeSetFailed, match=told):
+        run(made, "AwaitChangeSet", **IDS)
+    assert [asked["ChangeSetName"] for asked in cloud.asked("DescribeEvents")] == [CHANGE_SET_ID]
 
 
 REPLACED = change("Modify", "Users", "AWS::Cognito::UserPool", "True")
@@ -193,6 +213,7 @@ def test_a_dry_run_that_fails_leaves_nothing_either(
     dry: Deployment, cloud: Cloud, described: dict[str, Any], error: type[Exception]
 ) -> None:
     cloud.says("DescribeChangeSet", described)
+    cloud.says("DescribeEvents", {"OperationEvents": []})
     cloud.says("DescribeStacks", stack("REVIEW_IN_PROGRESS"))
     with pytest.raises(error):
         run(dry, "AwaitChangeSet", **IDS)
