@@ -54,7 +54,9 @@ def test_while_another_is_at_work_it_is_skipped_and_nobody_is_told(
 def test_one_that_was_skipped_stays_so_when_it_is_prepared_again_later(source: str) -> None:
     first = prepare(tenants=["alpha"])
     made = prepare(CLOCK, OTHER)
-    Rollouts(TABLE).ask(first, {"cancelled_by": "eve"})
+    Rollouts(TABLE).ask(first, {"paused_by": "eve"})
+    assert prepare(CLOCK, OTHER) == made, "also when the other one waits for somebody by now"
+    Rollouts(TABLE).ask(first, {"paused_by": None, "cancelled_by": "eve"})
     advance(first)
     assert prepare(CLOCK, OTHER) == made
     assert (state(made)["status"], advance(made, arn=OTHER)["starts"]) == ("SKIPPED", [])
