@@ -7,7 +7,7 @@ from typing import Any
 from cli.failure import Refused
 from control_plane import aws
 from control_plane.errors import TenantNotReady
-from control_plane.live import at, get
+from control_plane.services.live import at, get
 
 
 def check_tenant(

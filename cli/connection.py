@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.failure import Failed, Refused
 from control_plane import aws
-from control_plane.client import ApiError, Client, NoCredentials
+from control_plane.services.client import ApiError, Client, NoCredentials
 from local import operator_user
 from local.laptop import Laptop
 

@@ -5,9 +5,10 @@ from datetime import timedelta
 from botocore.exceptions import ClientError
 
 from cli.failure import Refused
-from control_plane import aws, executions, naming
-from control_plane.locks import Locks
+from control_plane import aws, naming
 from control_plane.models import Tenant, utc_now
+from control_plane.services import executions
+from control_plane.store.locks import Locks
 
 MANUAL_WORK = timedelta(minutes=30)
 """How long a command is believed to be at work since it said so: a build, or a stack's change."""

@@ -17,10 +17,11 @@ from pathlib import Path
 from cli.connection import ROOT
 from cli.failure import Failed
 from cli.source import Source
-from control_plane import aws, build_artifacts, manifest, naming
-from control_plane.builds import fingerprint
+from control_plane import aws, manifest, naming
 from control_plane.manifest import Manifest
 from control_plane.models import Tenant
+from control_plane.services import build_artifacts
+from control_plane.store.builds import fingerprint
 
 _MACHINES = {"arm64": "arm64", "aarch64": "arm64", "x86_64": "x86_64", "amd64": "x86_64"}
 

@@ -18,13 +18,14 @@ from cli.install import Target, build, lambda_platform
 from cli.options import JsonOption
 from cli.output import err, out, print_json
 from cli.proving import prove
-from control_plane import aws, templates, trials
-from control_plane import stack_reading as reading
+from control_plane import aws, templates
 from control_plane.errors import InvalidRequest
 from control_plane.manifest import FILE_NAME, parse
 from control_plane.models import Env, Tenant
 from control_plane.naming import check_length
 from control_plane.own import TRIAL_APPLICATION, TRIAL_DIRECTORY, own_tenant
+from control_plane.rules import trials
+from control_plane.services import stack_reading as reading
 
 DEFAULT_PREFIXES = "rawscribe,syndi-frontend"
 PREFIXES_VARIABLE = "SYNDI_PREFIXES"

@@ -10,7 +10,7 @@ from cli.context import command, current
 from cli.install import Target, this_machine
 from cli.options import JsonOption
 from cli.output import err, out, print_json
-from control_plane import stack_reading as reading
+from control_plane.services import stack_reading as reading
 from local import lifecycle, operator_user
 from local.laptop import Laptop
 

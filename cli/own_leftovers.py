@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, naming, roles
+from control_plane import aws, naming
+from control_plane.services import roles
 
 BUCKET = "ArtifactBucket"
 ROLE, BOUNDARY = "CloudFormationRole", "TenantBoundary"

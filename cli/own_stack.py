@@ -7,10 +7,11 @@ from botocore.exceptions import WaiterError
 
 from cli.failure import Failed, Refused
 from cli.install import Built, Target
-from control_plane import aws, changes, decisions, naming, templates
-from control_plane import stack_reading as reading
-from control_plane.decisions import StackAction, StackRequest
+from control_plane import aws, naming, templates
 from control_plane.models import Env, JsonObject, StackStatus, utc_now
+from control_plane.rules import changes, decisions
+from control_plane.rules.decisions import StackAction, StackRequest
+from control_plane.services import stack_reading as reading
 
 POLL_SECONDS = 5.0
 """How often CloudFormation is asked how far it is: DescribeStacks has a limit for the account."""

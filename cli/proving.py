@@ -6,9 +6,9 @@ from collections.abc import Callable
 from cli.failure import Failed
 from cli.install import Built, Target
 from control_plane import aws
-from control_plane import stack_reading as reading
-from control_plane.client import signed_get
 from control_plane.errors import TenantNotReady
+from control_plane.services import stack_reading as reading
+from control_plane.services.client import signed_get
 
 PATIENCE = 180.0
 """Seconds in which a new API answers: a deployment of API Gateway takes some to be everywhere."""

@@ -6,12 +6,8 @@ Without it a first update would have nothing to go back to.
 from cli.holding import Hold
 from cli.install import Built, Target
 from cli.source import Source
-from control_plane import __version__, aws, endings, naming, receipts
-from control_plane import stack_reading as reading
-from control_plane.builds import Builds, BuildStatus
+from control_plane import __version__, aws, naming
 from control_plane.events import ExecutionInput, Trigger, facts_of
-from control_plane.history import History
-from control_plane.listing import Listing
 from control_plane.manifest import Manifest
 from control_plane.models import (
     Build,
@@ -26,7 +22,13 @@ from control_plane.models import (
     Tenant,
 )
 from control_plane.own import Release
-from control_plane.sources import Sources
+from control_plane.rules import endings
+from control_plane.services import stack_reading as reading
+from control_plane.store import receipts
+from control_plane.store.builds import Builds, BuildStatus
+from control_plane.store.history import History
+from control_plane.store.listing import Listing
+from control_plane.store.sources import Sources
 
 BUILD_ID = "install"
 """What stands for CodeBuild's id in a build that was made by hand."""

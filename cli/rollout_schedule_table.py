@@ -9,7 +9,7 @@ from rich.text import Text
 from cli.scheduling import when
 from control_plane.models import Mode
 from control_plane.rollout_models import Failure
-from control_plane.rollout_plan import RolloutRequest, WaveRequest
+from control_plane.rules.rollout_plan import RolloutRequest, WaveRequest
 
 _NAMED = 10
 """Organizations that a line names."""

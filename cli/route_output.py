@@ -7,7 +7,7 @@ from rich.table import Table
 
 from cli.context import current
 from cli.output import coloured, out
-from control_plane.shifting import told
+from control_plane.rules.shifting import told
 
 _KINDS = {"set": "set", "shift": "shift", "restore": "back", "reverse": "reversed", "end": "end"}
 

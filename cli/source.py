@@ -10,8 +10,9 @@ from typing import Any
 
 from cli.connection import Api, told
 from cli.failure import Refused
-from control_plane import client, manifest
+from control_plane import manifest
 from control_plane.errors import InvalidRequest
+from control_plane.services import client
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 

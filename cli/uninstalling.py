@@ -18,10 +18,10 @@ from cli.output import err, out, print_json
 from cli.own_leftovers import Kept
 from cli.recording import record_removal
 from control_plane import aws, naming
-from control_plane import stack_reading as reading
-from control_plane.listing import Listing
 from control_plane.models import JsonObject, StackStatus, Tenant
-from control_plane.situations import Situation, situation
+from control_plane.rules.situations import Situation, situation
+from control_plane.services import stack_reading as reading
+from control_plane.store.listing import Listing
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import StackTypeDef

@@ -106,7 +106,7 @@ class RouteSettings(_Settings):
 
 
 class ApiSettings(_Settings):
-    """control_plane/api.py. `approval_environments`: with commas between, or empty."""
+    """control_plane/api/app.py. `approval_environments`: with commas between, or empty."""
 
     application_prefixes: str
     approval_environments: str

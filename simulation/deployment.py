@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from math import ceil
 from random import Random
 
-from control_plane import slot_rules
 from control_plane.models import DeploymentStatus, Mode, Priority
+from control_plane.rules import slot_rules
 from simulation import quotas
 from simulation.execution import Execution, StepFailed, Steps
 from simulation.world import Build, Wait, World

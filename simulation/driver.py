@@ -6,11 +6,11 @@ from math import ceil
 from random import Random
 
 from control_plane import naming
-from control_plane import rollout_rules as rules
 from control_plane.models import DeploymentStatus, Env, Mode
 from control_plane.rollout_models import Result, Rollout, RolloutStatus, Running
-from control_plane.rollout_plan import RolloutRequest, allowed, plan
-from control_plane.rollout_rules import Decision, Do
+from control_plane.rules import rollout_rules as rules
+from control_plane.rules.rollout_plan import RolloutRequest, allowed, plan
+from control_plane.rules.rollout_rules import Decision, Do
 from simulation import quotas
 from simulation.deployment import Deployment, job, way_of
 from simulation.execution import ATTEMPT_EVENTS, Execution, Steps

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Generator, Iterator
 from random import Random
 
-from control_plane import request_limits as limits
+from control_plane.rules import request_limits as limits
 from simulation import quotas
 from simulation.quotas import Api
 from simulation.steps import ASKED_AGAIN, MINUTES, pause

@@ -6,11 +6,11 @@ from pydantic import Field
 
 from control_plane.models import Frozen, Priority
 from control_plane.rollout_models import Failure
-from control_plane.rollout_plan import LIMIT, Allowed, Concurrency, WaveRequest
+from control_plane.rules.rollout_plan import LIMIT, Allowed, Concurrency, WaveRequest
 
 Share = Annotated[float, Field(ge=0, le=1)]
 LARGEST = 400
-"""Slots that there can be, as in control_plane/slots.py: that module is about the table."""
+"""Slots that there can be, as in control_plane/store/slots.py: that module is about the table."""
 
 Seconds = Annotated[float, Field(ge=0, le=24 * 3600)]
 
@@ -23,7 +23,7 @@ class Scenario(Frozen):
     `skipped`: tenants that have the build already. `own_builds`: tenants with dependencies of their
     own, which need a build each. `others`, `urgent`: deployments an hour that somebody else starts.
     `quotas`: requests a second by API, instead of `quotas.LIMITS`. `budget`: steps keep to the
-    requests a second that they share (`control_plane/request_limits.py`), as the workers do.
+    requests a second that they share (`control_plane/rules/request_limits.py`), as the workers do.
     """
 
     tenants: int = Field(default=500, ge=1, le=LIMIT)

@@ -4,11 +4,11 @@ from bisect import bisect_left, insort
 from datetime import datetime
 from math import ceil
 
-from control_plane import slot_rules
-from control_plane.slot_rules import Waiter
+from control_plane.rules import slot_rules
+from control_plane.rules.slot_rules import Waiter
 
 _HOLDER_BYTES = 250
-"""What a holder takes in the slots' item (control_plane/slots.py)."""
+"""What a holder takes in the slots' item (control_plane/store/slots.py)."""
 
 
 class SlotQueue:

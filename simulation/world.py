@@ -3,9 +3,9 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from control_plane import request_limits as limits
 from control_plane.models import DeploymentStatus, Priority
-from control_plane.request_limits import Service
+from control_plane.rules import request_limits as limits
+from control_plane.rules.request_limits import Service
 from simulation import quotas
 from simulation.clock import Clock
 from simulation.quotas import Api

@@ -5,10 +5,11 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, secrets
+from control_plane import aws
 from control_plane.errors import AdminFailed
 from control_plane.models import Deployment, JsonObject
 from control_plane.naming import admin_secret
+from control_plane.services import secrets
 from control_plane.settings import AdminSettings, settings
 from workers.step import Outcome, Step, run
 

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from control_plane import aws, build_artifacts, naming, own
-from control_plane.builds import Builds, BuildStatus
+from control_plane import aws, naming, own
 from control_plane.errors import BuildFailed, Cancelled
 from control_plane.models import Build, Deployment, JsonObject
-from control_plane.needed_builds import BUILDSPEC, needed_build
-from control_plane.progress import Progress
+from control_plane.services import build_artifacts
+from control_plane.services.needed_builds import BUILDSPEC, needed_build
 from control_plane.settings import BuildSettings, settings
+from control_plane.store.builds import Builds, BuildStatus
+from control_plane.store.progress import Progress
 from workers import build_choice
 from workers.build_state import refreshed, stop_of_ended, stop_own
 from workers.step import Outcome, Step, run

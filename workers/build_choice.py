@@ -1,12 +1,13 @@
 """Which build that is there already: the tenant's last one, or one to go back to."""
 
-from control_plane import build_artifacts, comebacks
 from control_plane.errors import NoSuchBuild
-from control_plane.listing import Listing
 from control_plane.models import Build, Deployment, JsonObject, Mode
-from control_plane.progress import Progress
+from control_plane.rules import comebacks
+from control_plane.services import build_artifacts
 from control_plane.settings import BuildSettings, settings
-from control_plane.sources import Sources
+from control_plane.store.listing import Listing
+from control_plane.store.progress import Progress
+from control_plane.store.sources import Sources
 from workers.step import Outcome
 
 

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from control_plane import aws
-from control_plane.builds import CLAIM_SECONDS, Builds, BuildStatus
 from control_plane.errors import ServiceBusy
 from control_plane.models import JsonObject, utc_now
 from control_plane.observability import logger
+from control_plane.store.builds import CLAIM_SECONDS, Builds, BuildStatus
 from workers import build_report
 
 

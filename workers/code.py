@@ -6,14 +6,15 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any
 
-from control_plane import aws, comebacks, naming, patching
+from control_plane import aws, naming
 from control_plane.errors import PatchRefused
-from control_plane.listing import Listing
 from control_plane.models import Build, Deployment, JsonObject, utc_now
-from control_plane.patching import Package, SourceFiles
-from control_plane.progress import Progress
+from control_plane.rules import comebacks, patching
+from control_plane.rules.patching import Package, SourceFiles
 from control_plane.settings import CodeSettings, settings
-from control_plane.sources import SourceArchive
+from control_plane.store.listing import Listing
+from control_plane.store.progress import Progress
+from control_plane.store.sources import SourceArchive
 from control_plane.templates import parse
 from workers import code_health, function_code
 from workers.step import Outcome, Step, run

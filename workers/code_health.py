@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, health
-from control_plane.health import Calls, ColdStarts, Health, HealthQuestion
+from control_plane import aws
 from control_plane.models import JsonObject, utc_now
 from control_plane.reasons import plain
+from control_plane.use_cases import health
+from control_plane.use_cases.health import Calls, ColdStarts, Health, HealthQuestion
 from workers import function_code
 
 if TYPE_CHECKING:

@@ -6,16 +6,17 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, config, naming
-from control_plane.config_rules import check_overrides
+from control_plane import aws, naming
 from control_plane.errors import ConfigInvalid, InvalidRequest, NotFound
-from control_plane.listing import Listing
 from control_plane.manifest import ConfigTable
 from control_plane.models import Deployment, JsonObject
-from control_plane.overrides import Overrides, StoredOverrides
-from control_plane.progress import Progress
+from control_plane.rules import config
+from control_plane.rules.config_rules import check_overrides
 from control_plane.settings import ConfigSettings, settings
-from control_plane.sources import SourceArchive
+from control_plane.store.listing import Listing
+from control_plane.store.overrides import Overrides, StoredOverrides
+from control_plane.store.progress import Progress
+from control_plane.store.sources import SourceArchive
 from workers import config_bucket, config_live
 from workers.step import Outcome, Step, run
 

@@ -6,10 +6,10 @@ from botocore.exceptions import ClientError
 
 from control_plane import aws, naming
 from control_plane.errors import ConfigInvalid
-from control_plane.listing import Listing
 from control_plane.models import Deployment, JsonObject
-from control_plane.progress import Progress
 from control_plane.settings import ConfigSettings, settings
+from control_plane.store.listing import Listing
+from control_plane.store.progress import Progress
 
 
 def ensure(deployment: Deployment, bucket: str, *, brought: bool) -> bool:

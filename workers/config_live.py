@@ -6,15 +6,16 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, config, naming
-from control_plane.config_decisions import config_findings, uploader
+from control_plane import aws, naming
 from control_plane.errors import ConfigInvalid, InvalidRequest, ServiceBusy
 from control_plane.events import LiveConfig, LiveConfigQuestion
-from control_plane.listing import Listing
 from control_plane.models import Deployment, JsonObject
-from control_plane.overrides import Overrides
+from control_plane.rules import config
+from control_plane.rules.config_decisions import config_findings, uploader
 from control_plane.settings import ConfigSettings, settings
-from control_plane.sources import SourceArchive
+from control_plane.store.listing import Listing
+from control_plane.store.overrides import Overrides
+from control_plane.store.sources import SourceArchive
 from workers.step import Outcome
 
 _READ_LIMIT = 1024 * 1024

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, patching
+from control_plane import aws
 from control_plane.errors import PatchFailed
 from control_plane.models import JsonObject
-from control_plane.patching import Package
+from control_plane.rules import patching
+from control_plane.rules.patching import Package
 from control_plane.templates import parse
 
 

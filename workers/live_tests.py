@@ -1,9 +1,9 @@
 """Tests of a live tenant that say what an answer means: after a deployment, and during a shift."""
 
 from control_plane.errors import TenantNotReady
-from control_plane.live import Answer, at
 from control_plane.manifest import StackTable, TestsTable
 from control_plane.models import JsonObject
+from control_plane.services.live import Answer, at
 
 PASSED, FAILED, SKIPPED = "PASSED", "FAILED", "SKIPPED"
 

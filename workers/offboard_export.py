@@ -12,11 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, items, naming
+from control_plane import aws, naming
 from control_plane.errors import OffboardFailed
-from control_plane.listing import Listing
 from control_plane.models import Deployment, Export, JsonObject
 from control_plane.settings import OffboardSettings, settings
+from control_plane.store import items
+from control_plane.store.listing import Listing
 from workers import offboard_reading as reading
 
 COPY_LIMIT = 5 * 1024**3

@@ -8,10 +8,10 @@ from botocore.exceptions import ClientError
 
 from control_plane import aws
 from control_plane.errors import OffboardFailed
-from control_plane.listing import Listing
 from control_plane.models import Deployment
-from control_plane.progress import Progress
 from control_plane.settings import OffboardSettings, settings
+from control_plane.store.listing import Listing
+from control_plane.store.progress import Progress
 from workers import offboard_reading as reading
 
 

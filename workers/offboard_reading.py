@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from botocore.exceptions import ClientError
 
 from control_plane import aws, naming
-from control_plane.listing import Listing
 from control_plane.models import Deployment, JsonObject, Tenant
 from control_plane.settings import OffboardSettings, settings
+from control_plane.store.listing import Listing
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from control_plane import aws, naming, own, turns
-from control_plane.admission import admit, has_meaning, parse_input, tenant_of
+from control_plane import aws, naming, own
 from control_plane.errors import DeploymentInProgress, InvalidRequest, ServiceBusy, Superseded
 from control_plane.events import ExecutionInput, Trigger, facts_of
-from control_plane.executions import is_running, still_holds
-from control_plane.history import History
-from control_plane.listing import Listing
-from control_plane.locks import Locks
 from control_plane.models import (
     Deployment,
     DeploymentStatus,
@@ -25,10 +20,16 @@ from control_plane.models import (
     Options,
     StepStatus,
 )
-from control_plane.progress import Progress
-from control_plane.rollouts import Rollouts, loaded
+from control_plane.rules import turns
+from control_plane.services.executions import is_running, still_holds
 from control_plane.settings import RecordSettings, settings
-from control_plane.sources import Sources
+from control_plane.store.history import History
+from control_plane.store.listing import Listing
+from control_plane.store.locks import Locks
+from control_plane.store.progress import Progress
+from control_plane.store.rollouts import Rollouts, loaded
+from control_plane.store.sources import Sources
+from control_plane.use_cases.admission import admit, has_meaning, parse_input, tenant_of
 from workers import record_approval, record_slots
 from workers import record_ends as ends
 from workers import record_failures as failures
@@ -130,7 +131,7 @@ def _options(request: ExecutionInput, known: RecordSettings, deployment_id: str)
 
 
 def acquire_lock(deployment: Deployment, event: JsonObject) -> Outcome:
-    """Take the tenant, or say who has it or goes first: the rules are `control_plane/turns.py`.
+    """Take the tenant, or say who has it or goes first: the rules are in `rules/turns.py`.
 
     Raises DeploymentInProgress or Superseded when this deployment shall not wait.
     """

@@ -2,14 +2,14 @@
 
 from datetime import timedelta
 
-from control_plane.endings import UNTOUCHED
 from control_plane.errors import Cancelled
-from control_plane.listing import Listing
 from control_plane.models import Deployment, JsonObject, utc_now
-from control_plane.overrides import Overrides
-from control_plane.progress import Progress
 from control_plane.reasons import APPROVAL_HOURS
+from control_plane.rules.endings import UNTOUCHED
 from control_plane.settings import RecordSettings, settings
+from control_plane.store.listing import Listing
+from control_plane.store.overrides import Overrides
+from control_plane.store.progress import Progress
 from workers import record_slots
 from workers.record_telling import tell_waiting
 from workers.step import Outcome

@@ -5,11 +5,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, naming, receipts
-from control_plane.endings import GOOD
+from control_plane import aws, naming
 from control_plane.errors import Cancelled
-from control_plane.history import History
-from control_plane.listing import Listing
 from control_plane.models import (
     Deployment,
     DeploymentStatus,
@@ -17,8 +14,12 @@ from control_plane.models import (
     Tenant,
 )
 from control_plane.observability import count_end, deployment_took
+from control_plane.rules.endings import GOOD
+from control_plane.rules.timings import deployment_seconds
 from control_plane.settings import RecordSettings, settings
-from control_plane.timings import deployment_seconds
+from control_plane.store import receipts
+from control_plane.store.history import History
+from control_plane.store.listing import Listing
 from workers import record_slots
 
 STACKS_OWN = (

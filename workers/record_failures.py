@@ -5,14 +5,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from control_plane import comebacks, endings, naming
-from control_plane.hints import addressed, hint
-from control_plane.history import History
-from control_plane.listing import Listing
+from control_plane import naming
 from control_plane.models import DeploymentStatus, JsonObject, StepStatus, Tenant, utc_now
 from control_plane.observability import count_unexpected, logger
 from control_plane.reasons import one_line, plain, shortened
+from control_plane.rules import comebacks, endings
+from control_plane.rules.hints import addressed, hint
 from control_plane.settings import RecordSettings, settings
+from control_plane.store.history import History
+from control_plane.store.listing import Listing
 from workers import record_slots
 from workers.record_ends import forget_given_password, measure_end
 from workers.record_telling import tell_end

@@ -2,17 +2,18 @@
 
 from datetime import datetime
 
-from control_plane import observability, own, slot_rules
-from control_plane.executions import is_running
-from control_plane.locks import Locks
+from control_plane import observability, own
 from control_plane.models import Deployment, JsonObject, utc_now
+from control_plane.rules import slot_rules
+from control_plane.services.executions import is_running
 from control_plane.settings import RecordSettings, settings
-from control_plane.slots import Slots
+from control_plane.store.locks import Locks
+from control_plane.store.slots import Slots
 from workers.step import Outcome
 
 
 def acquire_slot(deployment: Deployment, event: JsonObject) -> Outcome:
-    """Take a slot, or wait for one; the rules are `control_plane/slot_rules.py`.
+    """Take a slot, or wait for one; the rules are `control_plane/rules/slot_rules.py`.
 
     The control plane itself and its trials take none: neither may wait for tenants, and a trial is
     waited for by whoever has one. Whoever waits for the tenant lends its priority: an urgent

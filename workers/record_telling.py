@@ -5,11 +5,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, items, notifications, table
+from control_plane import aws
 from control_plane.models import JsonObject, Tenant, utc_now
-from control_plane.notifications import Notice
 from control_plane.observability import logger
+from control_plane.services import notifications
+from control_plane.services.notifications import Notice
 from control_plane.settings import RecordSettings, settings
+from control_plane.store import items, table
 
 END, WAITING = "end_told_at", "waiting_told_at"
 """Attributes of a record: when that was told. Without one, whoever comes next tells it: after

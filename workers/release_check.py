@@ -2,12 +2,13 @@
 
 import json
 
-from control_plane import aws, naming, self_checks
-from control_plane.client import ApiError, Client
+from control_plane import aws, naming
 from control_plane.errors import TenantNotReady, TrialFailed
 from control_plane.models import Deployment, JsonObject
+from control_plane.rules import self_checks
+from control_plane.services.client import ApiError, Client
 from control_plane.settings import ReleaseSettings, settings
-from workers import release_pruning, release_trial
+from workers import release_files, release_pruning
 
 _PASSING = ("ServiceBusy", "TenantNotReady")
 """Errors of a worker after which it is asked again."""
@@ -46,13 +47,20 @@ def check(asked: JsonObject) -> bool:
 
     The API's own routes, the trial's files, and all that PruneVersions has to see.
     """
-    if not release_trial.files():
+    if not release_files.files():
         raise TrialFailed("there is no trial in its bundle")
     client = Client(asked["api_url"], settings(ReleaseSettings).aws_region)
     for path in ("/control-plane/deployments", f"/deployments/{asked['trial_id']}"):
         try:
             client.call("GET", path)
         except ApiError as error:
-            raise release_trial.told(error) from error
+            raise told(error) from error
     release_pruning.survey(asked["stack"], asked["state_machine_arn"])
     return True
+
+
+def told(error: ApiError) -> Exception:
+    """A refusal is an answer; silence and a fault may pass."""
+    refused = 400 <= error.status < 500 and error.status != 429
+    kind = TrialFailed if refused else TenantNotReady
+    return kind(f"the new version's API: {error}")

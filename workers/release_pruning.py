@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from control_plane import aws, naming, pruning, roles
+from control_plane import aws, naming
 from control_plane.models import Deployment, JsonObject, utc_now
-from control_plane.pruning import Version
+from control_plane.rules import pruning
+from control_plane.rules.pruning import Version
+from control_plane.services import roles
 from control_plane.settings import ReleaseSettings, settings
 from workers.step import Outcome
 

@@ -1,22 +1,18 @@
 """The trial of a new version: started and followed through its API, as an operator would do it."""
 
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-from control_plane import aws, trials
-from control_plane.client import ApiError, Client, push
-from control_plane.errors import TenantNotReady, TrialFailed
+from control_plane import aws
 from control_plane.models import Deployment, JsonObject, Tenant
-from control_plane.own import TRIAL_APPLICATION, TRIAL_DIRECTORY
-from control_plane.progress import Progress
+from control_plane.own import TRIAL_APPLICATION
 from control_plane.reasons import plain, shortened
+from control_plane.rules import trials
+from control_plane.rules.trials import Execution, Move, Phase
+from control_plane.services.client import ApiError, Client, push
 from control_plane.settings import ReleaseSettings, settings
-from control_plane.trials import Execution, Move, Phase
-from workers import release_check
+from control_plane.store.progress import Progress
+from workers import release_check, release_files
 from workers.step import Outcome
-
-BUNDLED = Path(__file__).resolve().parent.parent
 
 ADMINISTRATOR = "trial@tests.invalid"
 """Below `.invalid` (RFC 2606): no message can ever reach anybody."""
@@ -81,11 +77,11 @@ def _checked(deployment: Deployment, event: JsonObject) -> Outcome:
 def _deploy(
     deployment: Deployment, event: JsonObject, tenant: Tenant, attempt: int
 ) -> dict[str, Any]:
-    content, sha256 = trials.source_of(files(), f"{deployment.operation} {attempt}")
+    content, sha256 = trials.source_of(release_files.files(), f"{deployment.operation} {attempt}")
     try:
         push(_client(event), content, sha256, tenant.application, [tenant.env])
     except ApiError as error:
-        raise told(error) from error
+        raise release_check.told(error) from error
     body = {
         "application": tenant.application,
         "source": sha256,
@@ -111,20 +107,6 @@ def _started(phase: Phase, record: JsonObject) -> dict[str, Any]:
     return {"phase": phase, "id": record["id"], "execution_arn": record["execution_arn"]}
 
 
-@cache
-def files() -> dict[str, bytes]:
-    """The trial's files, as they are in this function's bundle."""
-    root = BUNDLED / TRIAL_DIRECTORY
-    found = {
-        path.relative_to(root).as_posix(): path.read_bytes()
-        for path in root.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
-    }
-    if not found:
-        raise TrialFailed(f"there is no trial in {root} of this bundle")
-    return found
-
-
 def _execution(arn: str) -> Execution:
     states = aws.stepfunctions()
     try:
@@ -142,15 +124,8 @@ def _call(
     try:
         return _client(event).call(method, path, body, headers)
     except ApiError as error:
-        raise told(error) from error
+        raise release_check.told(error) from error
 
 
 def _client(event: JsonObject) -> Client:
     return Client(event["outputs"]["ApiUrl"], settings(ReleaseSettings).aws_region)
-
-
-def told(error: ApiError) -> Exception:
-    """A refusal is an answer; silence and a fault may pass."""
-    refused = 400 <= error.status < 500 and error.status != 429
-    kind = TrialFailed if refused else TenantNotReady
-    return kind(f"the new version's API: {error}")

@@ -5,19 +5,20 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from control_plane import aws, naming, selecting
-from control_plane import rollout_rules as rules
+from control_plane import aws, naming
 from control_plane.errors import Conflict, InvalidRequest, ServiceBusy
 from control_plane.events import STARTED_BY, Trigger
 from control_plane.models import JsonObject, utc_now
 from control_plane.observability import logger
 from control_plane.reasons import one_line, plain
 from control_plane.rollout_models import Rollout, RolloutStatus
-from control_plane.rollout_rules import Decision, Do
-from control_plane.rollout_turns import RolloutTurns
-from control_plane.rollouts import Rollouts, is_open, loaded
+from control_plane.rules import rollout_rules as rules
+from control_plane.rules.rollout_rules import Decision, Do
 from control_plane.settings import RolloutSettings, settings
-from control_plane.slots import Slots
+from control_plane.store.rollout_turns import RolloutTurns
+from control_plane.store.rollouts import Rollouts, is_open, loaded
+from control_plane.store.slots import Slots
+from control_plane.use_cases import selecting
 from workers import rollout_alarms, rollout_telling, rollout_tenants
 
 SPENT = 15_000

@@ -2,7 +2,7 @@
 
 from control_plane import naming
 from control_plane.rollout_models import Rollout, RowStatus
-from control_plane.rollouts import Rollouts
+from control_plane.store.rollouts import Rollouts
 from workers.alarms import RINGS, described
 from workers.rollout_tenants import tenant_of
 

@@ -8,14 +8,15 @@ StopRollout, or the word of the execution's end.
 from collections.abc import Mapping
 from typing import Any
 
-from control_plane import aws, notifications
-from control_plane.fleet_hints import of_rollout
+from control_plane import aws
 from control_plane.models import JsonObject
 from control_plane.observability import logger
 from control_plane.rollout_models import Rollout
-from control_plane.rollout_notices import is_due, notice_of, notice_of_refused
-from control_plane.rollouts import Rollouts, loaded
+from control_plane.rules.fleet_hints import of_rollout
+from control_plane.services import notifications
+from control_plane.services.rollout_notices import is_due, notice_of, notice_of_refused
 from control_plane.settings import RolloutSettings, settings
+from control_plane.store.rollouts import Rollouts, loaded
 
 
 def keep(rollouts: Rollouts, found: JsonObject, after: Rollout, note: str, error: str) -> None:

@@ -4,18 +4,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from control_plane import aws, items, naming
+from control_plane import aws, naming
 from control_plane.events import STARTED_BY, Trigger
-from control_plane.listing import Listing
 from control_plane.models import DeploymentStatus, JsonObject, Mode, Tenant, utc_now
-from control_plane.needed_builds import needed_build
-from control_plane.overrides import Overrides
 from control_plane.rollout_models import Result, Rollout, RolloutStatus, RowStatus, Running
-from control_plane.rollout_rules import LOST_AFTER, row_status
-from control_plane.rollout_skips import why_skip
-from control_plane.rollouts import Rollouts
+from control_plane.rules.rollout_rules import LOST_AFTER, row_status
+from control_plane.rules.rollout_skips import why_skip
+from control_plane.services.needed_builds import needed_build
 from control_plane.settings import RolloutSettings, settings
-from control_plane.sources import Sources
+from control_plane.store import items
+from control_plane.store.listing import Listing
+from control_plane.store.overrides import Overrides
+from control_plane.store.rollouts import Rollouts
+from control_plane.store.sources import Sources
 
 _BATCH = 100
 """Items that one BatchGetItem takes (DynamoDB API reference)."""

@@ -11,12 +11,12 @@ from typing import Any
 
 from control_plane import aws, naming
 from control_plane.errors import Conflict, NotFound
-from control_plane.executions import is_running
-from control_plane.fleet_hints import of_shift
 from control_plane.models import JsonObject, Tenant, utc_now
-from control_plane.route_store import FAILED, REVERSED, Routes
+from control_plane.rules.fleet_hints import of_shift
+from control_plane.rules.shifting import check_weights
+from control_plane.services.executions import is_running
 from control_plane.settings import RouteSettings, settings
-from control_plane.shifting import check_weights
+from control_plane.store.route_store import FAILED, REVERSED, Routes
 from control_plane.traffic_requests import Weights
 from workers.route_records import Zone, weights_of
 from workers.route_telling import tell_end

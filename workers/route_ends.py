@@ -7,12 +7,12 @@ from typing import Any
 
 from control_plane import naming
 from control_plane.errors import InvalidRequest
-from control_plane.fleet_hints import of_shift
 from control_plane.models import JsonObject, Tenant, utc_now
 from control_plane.observability import logger
 from control_plane.reasons import one_line, plain, shortened
-from control_plane.route_store import FAILED, SUCCEEDED, Routes
+from control_plane.rules.fleet_hints import of_shift
 from control_plane.settings import RouteSettings, settings
+from control_plane.store.route_store import FAILED, SUCCEEDED, Routes
 from workers.route_changes import change_of, zone
 from workers.route_shift import parsed, restored, shift_of
 from workers.route_telling import tell_end

@@ -7,7 +7,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from control_plane import naming, own
-from control_plane.admission import tenant_of
 from control_plane.errors import (
     Conflict,
     InvalidRequest,
@@ -18,9 +17,7 @@ from control_plane.errors import (
 from control_plane.events import Target, invalid
 from control_plane.models import JsonObject, Tenant, utc_now
 from control_plane.reasons import one_line
-from control_plane.route_store import RUNNING, Routes
-from control_plane.settings import RouteSettings, settings
-from control_plane.shifting import (
+from control_plane.rules.shifting import (
     Move,
     check_start,
     look_seconds,
@@ -30,10 +27,13 @@ from control_plane.shifting import (
     unsafe,
     weights_at,
 )
-from control_plane.shifting import (
+from control_plane.rules.shifting import (
     check_shift as check_request,
 )
+from control_plane.settings import RouteSettings, settings
+from control_plane.store.route_store import RUNNING, Routes
 from control_plane.traffic_requests import Shift, ShiftInput
+from control_plane.use_cases.admission import tenant_of
 from workers import route_checks as checks
 from workers.alarms import described
 from workers.live_tests import FAILED, result

@@ -5,8 +5,8 @@ from typing import Any
 
 from control_plane.errors import NotFound
 from control_plane.models import JsonObject, Tenant
-from control_plane.route_store import FAILED, Routes
 from control_plane.settings import RouteSettings, settings
+from control_plane.store.route_store import FAILED, Routes
 from workers.route_changes import DIED, is_alive, no_route, zone
 from workers.route_records import Record, weights_of
 from workers.route_tenants import records_back

@@ -8,12 +8,13 @@ the word of the execution's end, or whoever asks for the next change of the rout
 from collections.abc import Mapping
 from typing import Any
 
-from control_plane import aws, notifications
+from control_plane import aws
 from control_plane.models import Tenant
 from control_plane.observability import logger
-from control_plane.route_store import Routes
+from control_plane.services import notifications
+from control_plane.services.shift_notices import notice_of
 from control_plane.settings import RouteSettings, settings
-from control_plane.shift_notices import notice_of
+from control_plane.store.route_store import Routes
 
 
 def tell_end(of: Tenant, item: Mapping[str, Any]) -> None:

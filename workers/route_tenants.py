@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from control_plane.errors import RouteRefused
-from control_plane.listing import Listing, why_not
 from control_plane.manifest import Manifest
 from control_plane.models import JsonObject, Tenant
 from control_plane.settings import RouteSettings, settings
-from control_plane.sources import Sources
+from control_plane.store.listing import Listing, why_not
+from control_plane.store.sources import Sources
 from workers.route_records import Record, Records
 
 _HOST = re.compile(r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$")

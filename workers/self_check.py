@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from control_plane import aws, own, self_checks
+from control_plane import aws, own
 from control_plane.errors import ServiceBusy
 from control_plane.models import JsonObject
+from control_plane.rules import self_checks
 
 Check = Callable[[JsonObject], bool]
 """Answers whether it is done; raises what is wrong."""

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from control_plane import aws
-from control_plane import stack_reading as reading
-from control_plane.decisions import StackAction
 from control_plane.errors import StackFailed, StackRefused
 from control_plane.models import Deployment, JsonObject, Mode, StackStatus
+from control_plane.rules.decisions import StackAction
+from control_plane.services import stack_reading as reading
 from control_plane.settings import StackSettings, settings
 from workers import (
     self_check,

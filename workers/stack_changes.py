@@ -4,9 +4,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, changes, decisions, endings, naming
-from control_plane import stack_reading as reading
-from control_plane.decisions import StackAction
+from control_plane import aws, naming
 from control_plane.errors import (
     Cancelled,
     ChangeSetFailed,
@@ -14,11 +12,14 @@ from control_plane.errors import (
     StackFailed,
     StackRefused,
 )
-from control_plane.listing import Listing
 from control_plane.models import Deployment, JsonObject, StackState, StackStatus
-from control_plane.progress import Progress
+from control_plane.rules import changes, decisions, endings
+from control_plane.rules.decisions import StackAction
+from control_plane.rules.situations import Situation, situation
+from control_plane.services import stack_reading as reading
 from control_plane.settings import StackSettings, settings
-from control_plane.situations import Situation, situation
+from control_plane.store.listing import Listing
+from control_plane.store.progress import Progress
 from workers import stack_protection, stack_role, stack_template, stack_verdict
 from workers import stack_withdrawal as withdrawal
 from workers.step import Outcome

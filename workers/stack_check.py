@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, changes, naming, own, self_checks
-from control_plane import stack_reading as reading
+from control_plane import aws, naming, own
 from control_plane.errors import ChangeSetFailed, StackFailed
 from control_plane.models import JsonObject
+from control_plane.rules import changes, self_checks
+from control_plane.services import stack_reading as reading
 from workers import stack_role
 
 if TYPE_CHECKING:

@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, drift
+from control_plane import aws
 from control_plane.errors import ServiceBusy, StackFailed
 from control_plane.models import Deployment, JsonObject
+from control_plane.rules import drift
 from workers.step import Outcome
 
 if TYPE_CHECKING:

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from control_plane import aws, changes, naming, templates
-from control_plane import stack_reading as reading
+from control_plane import aws, naming, templates
 from control_plane.errors import ChangeSetFailed
 from control_plane.models import Deployment
+from control_plane.rules import changes
+from control_plane.services import stack_reading as reading
 from control_plane.settings import StackSettings, settings
 
 

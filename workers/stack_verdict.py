@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from control_plane import decisions
-from control_plane import stack_reading as reading
-from control_plane.decisions import StackDecision, StackRequest
 from control_plane.models import Deployment, StackStatus
+from control_plane.rules import decisions
+from control_plane.rules.decisions import StackDecision, StackRequest
+from control_plane.services import stack_reading as reading
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import StackTypeDef

@@ -1,11 +1,12 @@
 """Taking back a change set that will not be executed, and what was there only for it."""
 
-from control_plane import aws, changes
-from control_plane import stack_reading as reading
+from control_plane import aws
 from control_plane.errors import ChangeSetFailed, ReplacementRefused
-from control_plane.listing import Listing
 from control_plane.models import Deployment, JsonObject, StackStatus
+from control_plane.rules import changes
+from control_plane.services import stack_reading as reading
 from control_plane.settings import StackSettings, settings
+from control_plane.store.listing import Listing
 from workers import stack_role
 from workers.step import Outcome
 

@@ -5,15 +5,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from control_plane import aws
-from control_plane.endings import UNTOUCHED
 from control_plane.errors import RETRIED, Cancelled, ServiceBusy
 from control_plane.models import Deployment, JsonObject, StepStatus, utc_now
 from control_plane.observability import logger, queued_for, step_took, still_queued
-from control_plane.progress import Progress
 from control_plane.reasons import plain
-from control_plane.request_budget import RequestBudget
 from control_plane.retrying import retrying_for
-from control_plane.timings import LAST_IN_QUEUE, QUEUES, queue_seconds, step_seconds
+from control_plane.rules.endings import UNTOUCHED
+from control_plane.rules.timings import LAST_IN_QUEUE, QUEUES, queue_seconds, step_seconds
+from control_plane.store.progress import Progress
+from control_plane.store.request_budget import RequestBudget
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from control_plane.client import signed_get
 from control_plane.errors import TenantNotReady, TestsFailed
-from control_plane.live import Answer, at, get
 from control_plane.manifest import TestsTable
 from control_plane.models import Deployment, JsonObject
-from control_plane.progress import Progress
+from control_plane.services.client import signed_get
+from control_plane.services.live import Answer, at, get
 from control_plane.settings import VerifySettings, settings
+from control_plane.store.progress import Progress
 from workers import self_check, verify_check
 from workers.live_tests import (
     FAILED,

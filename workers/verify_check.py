@@ -1,8 +1,8 @@
 """Whether this worker could see that another release answers."""
 
-from control_plane.client import signed_get
 from control_plane.errors import TenantNotReady, TestsFailed
 from control_plane.models import JsonObject
+from control_plane.services.client import signed_get
 from control_plane.settings import VerifySettings, settings
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from control_plane import aws
-from control_plane.secrets import generated_password
+from control_plane.services.secrets import generated_password
 
 if TYPE_CHECKING:
     from mypy_boto3_cognito_idp.type_defs import AdminInitiateAuthResponseTypeDef

@@ -1,7 +1,7 @@
 """The table as the first release would have left it: what today's wrote, in the old form.
 
-The reverse of `control_plane.schema`, written down anew: which attributes there were is read from
-the literal items of that release, which the workers' tests go by.
+The reverse of `control_plane.store.schema`, written down anew: which attributes there were is read
+from the literal items of that release, which the workers' tests go by.
 """
 
 import json

@@ -69,7 +69,7 @@ CASES: dict[str, tuple[list[Edit], str, str]] = {
     "API that answers 500": (
         [
             (
-                "control_plane/api.py",
+                "control_plane/api/app.py",
                 '    return {"status": "ok", **',
                 '    return {"status": 1 / 0, **',
             )

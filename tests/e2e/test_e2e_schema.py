@@ -13,7 +13,7 @@ from releases import STACK, release, running, updated, updates
 from sources import ALMANAC, APPLICATION, copied, push, replace
 from syndi_command import Syndi, eventually
 
-from control_plane.schema import SCHEMA
+from control_plane.store.schema import SCHEMA
 
 HEIR, CLOCK = ("dev", "heir"), ("dev", "clock")
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from control_plane import rollout_rules as rules
 from control_plane.models import DeploymentStatus, Env, Mode, Priority
 from control_plane.rollout_models import Failure, Result, Rollout, RolloutStatus, Running, Wave
-from control_plane.rollout_rules import Decision, Do
+from control_plane.rules import rollout_rules as rules
+from control_plane.rules.rollout_rules import Decision, Do
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 

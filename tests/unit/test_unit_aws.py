@@ -11,8 +11,8 @@ from botocore.exceptions import (
 )
 
 from control_plane import aws
-from control_plane.live import at
-from control_plane.table import condition_failed
+from control_plane.services.live import at
+from control_plane.store.table import condition_failed
 
 
 def error(code: str, reasons: list[str] | None = None) -> ClientError:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from control_plane.changes import (
+from control_plane.rules.changes import (
     Change,
     in_words,
     is_without_changes,

@@ -13,8 +13,8 @@ from botocore.credentials import Credentials
 
 from cli.connection import Api
 from cli.failure import CommandError, Failed, Refused
-from control_plane.client import ApiError, Client, NoCredentials, push, signed_get
 from control_plane.errors import TenantNotReady
+from control_plane.services.client import ApiError, Client, NoCredentials, push, signed_get
 
 REGION = "eu-central-1"
 SHA256 = "5" * 64

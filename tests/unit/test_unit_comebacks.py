@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from control_plane import comebacks
-from control_plane.config import rendered
 from control_plane.models import JsonObject
+from control_plane.rules import comebacks
+from control_plane.rules.config import rendered
 
 
 def build(name: str) -> JsonObject:

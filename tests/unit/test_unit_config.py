@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control_plane.config import (
+from control_plane.errors import ConfigInvalid
+from control_plane.manifest import ConfigTable
+from control_plane.models import Env, Tenant
+from control_plane.rules.config import (
     all_layers,
     file_layers,
     from_outputs,
@@ -17,9 +20,6 @@ from control_plane.config import (
     parse_layer,
     rendered,
 )
-from control_plane.errors import ConfigInvalid
-from control_plane.manifest import ConfigTable
-from control_plane.models import Env, Tenant
 
 ALPHA = Tenant(application="notes", env=Env.STAGE, org="alpha")
 TABLE = ConfigTable(

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control_plane.config import Layer, merged
-from control_plane.config_paths import differing, dotted, explain, leaves
+from control_plane.rules.config import Layer, merged
+from control_plane.rules.config_paths import differing, dotted, explain, leaves
 
 keys = st.sampled_from("abc")
 scalars = st.booleans() | st.integers(0, 3) | st.lists(st.integers(0, 2), max_size=2)

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from control_plane.config_decisions import config_findings
-from control_plane.config_rules import DEPTH_LIMIT, SIZE_LIMIT, check_overrides
 from control_plane.errors import InvalidRequest
 from control_plane.events import LiveConfig
 from control_plane.manifest import ConfigTable
 from control_plane.models import Env, Tenant
+from control_plane.rules.config_decisions import config_findings
+from control_plane.rules.config_rules import DEPTH_LIMIT, SIZE_LIMIT, check_overrides
 
 TABLE = ConfigTable(
     directory="config",

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from control_plane import drift
+from control_plane.rules import drift
 
 
 def difference(kind: str, expected: str = "1", actual: str = "2") -> dict[str, Any]:

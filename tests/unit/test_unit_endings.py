@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from control_plane.endings import (
+from control_plane.models import DeploymentStatus, StackStatus
+from control_plane.rules.endings import (
     GOOD,
     UNTOUCHED,
     left_behind,
@@ -13,7 +14,6 @@ from control_plane.endings import (
     refuse_cancel,
     refuse_retry,
 )
-from control_plane.models import DeploymentStatus, StackStatus
 
 
 def record(status: str = "RUNNING", **more: Any) -> dict[str, Any]:

@@ -7,8 +7,8 @@ import string
 import pytest
 
 from control_plane import errors, models
-from control_plane.builds import fingerprint
-from control_plane.secrets import generated_password
+from control_plane.services.secrets import generated_password
+from control_plane.store.builds import fingerprint
 
 INPUTS = {
     "source": "5" * 64,

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from fleet import rollout
 
-from control_plane import fleet_hints as hints
 from control_plane.models import Env, Tenant
 from control_plane.rollout_models import FINAL, RolloutStatus
+from control_plane.rules import fleet_hints as hints
 
 ROOT = Path(__file__).parents[2]
 ALPHA = Tenant(application="notes", env=Env.STAGE, org="alpha")

@@ -6,7 +6,7 @@ import pytest
 
 from cli.measuring import lines
 from control_plane.errors import InvalidRequest
-from control_plane.health import Calls, bucket_seconds, calls_of, hours_of, is_cold_start
+from control_plane.use_cases.health import Calls, bucket_seconds, calls_of, hours_of, is_cold_start
 
 NOTHING: dict[str, list[float]] = {
     "invocations": [], "errors": [], "throttles": [], "total_ms": [], "measured": [],

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 import control_plane.errors
-from control_plane import hints
 from control_plane.errors import ControlPlaneError
-from control_plane.hints import NEEDS_NONE, UNEXPECTED, hint
 from control_plane.models import Env, Tenant
+from control_plane.rules import hints
+from control_plane.rules.hints import NEEDS_NONE, UNEXPECTED, hint
 
 ROOT = Path(__file__).parents[2]
 BUCKET = "FormsBucket (AWS::S3::Bucket): rawscribe-forms already exists"

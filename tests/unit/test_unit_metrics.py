@@ -9,7 +9,7 @@ import pytest
 
 from control_plane import observability
 from control_plane.models import OPEN_STATUSES, DeploymentStatus
-from control_plane.timings import deployment_seconds, queue_seconds, step_seconds
+from control_plane.rules.timings import deployment_seconds, queue_seconds, step_seconds
 
 Tell = Callable[[], None]
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from control_plane.endings import is_unexpected
 from control_plane.models import DeploymentStatus
-from control_plane.notifications import Notice, of_end, of_waiting
+from control_plane.rules.endings import is_unexpected
+from control_plane.services.notifications import Notice, of_end, of_waiting
 
 RECORD: dict[str, Any] = {
     "id": "20261122-120000-123abcde",

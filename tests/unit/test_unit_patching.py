@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from control_plane import manifest, patching
+from control_plane import manifest
 from control_plane.errors import InvalidRequest
 from control_plane.manifest import PackageTable
 from control_plane.models import Env, Tenant
-from control_plane.patching import Package, SourceFiles
+from control_plane.rules import patching
+from control_plane.rules.patching import Package, SourceFiles
 from control_plane.templates import parse
 
 MANIFEST = """

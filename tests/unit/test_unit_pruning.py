@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from control_plane.pruning import Version, called_by, unused_roles, unused_versions
+from control_plane.rules.pruning import Version, called_by, unused_roles, unused_versions
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:control-plane-prod-main-stack"

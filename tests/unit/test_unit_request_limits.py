@@ -2,8 +2,8 @@
 
 import pytest
 
-from control_plane import request_limits as limits
-from control_plane.request_limits import A_SECOND, CALLS, Service
+from control_plane.rules import request_limits as limits
+from control_plane.rules.request_limits import A_SECOND, CALLS, Service
 
 
 @pytest.mark.parametrize("step", CALLS)

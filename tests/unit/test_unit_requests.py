@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from control_plane.admission import check_conflict, check_options, parse_input, tenant_of
 from control_plane.errors import InvalidRequest
 from control_plane.events import DeploymentRequest, ScheduleRequest, SourceRequest, Target, invalid
 from control_plane.manifest import Manifest
 from control_plane.models import Deployment, Env, Mode, OnConflict, Options
+from control_plane.use_cases.admission import check_conflict, check_options, parse_input, tenant_of
 
 SMALLEST: dict[str, Any] = {
     "schema": 1,

@@ -4,7 +4,7 @@ import pytest
 from fleet import rollout
 
 from control_plane.rollout_models import RolloutStatus
-from control_plane.rollout_notices import is_due, notice_of, notice_of_refused
+from control_plane.services.rollout_notices import is_due, notice_of, notice_of_refused
 
 RUNNING, WAITS = RolloutStatus.RUNNING, RolloutStatus.AWAITING_APPROVAL
 FAILED, BACK = RolloutStatus.FAILED, RolloutStatus.ROLLED_BACK

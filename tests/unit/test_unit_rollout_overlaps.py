@@ -7,7 +7,7 @@ import pytest
 from fleet import NOW, rollout
 
 from control_plane.rollout_models import RolloutStatus
-from control_plane.rollout_overlaps import UNSEEN, refusal, skip
+from control_plane.rules.rollout_overlaps import UNSEEN, refusal, skip
 
 SEEN = NOW - timedelta(seconds=30)
 AT_WORK = [

@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 from control_plane.errors import InvalidRequest
 from control_plane.models import Mode
-from control_plane.rollout_plan import RolloutRequest, allowed, plan
-from control_plane.rollout_skips import why_skip
+from control_plane.rules.rollout_plan import RolloutRequest, allowed, plan
+from control_plane.rules.rollout_skips import why_skip
 
 ORGS = [f"org{number:02d}" for number in range(20)]
 REST = {"rest": True}

@@ -8,7 +8,7 @@ from fleet import NOW, Drive, rollout
 
 from control_plane.models import DeploymentStatus
 from control_plane.rollout_models import Failure, RolloutStatus, RowStatus
-from control_plane.rollout_rules import Do, decide, row_status
+from control_plane.rules.rollout_rules import Do, decide, row_status
 
 
 def counts(drive: Drive, name: str) -> list[int]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from control_plane import items, schema
+from control_plane.store import items, schema
 
 S = "5" * 64
 BUILD = {"fingerprint": "b" * 64, "build_id": "x:1", "template_key": "t", "reused": False}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from control_plane.errors import Conflict, InvalidRequest
 from control_plane.models import Env, Tenant
-from control_plane.shifting import (
+from control_plane.rules.shifting import (
     LOOKS,
     Move,
     check_shift,

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from control_plane import request_limits as limits
 from control_plane.errors import InvalidRequest
 from control_plane.models import Priority
-from control_plane.request_limits import Service
 from control_plane.rollout_models import Failure, RolloutStatus
-from control_plane.rollout_plan import WaveRequest
+from control_plane.rules import request_limits as limits
+from control_plane.rules.request_limits import Service
+from control_plane.rules.rollout_plan import WaveRequest
 from simulation import quotas
 from simulation.run import Outcome, run
 from simulation.scenario import Scenario

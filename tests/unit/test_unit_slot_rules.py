@@ -5,7 +5,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from control_plane.models import Priority
-from control_plane.slot_rules import CHECKED_AT_ONCE, PATIENCE, Waiter, may_take, rank, to_check
+from control_plane.rules.slot_rules import (
+    CHECKED_AT_ONCE,
+    PATIENCE,
+    Waiter,
+    may_take,
+    rank,
+    to_check,
+)
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 

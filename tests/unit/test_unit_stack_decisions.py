@@ -2,14 +2,14 @@
 
 import pytest
 
-from control_plane.decisions import (
+from control_plane.models import Env, Mode, StackStatus, Tenant
+from control_plane.rules.decisions import (
     StackAction,
     StackDecision,
     StackEvent,
     StackRequest,
     decide_stack,
 )
-from control_plane.models import Env, Mode, StackStatus, Tenant
 
 DEPLOY, FUNCTION, OFFBOARD, DRIFT = "deploy", "function", "offboard", "drift"
 CREATE, UPDATE, WAIT, REFUSE = "create", "update", "wait", "refuse"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from control_plane.decisions import StackEvent, first_failure, settled_status
+from control_plane.rules.decisions import StackEvent, first_failure, settled_status
 
 
 def event(status: str, name: str = "Function", reason: str = "") -> StackEvent:

@@ -8,7 +8,7 @@ import pytest
 
 from control_plane.errors import TrialFailed
 from control_plane.models import Tenant
-from control_plane.trials import Execution, Move, Phase, judge, source_of, tenant_of
+from control_plane.rules.trials import Execution, Move, Phase, judge, source_of, tenant_of
 
 OWN = Tenant(application="control-plane", env="prod", org="main")
 BUILD = "ab" * 32

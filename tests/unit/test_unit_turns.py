@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from control_plane.turns import Rival, going_first, taking_its_place
+from control_plane.rules.turns import Rival, going_first, taking_its_place
 
 
 def rival(number: int, **more: Any) -> Rival:

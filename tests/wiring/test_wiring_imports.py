@@ -18,6 +18,10 @@ FORBIDDEN = {
 }
 """By package, what it never imports. `cli` is imported by nobody."""
 
+FLOORS = ("api", "use_cases", "services", "store", "rules")
+"""Packages of `control_plane`, from the top: each imports those below it, and the modules beside
+them, which import none of them."""
+
 LINES = 300
 APPLICATION = "rawscribe"
 
@@ -32,6 +36,27 @@ def _name(path: Path) -> str:
 def test_imports_go_one_way(path: Path) -> None:
     forbidden = FORBIDDEN[path.relative_to(ROOT).parts[0]]
     assert {name.split(".")[0] for name in imported(path)} & forbidden == set()
+
+
+@pytest.mark.parametrize("path", files("control_plane"), ids=_name)
+def test_a_floor_of_the_control_plane_stands_on_those_below_it(path: Path) -> None:
+    own = path.relative_to(ROOT / "control_plane").parts[0]
+    above = FLOORS[: FLOORS.index(own)] if own in FLOORS else FLOORS
+    assert [
+        name for name in imported(path) if name.split(".")[1:2] and name.split(".")[1] in above
+    ] == []
+
+
+def test_every_package_of_the_control_plane_has_its_floor() -> None:
+    folders = {path.parent.name for path in (ROOT / "control_plane").glob("*/*.py")}
+    assert folders == set(FLOORS)
+
+
+@pytest.mark.parametrize("path", files("control_plane/rules"), ids=_name)
+def test_rules_ask_nobody(path: Path) -> None:
+    """Neither AWS nor the network nor the clock: facts and the time are given to them."""
+    outside = {"boto3", "botocore", "requests", "control_plane.aws", "control_plane.models.utc_now"}
+    assert imported(path) & outside == set()
 
 
 def test_an_import_inside_a_function_is_seen(tmp_path: Path) -> None:

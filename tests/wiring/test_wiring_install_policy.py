@@ -34,8 +34,8 @@ INSTALLING = (
     "cli/connection.py", "cli/holding.py", "cli/install.py", "cli/installing.py",
     "cli/own_leftovers.py", "cli/own_stack.py", "cli/proving.py", "cli/recording.py",
     "cli/uninstalling.py",
-    "control_plane/build_artifacts.py", "control_plane/executions.py",
-    "control_plane/roles.py", "control_plane/stack_reading.py",
+    "control_plane/services/build_artifacts.py", "control_plane/services/executions.py",
+    "control_plane/services/roles.py", "control_plane/services/stack_reading.py",
 )  # fmt: skip
 
 

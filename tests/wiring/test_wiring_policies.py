@@ -25,13 +25,19 @@ from wildcards import wildcards
 
 THE_TABLE = "dynamodb:"
 BORROWED = {
-    "RecordFunction": ["control_plane/executions.py", "control_plane/notifications.py"],
-    "RolloutFunction": ["control_plane/notifications.py"],
-    "RouteFunction": ["control_plane/executions.py", "control_plane/notifications.py"],
-    "AdminFunction": ["control_plane/secrets.py"],
-    "StackFunction": ["control_plane/stack_reading.py"],
-    "BuildFunction": ["control_plane/build_artifacts.py"],
-    "ReleaseFunction": ["control_plane/roles.py"],
+    "RecordFunction": [
+        "control_plane/services/executions.py",
+        "control_plane/services/notifications.py",
+    ],
+    "RolloutFunction": ["control_plane/services/notifications.py"],
+    "RouteFunction": [
+        "control_plane/services/executions.py",
+        "control_plane/services/notifications.py",
+    ],
+    "AdminFunction": ["control_plane/services/secrets.py"],
+    "StackFunction": ["control_plane/services/stack_reading.py"],
+    "BuildFunction": ["control_plane/services/build_artifacts.py"],
+    "ReleaseFunction": ["control_plane/services/roles.py"],
 }
 """Modules of control_plane that make calls of their own for one worker."""
 

@@ -6,7 +6,7 @@ from aws_calls import actions
 from sam_template import handler_module, mentions, statements, worker_functions
 from source_code import with_imports
 
-from control_plane.request_limits import CALLS, LOOKS
+from control_plane.rules.request_limits import CALLS, LOOKS
 from workers import code, release, stack
 
 STATES = task_states(definition())

@@ -13,9 +13,10 @@ from aws_calls import actions
 from sam_template import functions, template
 from source_code import files
 
-from control_plane import aws, slot_rules
+from control_plane import aws
 from control_plane.models import Mode, Priority
 from control_plane.rollout_models import Failure
+from control_plane.rules import slot_rules
 from simulation import driver, execution, payloads, quotas, scenario, steps
 from simulation.deployment import Deployment, Job
 from simulation.run import run

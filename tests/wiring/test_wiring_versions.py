@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from asl_graph import ROOT
 
-from control_plane import changes, templates
+from control_plane import templates
+from control_plane.rules import changes
 
 PYTHON = ROOT / ".tools" / "sam" / "bin" / "python"
 READER = Path(__file__).with_name("sam_versions.py")

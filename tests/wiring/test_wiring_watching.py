@@ -8,8 +8,8 @@ import pytest
 from asl_graph import MACHINES, ROOT
 from sam_template import functions, listed, mentions, of_type, properties, statements, template
 
-from control_plane.notifications import SOURCE, Notice
 from control_plane.observability import NAMESPACE
+from control_plane.services.notifications import SOURCE, Notice
 
 OBSERVABILITY = (ROOT / "control_plane" / "observability.py").read_text()
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()

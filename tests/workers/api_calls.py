@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from control_plane import api
+from control_plane.api import app as api
 
 CALLER = "arn:aws:iam::123456789012:user/operator"
 """Who signed the request, as API Gateway tells it."""

@@ -8,8 +8,8 @@ import worker_builders as build
 from worker_builders import TABLE
 
 from control_plane import aws
-from control_plane.history import History
 from control_plane.models import Deployment
+from control_plane.store.history import History
 from workers import config as worker
 
 BUCKET = f"notes-config-stage-alpha-{build.ACCOUNT}"

@@ -15,7 +15,9 @@ from moto.utilities.utils import load_resource
 from new_version import NewVersion
 from people import People
 
-from control_plane import aws, request_limits, routes
+from control_plane import aws
+from control_plane.api import routes
+from control_plane.rules import request_limits
 from control_plane.settings import forget_settings
 
 
@@ -49,7 +51,7 @@ def _requests(monkeypatch: pytest.MonkeyPatch) -> None:
 def people(monkeypatch: pytest.MonkeyPatch) -> People:
     """Those who are told what happened, instead of the event bus."""
     told = People()
-    monkeypatch.setattr("control_plane.notifications.send", told.send)
+    monkeypatch.setattr("control_plane.services.notifications.send", told.send)
     return told
 
 

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from control_plane.errors import TenantNotReady
-from control_plane.live import Answer
+from control_plane.services.live import Answer
 
 URL = "https://abc123.execute-api.us-east-1.amazonaws.com/stage"
 PRINT = "f" * 64

@@ -7,8 +7,8 @@ import worker_builders as build
 from worker_builders import ALPHA, ARTIFACTS, TABLE
 
 from control_plane import aws
-from control_plane.history import History
 from control_plane.models import Deployment, JsonObject
+from control_plane.store.history import History
 from workers import code, function_code
 
 MANIFEST = build.MANIFEST.replace('stamp = "build.json"', 'stamp = "code/build.json"').replace(

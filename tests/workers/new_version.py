@@ -17,7 +17,7 @@ from test_worker_api_starts import input_of
 from control_plane import aws, manifest
 from control_plane.errors import TenantNotReady, TrialFailed
 from control_plane.models import Deployment, Env, JsonObject, Tenant
-from control_plane.progress import Progress
+from control_plane.store.progress import Progress
 from workers import release
 
 API = "https://abc123.execute-api.us-east-1.amazonaws.com/v1"

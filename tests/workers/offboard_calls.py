@@ -7,9 +7,9 @@ import worker_builders as build
 from worker_builders import ACCOUNT, ALPHA
 
 from control_plane import aws
-from control_plane.history import History
 from control_plane.models import Deployment, Tenant
 from control_plane.naming import OWNER_TAG
+from control_plane.store.history import History
 from workers import offboard as worker
 
 BUCKET = f"notes-config-stage-alpha-{ACCOUNT}"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from control_plane.notifications import Notice
+from control_plane.services.notifications import Notice
 
 
 @dataclass

@@ -6,8 +6,8 @@ from typing import Any
 import worker_builders as build
 from worker_builders import ALPHA, TABLE, arn
 
-from control_plane.history import History
 from control_plane.models import Deployment
+from control_plane.store.history import History
 from workers import record
 
 BY_HAND = "6f0d1c9e-1111-2222-3333-444455556666"

@@ -12,8 +12,9 @@ from pathlib import Path
 import worker_builders as build
 from worker_builders import ALPHA, ARTIFACTS, TABLE
 
-from control_plane import aws, items
+from control_plane import aws
 from control_plane.models import Deployment, JsonObject, Tenant
+from control_plane.store import items
 
 ITEMS = Path(__file__).with_suffix(".jsonl")
 BETA, GAMMA = build.tenant("beta"), build.tenant("gamma")

@@ -9,10 +9,10 @@ import worker_builders as build
 from worker_builders import TABLE
 
 from control_plane import aws, naming
-from control_plane.history import History
-from control_plane.labels import Labels
 from control_plane.models import Deployment, DeploymentStatus, JsonObject, Tenant, utc_now
-from control_plane.rollouts import Rollouts
+from control_plane.store.history import History
+from control_plane.store.labels import Labels
+from control_plane.store.rollouts import Rollouts
 from workers import record, rollout
 
 NAME = "7a1d1c9e-1111-2222-3333-444455556666"

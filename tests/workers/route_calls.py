@@ -13,12 +13,13 @@ from worker_builders import ALPHA, TABLE
 from zone_answers import ID as ID_OF_ZONE
 from zone_answers import Zone
 
-from control_plane import aws, items
+from control_plane import aws
 from control_plane.errors import TenantNotReady
-from control_plane.history import History
-from control_plane.live import Answer
 from control_plane.models import JsonObject, Tenant
-from control_plane.route_store import Routes
+from control_plane.services.live import Answer
+from control_plane.store import items
+from control_plane.store.history import History
+from control_plane.store.route_store import Routes
 from workers import route
 
 MANIFEST = f'{build.MANIFEST}\n[route]\noutput = "Url"\n'

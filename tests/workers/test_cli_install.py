@@ -23,10 +23,10 @@ from cli.main import app
 from cli.source import Source
 from control_plane import aws
 from control_plane.errors import TenantNotReady
-from control_plane.live import Answer
-from control_plane.locks import Locks
 from control_plane.models import Deployment
 from control_plane.own import own_tenant
+from control_plane.services.live import Answer
+from control_plane.store.locks import Locks
 
 __all__ = ["hold"]
 

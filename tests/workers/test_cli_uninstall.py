@@ -16,12 +16,13 @@ from cli.holding import Hold
 from cli.install import Target
 from cli.own_leftovers import Left
 from cli.recording import record_removal
-from control_plane import aws, naming, roles
-from control_plane.history import History
-from control_plane.listing import Listing
-from control_plane.locks import Locks
+from control_plane import aws, naming
 from control_plane.models import Tenant
 from control_plane.own import own_tenant
+from control_plane.services import roles
+from control_plane.store.history import History
+from control_plane.store.listing import Listing
+from control_plane.store.locks import Locks
 
 STACK = "control-plane-prod-main"
 STACK_ID = f"arn:aws:cloudformation:us-east-1:{build.ACCOUNT}:stack/{STACK}/1"

@@ -13,8 +13,8 @@ from control_plane import aws
 from control_plane.errors import AdminFailed, ServiceBusy
 from control_plane.models import Deployment, Tenant
 from control_plane.naming import given_secret
-from control_plane.secrets import create as create_secret
-from control_plane.secrets import keep
+from control_plane.services.secrets import create as create_secret
+from control_plane.services.secrets import keep
 from workers import admin as worker
 
 ADMIN = "admin@example.com"

@@ -13,7 +13,7 @@ from worker_builders import ALPHA, TABLE
 
 from control_plane import aws
 from control_plane.models import Deployment
-from control_plane.overrides import Overrides
+from control_plane.store.overrides import Overrides
 
 HERE = "/envs/stage/orgs/alpha"
 

@@ -14,9 +14,9 @@ from test_worker_approvals import TOKEN, ask
 from worker_builders import ARTIFACTS, TABLE
 
 from control_plane import aws
-from control_plane.admission import parse_input
-from control_plane.history import History
 from control_plane.models import Deployment, DeploymentStatus, Env, Tenant
+from control_plane.store.history import History
+from control_plane.use_cases.admission import parse_input
 from workers import record
 
 APPLICATION = "control-plane"

@@ -18,7 +18,7 @@ from test_worker_api_own import (
 )
 from test_worker_api_starts import nothing_started
 
-from control_plane import routes
+from control_plane.api import routes
 from control_plane.errors import InvalidRequest
 from control_plane.models import Env
 from control_plane.settings import forget_settings

@@ -11,10 +11,10 @@ from api_calls import call
 from worker_builders import ALPHA, ARTIFACTS, TABLE
 
 from control_plane import aws, naming, own
-from control_plane.admission import parse_input
-from control_plane.history import History
 from control_plane.models import Deployment
-from control_plane.progress import Progress
+from control_plane.store.history import History
+from control_plane.store.progress import Progress
+from control_plane.use_cases.admission import parse_input
 
 pytestmark = pytest.mark.usefixtures("source")
 HERE = "/envs/stage/orgs/alpha"

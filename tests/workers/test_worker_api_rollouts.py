@@ -226,7 +226,7 @@ def test_a_rollout_that_nobody_drives_any_more_can_be_ended(
     aws.stepfunctions().stop_execution(executionArn=arn)
     assert call("POST", f"{PATH}/{made}/cancel").body["state"]["status"] == "RUNNING", "it began"
     after_a_while = later(minutes=3)
-    monkeypatch.setattr("control_plane.fleets.utc_now", lambda: after_a_while)
+    monkeypatch.setattr("control_plane.use_cases.fleets.utc_now", lambda: after_a_while)
     reply = call("POST", f"{PATH}/{made}/cancel")
     assert reply.body["state"]["status"] == "CANCELLED"
     assert start().status == 202, "and the next one may begin"
@@ -237,5 +237,5 @@ def test_one_that_is_driven_is_not_ended_by_the_api(
 ) -> None:
     made, _ = started()
     after_a_while = later(minutes=3)
-    monkeypatch.setattr("control_plane.fleets.utc_now", lambda: after_a_while)
+    monkeypatch.setattr("control_plane.use_cases.fleets.utc_now", lambda: after_a_while)
     assert call("POST", f"{PATH}/{made}/cancel").body["state"]["status"] == "RUNNING"

@@ -10,10 +10,10 @@ from api_calls import Reply, call
 from worker_builders import ALPHA, TABLE
 
 from control_plane import aws
-from control_plane.admission import parse_input
-from control_plane.api import BODY_LIMIT
-from control_plane.listing import Listing
+from control_plane.api.app import BODY_LIMIT
 from control_plane.models import Deployment
+from control_plane.store.listing import Listing
+from control_plane.use_cases.admission import parse_input
 from workers import record
 
 pytestmark = pytest.mark.usefixtures("source")

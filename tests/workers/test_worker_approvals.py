@@ -10,11 +10,12 @@ from api_calls import CALLER, Reply, call
 from record_calls import BARE, prepare
 from worker_builders import ALPHA, TABLE
 
-from control_plane import aws, routes
-from control_plane.history import History
+from control_plane import aws
+from control_plane.api import routes
 from control_plane.models import Deployment, DeploymentStatus, Env
-from control_plane.progress import Progress
 from control_plane.settings import forget_settings
+from control_plane.store.history import History
+from control_plane.store.progress import Progress
 from workers import record
 
 TOKEN = "AQCEAAAAKgAAAAMAAAAAAAAAAf"

@@ -7,9 +7,9 @@ from codebuild_answers import TEMPLATE, CodeBuild, another, keys, start, wait
 from worker_builders import ALPHA, ARTIFACTS, BETA, TABLE
 
 from control_plane import aws
-from control_plane.builds import Builds
 from control_plane.errors import ServiceBusy
 from control_plane.models import Deployment
+from control_plane.store.builds import Builds
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from botocore.exceptions import ClientError
 from worker_builders import ARTIFACTS
 
 from control_plane import aws
-from control_plane.build_artifacts import adopt, artifact_names, exists
+from control_plane.services.build_artifacts import adopt, artifact_names, exists
 
 pytestmark = pytest.mark.usefixtures("world")
 OWNER, OTHER = "notes-stage-lab", "notes-stage-beta"

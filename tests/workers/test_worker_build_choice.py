@@ -9,9 +9,9 @@ from worker_builders import ALPHA, ARTIFACTS, TABLE
 
 from control_plane import aws
 from control_plane.errors import NoSuchBuild
-from control_plane.history import History
 from control_plane.models import Deployment, DeploymentStatus, JsonObject
-from control_plane.progress import Progress
+from control_plane.store.history import History
+from control_plane.store.progress import Progress
 from workers import build as worker
 
 NOW = {**build.FILES, "config/stage.json": '{"now": true}'}

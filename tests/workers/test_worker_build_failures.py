@@ -9,9 +9,9 @@ from codebuild_answers import CodeBuild, another, start, wait
 from worker_builders import ALPHA, TABLE
 
 from control_plane import aws
-from control_plane.builds import Builds
 from control_plane.errors import BuildFailed, ServiceBusy
 from control_plane.models import Deployment
+from control_plane.store.builds import Builds
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from record_calls import NO_ROLLBACK
 from worker_builders import ALPHA, TABLE
 
 from control_plane import aws, naming
-from control_plane.endings import UNTOUCHED
 from control_plane.errors import Cancelled
-from control_plane.history import History
 from control_plane.models import Deployment, DeploymentStatus, StepStatus
-from control_plane.progress import Progress
+from control_plane.rules.endings import UNTOUCHED
+from control_plane.store.history import History
+from control_plane.store.progress import Progress
 from workers import record
 
 

@@ -9,10 +9,10 @@ from codebuild_answers import CodeBuild, another, start, wait
 from worker_builders import ALPHA, TABLE
 
 from control_plane import aws
-from control_plane.builds import Builds
 from control_plane.errors import BuildFailed, Cancelled, ServiceBusy
-from control_plane.history import History
 from control_plane.models import Deployment
+from control_plane.store.builds import Builds
+from control_plane.store.history import History
 from workers import build as build_worker
 
 

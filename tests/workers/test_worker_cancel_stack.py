@@ -9,8 +9,8 @@ from cloudformation_answers import STACK_ID, Cloud, event, stack
 from worker_builders import TABLE
 
 from control_plane.errors import Cancelled, StackFailed
-from control_plane.history import History
 from control_plane.models import Deployment
+from control_plane.store.history import History
 from workers import stack as stack_worker
 
 

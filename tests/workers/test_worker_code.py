@@ -22,9 +22,10 @@ from function_calls import (
 )
 from worker_builders import ARTIFACTS
 
-from control_plane import aws, manifest, patching
+from control_plane import aws, manifest
 from control_plane.errors import PatchFailed, PatchRefused, ServiceBusy
 from control_plane.models import Deployment
+from control_plane.rules import patching
 from workers import function_code
 
 NEW = {**FILES, "code/main.py": "2", "config/stage.json": '{"a": 1}'}

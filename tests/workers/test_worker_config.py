@@ -20,10 +20,10 @@ from config_calls import (
 from worker_builders import ALPHA, TABLE
 
 from control_plane import aws
-from control_plane.config import SIZE_LIMIT
 from control_plane.errors import ConfigInvalid
 from control_plane.models import Deployment
-from control_plane.overrides import Overrides
+from control_plane.rules.config import SIZE_LIMIT
+from control_plane.store.overrides import Overrides
 from workers import config as worker
 
 

@@ -12,9 +12,9 @@ from worker_builders import ALPHA, TABLE
 
 from control_plane import aws
 from control_plane.errors import ConfigInvalid, InvalidRequest
-from control_plane.history import History
 from control_plane.models import Deployment, DeploymentStatus, JsonObject
-from control_plane.overrides import Overrides
+from control_plane.store.history import History
+from control_plane.store.overrides import Overrides
 from workers import config as worker
 
 

@@ -8,8 +8,8 @@ import worker_builders as build
 from api_calls import call
 
 from control_plane import aws
-from control_plane.admission import parse_input
-from control_plane.history import History
+from control_plane.store.history import History
+from control_plane.use_cases.admission import parse_input
 
 HERE = "/envs/stage/orgs/alpha"
 DRIFT = {"expression": "rate(1 day)", "mode": "drift"}

@@ -7,9 +7,9 @@ import worker_builders as build
 from record_calls import BARE, BY_HAND, end, fail, prepare
 from worker_builders import ALPHA, TABLE, arn
 
-from control_plane.history import History
 from control_plane.models import Deployment, StepStatus
-from control_plane.progress import Progress
+from control_plane.store.history import History
+from control_plane.store.progress import Progress
 
 WORDS = {
     "the state machine's own": ("FAILED", lambda: fail(BARE)),

@@ -11,10 +11,10 @@ from worker_builders import ALPHA, BETA, NOON, TABLE
 
 from control_plane import aws
 from control_plane.errors import Cancelled, IdempotencyConflict
-from control_plane.history import History
-from control_plane.listing import Listing
 from control_plane.models import STEPS, DeploymentStatus, StepStatus
-from control_plane.progress import Progress
+from control_plane.store.history import History
+from control_plane.store.listing import Listing
+from control_plane.store.progress import Progress
 
 pytestmark = pytest.mark.usefixtures("world")
 FACTS = {"request": {"on_conflict": "wait"}, "source": "5" * 64, "trigger": "api"}

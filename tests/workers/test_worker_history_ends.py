@@ -9,10 +9,10 @@ from botocore.exceptions import ClientError
 from worker_builders import ALPHA, TABLE
 
 from control_plane import aws
-from control_plane.history import History
-from control_plane.listing import Listing
 from control_plane.models import Deployment, DeploymentStatus
-from control_plane.progress import Progress
+from control_plane.store.history import History
+from control_plane.store.listing import Listing
+from control_plane.store.progress import Progress
 
 pytestmark = pytest.mark.usefixtures("world")
 RECEIPT = {"build": {"fingerprint": "f00"}, "outputs": {"Url": "https://x"}}

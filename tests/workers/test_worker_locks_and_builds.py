@@ -9,11 +9,11 @@ from botocore.exceptions import ClientError
 from worker_builders import ALPHA, BETA, NOON, TABLE
 
 from control_plane import aws
-from control_plane.builds import CLAIM_SECONDS, Builds, BuildStatus
 from control_plane.errors import InvalidRequest
-from control_plane.locks import Locks
 from control_plane.models import Env
-from control_plane.sources import SourceArchive, Sources
+from control_plane.store.builds import CLAIM_SECONDS, Builds, BuildStatus
+from control_plane.store.locks import Locks
+from control_plane.store.sources import SourceArchive, Sources
 
 pytestmark = pytest.mark.usefixtures("world")
 

@@ -18,7 +18,7 @@ from control_plane import aws
 from control_plane.errors import OffboardFailed, ServiceBusy
 from control_plane.models import Deployment
 from control_plane.naming import admin_secret
-from control_plane.secrets import create as create_secret
+from control_plane.services.secrets import create as create_secret
 from workers import offboard as worker
 
 

@@ -9,10 +9,11 @@ from botocore.exceptions import HTTPClientError
 from record_calls import BARE, BY_HAND, prepare
 from worker_builders import ALPHA, BETA, TABLE, arn
 
-from control_plane import aws, naming, own, routes
+from control_plane import aws, naming, own
+from control_plane.api import routes
 from control_plane.errors import DeploymentInProgress, InvalidRequest, ServiceBusy, Superseded
-from control_plane.listing import Listing
 from control_plane.models import Deployment, Options
+from control_plane.store.listing import Listing
 from workers import record
 
 # PrepareDeployment --------------------------------------------------------------------------------

@@ -6,11 +6,11 @@ from botocore.exceptions import ClientError
 from record_calls import BARE, BUILD, good_tenant, prepare
 from worker_builders import ALPHA, TABLE
 
-from control_plane.history import History
-from control_plane.listing import Listing
-from control_plane.locks import Locks
 from control_plane.models import DeploymentStatus
-from control_plane.slots import Slots
+from control_plane.store.history import History
+from control_plane.store.listing import Listing
+from control_plane.store.locks import Locks
+from control_plane.store.slots import Slots
 from workers import record
 
 

@@ -8,10 +8,10 @@ import worker_builders as build
 from record_calls import BARE, BUILD, NO_ROLLBACK, end, execution, fail, good_tenant, prepare
 from worker_builders import ALPHA, TABLE
 
-from control_plane.hints import addressed
-from control_plane.listing import Listing
-from control_plane.progress import Progress
 from control_plane.reasons import one_line
+from control_plane.rules.hints import addressed
+from control_plane.store.listing import Listing
+from control_plane.store.progress import Progress
 from workers import record
 
 # RecordFailure ------------------------------------------------------------------------------------

@@ -7,10 +7,10 @@ import worker_builders as build
 from record_calls import prepare
 from worker_builders import ALPHA, BETA, TABLE
 
-from control_plane.endings import GOOD
-from control_plane.history import History
-from control_plane.listing import Listing
 from control_plane.models import Deployment, Tenant
+from control_plane.rules.endings import GOOD
+from control_plane.store.history import History
+from control_plane.store.listing import Listing
 from workers import record
 
 OFFBOARD = {"env": "stage", "org": "alpha", "mode": "offboard", "confirm": "notes-stage-alpha"}

@@ -17,11 +17,11 @@ from worker_builders import ALPHA, TABLE, arn
 from cli import summaries
 from cli.output import deployments_table, tenants_table
 from control_plane import aws
-from control_plane.config import rendered
 from control_plane.errors import PatchRefused
-from control_plane.listing import Listing
 from control_plane.models import STEPS, Deployment, JsonObject
-from control_plane.progress import Progress
+from control_plane.rules.config import rendered
+from control_plane.store.listing import Listing
+from control_plane.store.progress import Progress
 from workers import build as builder
 from workers import code, config, record
 

@@ -18,9 +18,10 @@ from old_versions import (
     role_of,
 )  # fmt: skip
 
-from control_plane import aws, roles
+from control_plane import aws
 from control_plane.errors import ServiceBusy
 from control_plane.models import Deployment, JsonObject
+from control_plane.services import roles
 from control_plane.settings import forget_settings
 
 

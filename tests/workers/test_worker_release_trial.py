@@ -28,8 +28,8 @@ from control_plane import aws, naming
 from control_plane.errors import TenantNotReady, TrialFailed
 from control_plane.models import Deployment, Env
 from control_plane.settings import forget_settings
-from control_plane.sources import Sources
-from workers import release_trial
+from control_plane.store.sources import Sources
+from workers import release_files
 
 STACK = "syndi-trial-dev-prod-main"
 
@@ -77,8 +77,8 @@ def test_what_python_leaves_beside_the_trial_is_no_part_of_it(
     for name in ("app/handler.py", "app/__pycache__/handler.pyc"):
         (tmp_path / "trial" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "trial" / name).write_bytes(b"x")
-    monkeypatch.setattr(release_trial, "BUNDLED", tmp_path)
-    assert release_trial.files.__wrapped__() == {"app/handler.py": b"x"}
+    monkeypatch.setattr(release_files, "BUNDLED", tmp_path)
+    assert release_files.files.__wrapped__() == {"app/handler.py": b"x"}
 
 
 def test_a_step_that_runs_twice_starts_one_trial(made: Deployment, version: NewVersion) -> None:
@@ -122,8 +122,8 @@ def test_where_everything_waits_for_approvals_nothing_is_asked(
 def test_a_bundle_without_a_trial_fails(
     made: Deployment, version: NewVersion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(release_trial, "BUNDLED", tmp_path)
-    release_trial.files.cache_clear()
+    monkeypatch.setattr(release_files, "BUNDLED", tmp_path)
+    release_files.files.cache_clear()
     with pytest.raises(TrialFailed, match=r"there is no trial in .*trial of this bundle"):
         started(made)
     assert version.asked == []

@@ -16,13 +16,14 @@ from cloudformation_answers import (
 from cloudformation_answers import stack as described
 from worker_builders import NOON, TABLE
 
-from control_plane import aws, items
-from control_plane import request_limits as limits
+from control_plane import aws
 from control_plane.errors import Cancelled, ServiceBusy
-from control_plane.history import History
 from control_plane.models import JsonObject, utc_now
-from control_plane.request_budget import RequestBudget
-from control_plane.request_limits import A_SECOND, CALLS, Service
+from control_plane.rules import request_limits as limits
+from control_plane.rules.request_limits import A_SECOND, CALLS, Service
+from control_plane.store import items
+from control_plane.store.history import History
+from control_plane.store.request_budget import RequestBudget
 from workers import stack
 
 CLOUDFORMATION, LAMBDA = Service.CLOUDFORMATION, Service.LAMBDA

@@ -10,9 +10,9 @@ from test_worker_api_starts import executions, input_of
 from worker_builders import ALPHA, TABLE
 
 from control_plane import aws, naming
-from control_plane.history import History
-from control_plane.listing import Listing
 from control_plane.models import DeploymentStatus
+from control_plane.store.history import History
+from control_plane.store.listing import Listing
 
 pytestmark = pytest.mark.usefixtures("source")
 DEPLOYMENTS = "/envs/stage/orgs/alpha/deployments"

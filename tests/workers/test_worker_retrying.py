@@ -10,9 +10,10 @@ import worker_builders as build
 from botocore.awsrequest import AWSRequest, AWSResponse
 from botocore.exceptions import ClientError
 
-from control_plane import aws, request_limits, retrying
+from control_plane import aws, retrying
 from control_plane.errors import ServiceBusy
 from control_plane.retrying import retrying_for
+from control_plane.rules import request_limits
 from workers import stack, step
 
 THROTTLED = (

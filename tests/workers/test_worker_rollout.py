@@ -23,12 +23,12 @@ from rollout_calls import (
 from worker_builders import TABLE
 
 from control_plane import naming
-from control_plane.builds import fingerprint
 from control_plane.errors import InvalidRequest
-from control_plane.needed_builds import BUILDSPEC
-from control_plane.rollouts import Rollouts
+from control_plane.services.needed_builds import BUILDSPEC
 from control_plane.settings import forget_settings
-from control_plane.slots import Slots
+from control_plane.store.builds import fingerprint
+from control_plane.store.rollouts import Rollouts
+from control_plane.store.slots import Slots
 from workers import rollout
 
 FOUR = ["alpha", "beta", "delta", "gamma"]

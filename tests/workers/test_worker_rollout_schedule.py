@@ -11,10 +11,10 @@ from worker_builders import TABLE
 
 from control_plane.errors import InvalidRequest
 from control_plane.models import JsonObject, utc_now
-from control_plane.rollout_overlaps import UNSEEN
-from control_plane.rollout_turns import RolloutTurns
-from control_plane.rollouts import Rollouts, loaded
+from control_plane.rules.rollout_overlaps import UNSEEN
 from control_plane.settings import forget_settings
+from control_plane.store.rollout_turns import RolloutTurns
+from control_plane.store.rollouts import Rollouts, loaded
 from workers import rollout
 
 CLOCK = {"env": "stage", "tenants": ["beta"], "trigger": "schedule"}
@@ -87,7 +87,7 @@ def test_one_that_waits_for_somebody_is_named_to_people_each_time(
         Rollouts(TABLE).ask(first, wish)
     else:
         late = utc_now() + UNSEEN + timedelta(seconds=1)
-        monkeypatch.setattr("control_plane.rollout_turns.utc_now", lambda: late)
+        monkeypatch.setattr("control_plane.store.rollout_turns.utc_now", lambda: late)
     assert status in refused(CLOCK)
     (notice,) = people.notices
     assert (notice.kind, first in notice.reason, status in notice.reason) == (

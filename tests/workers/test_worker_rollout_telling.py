@@ -9,8 +9,8 @@ from rollout_calls import ARN, advance, detail, ended, execution, found, prepare
 from worker_builders import TABLE
 
 from control_plane import naming
-from control_plane.rollouts import Rollouts
 from control_plane.settings import forget_settings
+from control_plane.store.rollouts import Rollouts
 from workers import rollout
 
 FOUR = ["alpha", "beta", "delta", "gamma"]

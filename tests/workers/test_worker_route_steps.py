@@ -19,8 +19,8 @@ from control_plane.errors import (
     ShiftUnsafe,
     TenantNotReady,
 )
-from control_plane.live import Answer
 from control_plane.models import JsonObject, utc_now
+from control_plane.services.live import Answer
 
 HERE = "/envs/stage/orgs/alpha/route"
 

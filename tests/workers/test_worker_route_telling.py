@@ -13,7 +13,7 @@ from people import People, died
 from route_calls import RUN, Traffic, failure, prepared, recorded, step
 
 from control_plane.models import JsonObject
-from control_plane.route_store import Routes
+from control_plane.store.route_store import Routes
 from workers import route
 
 HERE = "/envs/stage/orgs/alpha/route"

@@ -7,12 +7,13 @@ from api_calls import call
 from record_calls import BARE, NO_ROLLBACK, execution, prepare
 from worker_builders import ALPHA, TABLE, arn
 
-from control_plane import aws, items, schema
-from control_plane.builds import Builds, BuildStatus
-from control_plane.listing import Listing
+from control_plane import aws
 from control_plane.models import Env, JsonObject
-from control_plane.overrides import Overrides
-from control_plane.sources import Sources
+from control_plane.store import items, schema
+from control_plane.store.builds import Builds, BuildStatus
+from control_plane.store.listing import Listing
+from control_plane.store.overrides import Overrides
+from control_plane.store.sources import Sources
 from workers import record
 
 FINGERPRINT = "b" * 64

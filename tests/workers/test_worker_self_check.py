@@ -8,8 +8,7 @@ import worker_builders as build
 from cloudformation_answers import change_set
 from test_worker_release_trial_again import NEW, OWN, Api, api
 
-from control_plane import aws, own, self_checks
-from control_plane.client import ApiError
+from control_plane import aws, own
 from control_plane.errors import (
     ChangeSetFailed,
     ServiceBusy,
@@ -18,9 +17,11 @@ from control_plane.errors import (
     TestsFailed,
     TrialFailed,
 )
-from control_plane.live import Answer
 from control_plane.models import JsonObject
-from workers import release, release_check, release_trial, stack, stack_check, verify, verify_check
+from control_plane.rules import self_checks
+from control_plane.services.client import ApiError
+from control_plane.services.live import Answer
+from workers import release, release_check, release_files, stack, stack_check, verify, verify_check
 
 __all__ = ["api"]
 
@@ -152,7 +153,7 @@ def test_the_release_worker_looks_at_all_that_it_will_need(seen: list[Any]) -> N
 def test_a_release_without_a_trial_could_not_be_replaced(
     seen: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(release_trial, "files", dict)
+    monkeypatch.setattr(release_files, "files", dict)
     with pytest.raises(TrialFailed, match="no trial"):
         release.handler(EVENT, None)
 

@@ -12,10 +12,10 @@ from worker_builders import NOON, TABLE
 
 from control_plane import aws, own
 from control_plane.errors import Cancelled
-from control_plane.history import History
-from control_plane.locks import Locks
 from control_plane.models import Deployment, Env, Priority, Tenant, utc_now
-from control_plane.slots import Slots, rank_of
+from control_plane.store.history import History
+from control_plane.store.locks import Locks
+from control_plane.store.slots import Slots, rank_of
 from workers import record
 
 ORGS = ("alpha", "beta", "gamma", "delta", "epsilon")

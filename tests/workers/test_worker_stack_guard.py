@@ -9,7 +9,7 @@ from cloudformation_answers import CHANGE_SET_ID, STACK_ID, Cloud, change, chang
 
 from control_plane.errors import ChangeSetFailed, ReplacementRefused, ServiceBusy
 from control_plane.models import Deployment
-from control_plane.progress import Progress
+from control_plane.store.progress import Progress
 from workers import stack as worker
 
 

@@ -9,11 +9,11 @@ from worker_builders import NOON, TABLE
 
 from control_plane import naming
 from control_plane.errors import DeploymentInProgress, Superseded
-from control_plane.history import History
-from control_plane.listing import Listing
-from control_plane.locks import Locks
 from control_plane.models import Deployment, DeploymentStatus
-from control_plane.progress import Progress
+from control_plane.store.history import History
+from control_plane.store.listing import Listing
+from control_plane.store.locks import Locks
+from control_plane.store.progress import Progress
 
 pytestmark = pytest.mark.usefixtures("world")
 

@@ -9,8 +9,8 @@ from fake_tenant import SILENCE, URL, FakeTenant
 from verify_calls import OFF, ON, Pools, run, statuses
 
 from control_plane.errors import TenantNotReady, TestsFailed
-from control_plane.live import Answer
 from control_plane.models import Deployment
+from control_plane.services.live import Answer
 from control_plane.settings import forget_settings
 
 AUTHENTICATED = ("no-token", "bad-token", "stranger-token", "sign-in", "runtime-config")

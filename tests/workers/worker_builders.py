@@ -12,11 +12,11 @@ from typing import Any
 import yaml
 
 from control_plane import aws, manifest, naming
-from control_plane.history import History
-from control_plane.listing import Listing
-from control_plane.locks import Locks
 from control_plane.models import Deployment, Env, JsonObject, Options, Tenant
-from control_plane.sources import Sources
+from control_plane.store.history import History
+from control_plane.store.listing import Listing
+from control_plane.store.locks import Locks
+from control_plane.store.sources import Sources
 
 ROOT = Path(__file__).parents[2]
 ACCOUNT = "123456789012"

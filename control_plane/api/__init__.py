@@ -1,0 +1,1 @@
+"""The API: routes to use cases, errors to HTTP."""

@@ -1,0 +1,1 @@
+"""What other services than the table are asked and told: CloudFormation, S3, tenants."""

@@ -1,0 +1,172 @@
+"""What CloudFormation says of a stack, in the words of the rules."""
+
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from control_plane import aws
+from control_plane.models import StackStatus
+from control_plane.rules.changes import Change
+from control_plane.rules.decisions import StackEvent
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation.type_defs import (
+        DescribeChangeSetOutputTypeDef,
+        StackEventTypeDef,
+        StackTypeDef,
+    )
+
+SUCCEEDED = (
+    StackStatus.CREATE_COMPLETE,
+    StackStatus.UPDATE_COMPLETE,
+    StackStatus.IMPORT_COMPLETE,
+)
+
+
+def describe(name_or_id: str) -> "StackTypeDef | None":
+    """The stack, or None when CloudFormation says that it does not exist.
+
+    Only that sentence is an absence: a throttled or forbidden call stays an error.
+    """
+    try:
+        stacks = aws.cloudformation().describe_stacks(StackName=name_or_id)["Stacks"]
+    except ClientError as error:
+        message = str(error.response["Error"].get("Message", ""))
+        if aws.error_code(error) == "ValidationError" and "does not exist" in message:
+            return None
+        raise
+    return stacks[0] if stacks else None
+
+
+def parameters(stack: "StackTypeDef") -> dict[str, str]:
+    """The stack's parameters as they are now."""
+    return {
+        item["ParameterKey"]: item.get("ParameterValue", "") for item in stack.get("Parameters", [])
+    }
+
+
+def failed_resources(name_or_id: str) -> dict[str, str]:
+    """The resources that a failed operation left behind, by logical id, each with its reason."""
+    # The first 100 resources of a stack; ListStackResources has all, and on the laptop no reasons.
+    found = aws.cloudformation().describe_stack_resources(StackName=name_or_id)["StackResources"]
+    return {
+        item["LogicalResourceId"]: " ".join(item.get("ResourceStatusReason", "").split())
+        for item in found
+        if item["ResourceStatus"].endswith("_FAILED")
+    }
+
+
+def blockers(stack_id: str) -> list[str]:
+    """What a stack that is stuck is stuck on, each resource with its reason.
+
+    A rollback's failures are told by its events; the resources themselves may not show them.
+    """
+    told = failed_resources(stack_id)
+    for event in _newest_events(stack_id):
+        if event.is_stack and event.status.endswith("_IN_PROGRESS"):
+            break  # older events belong to an earlier operation
+        if event.status.endswith("_FAILED") and not event.is_stack:
+            told.setdefault(event.logical_id, " ".join(event.reason.split()))
+    return [f"{name}: {reason}" for name, reason in told.items()]
+
+
+def last_event(stack_id: str) -> StackEvent | None:
+    """The stack's newest event; None when it has none."""
+    events = _newest_events(stack_id)
+    return events[0] if events else None
+
+
+def _newest_events(stack_id: str) -> list[StackEvent]:
+    """The newest page of a stack's events, newest first."""
+    page = aws.cloudformation().describe_stack_events(StackName=stack_id)
+    return [_event(item, stack_id) for item in page["StackEvents"]]
+
+
+def template_url(region: str, bucket: str, key: str) -> str:
+    """A template in S3 as CloudFormation takes it: path-style."""
+    return f"https://s3.{region}.amazonaws.com/{bucket}/{key}"
+
+
+def change_set(stack: str, name_or_id: str) -> "DescribeChangeSetOutputTypeDef":
+    """A change set's status and reason."""
+    return aws.cloudformation().describe_change_set(StackName=stack, ChangeSetName=name_or_id)
+
+
+def is_gone(error: ClientError) -> bool:
+    """Whether a call found no change set, or not even its stack; no other error says that."""
+    message = str(error.response["Error"].get("Message", ""))
+    code = aws.error_code(error)
+    return code == "ChangeSetNotFound" or (code == "ValidationError" and "not exist" in message)
+
+
+def changes(stack: str, change_set_id: str) -> list[Change]:
+    """All changes of a change set."""
+    found: list[Change] = []
+    pages = aws.cloudformation().get_paginator("describe_change_set")
+    # The stack too, though the id would do: IAM policies name stacks.
+    for page in pages.paginate(StackName=stack, ChangeSetName=change_set_id):
+        for item in page.get("Changes", []):
+            change = item.get("ResourceChange")
+            if change is None:
+                continue
+            found.append(
+                Change(
+                    action=change["Action"],
+                    logical_id=change["LogicalResourceId"],
+                    resource_type=change["ResourceType"],
+                    replacement=change.get("Replacement", "False"),
+                )
+            )
+    return found
+
+
+def has_change_sets(stack_name: str) -> bool:
+    """Whether any change set of the stack is there."""
+    return bool(aws.cloudformation().list_change_sets(StackName=stack_name)["Summaries"])
+
+
+def operation_events(stack_id: str, *tokens: str) -> list[StackEvent]:
+    """The events of the one operation that was started under `tokens`, oldest first.
+
+    More than one token: that of an update and that of its cancellation, whose rollback is part of
+    the same operation.
+    """
+    events: list[StackEvent] = []
+    pages = aws.cloudformation().get_paginator("describe_stack_events").paginate(StackName=stack_id)
+    for page in pages:  # newest first
+        mine = [item for item in page["StackEvents"] if item.get("ClientRequestToken") in tokens]
+        events += [_event(item, stack_id) for item in mine]
+        if events and len(mine) < len(page["StackEvents"]):
+            break  # the rest belongs to earlier operations
+    return events[::-1]
+
+
+def _event(item: "StackEventTypeDef", stack_id: str) -> StackEvent:
+    return StackEvent(
+        logical_id=item.get("LogicalResourceId", ""),
+        resource_type=item.get("ResourceType", ""),
+        status=item.get("ResourceStatus", ""),
+        reason=item.get("ResourceStatusReason", ""),
+        is_stack=item.get("PhysicalResourceId") == stack_id,
+        token=item.get("ClientRequestToken", ""),
+    )
+
+
+def validation_failures(stack_id: str) -> list[str]:
+    """What CloudFormation found wrong before it began the stack's last operation.
+
+    Such a failure has no resource events: the stack's own only points to DescribeEvents.
+    """
+    pages = (
+        aws.cloudformation()
+        .get_paginator("describe_events")
+        .paginate(StackName=stack_id, Filters={"FailedEvents": True})
+    )
+    found = [event for page in pages for event in page["OperationEvents"]]  # newest first
+    last = found[0].get("OperationId") if found else None
+    return [
+        f"{event.get('LogicalResourceId')} ({event.get('ResourceType')}): "
+        + " ".join(event.get("ValidationStatusReason", "").split())
+        for event in found
+        if event.get("OperationId") == last and event.get("EventType") == "VALIDATION_ERROR"
+    ]

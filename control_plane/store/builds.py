@@ -1,0 +1,162 @@
+"""Builds by fingerprint, in the table: claims make concurrent builds of the same thing one."""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from control_plane.models import JsonObject
+from control_plane.store import items, table
+
+if TYPE_CHECKING:
+    pass
+
+CLAIM_SECONDS = 120
+"""How long a claim counts without a CodeBuild id: its step times out after half of that."""
+
+REMEMBERED = timedelta(days=2)
+"""How long it is known which build an execution was after: longer than any execution builds."""
+
+
+class BuildStatus(StrEnum):
+    """Where a build is."""
+
+    CLAIMED = "CLAIMED"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    STOPPED = "STOPPED"  # cut off: it says nothing of its source
+
+
+def fingerprint(
+    source: str, overrides: str, runtime: str, architecture: str, buildspec: str
+) -> str:
+    """What makes two builds the same: all that goes into one, and no tenant's name.
+
+    `overrides` is the text of the tenant's own lock of dependencies, or empty.
+    """
+    digest = hashlib.sha256()
+    for part in (source, overrides, runtime, architecture, buildspec):
+        digest.update(hashlib.sha256(part.encode()).digest())
+    return digest.hexdigest()
+
+
+class Builds(table.Store):
+    """The table's builds."""
+
+    def get(self, fingerprint: str) -> JsonObject | None:
+        """The build: status, stack_name (whose prefix holds it), build_id, reason; or None."""
+        return table.read(self._client, self._table, f"BUILD#{fingerprint}", "BUILD")
+
+    def remember(self, fingerprint: str, execution_arn: str) -> None:
+        """Keep which build an execution is after, for the case that it dies without a word."""
+        expires = int((self._clock() + REMEMBERED).timestamp())
+        self._client.put_item(  # no condition: an execution builds one thing, and says so again
+            TableName=self._table,
+            Item=items.whole(
+                f"BUILD#{execution_arn}",
+                "EXECUTION",
+                {"fingerprint": fingerprint, "expires_at": expires},
+            ),
+        )
+
+    def of_execution(self, execution_arn: str) -> str | None:
+        """The fingerprint of the build that an execution is after, or None."""
+        found = table.read(self._client, self._table, f"BUILD#{execution_arn}", "EXECUTION")
+        return str(found["fingerprint"]) if found else None
+
+    def claim(self, fingerprint: str, stack_name: str, claimed_by: str) -> bool:
+        """Claim the right to build; False when another execution builds this already.
+
+        `claimed_by`: the execution's ARN, which may claim again what it has claimed.
+        """
+        now = self._clock()
+        values = {
+            "status": BuildStatus.CLAIMED,
+            "stack_name": stack_name,
+            "claimed_by": claimed_by,
+            "claimed_at": now.isoformat(),
+        }
+        stale = (now - timedelta(seconds=CLAIM_SECONDS)).isoformat()
+        return self._write(
+            fingerprint,
+            values,
+            # Condition: nobody built this, or it failed or was stopped, or its artifacts were lost,
+            # or the claim is my own, or it is so old that whoever made it died before the build
+            # started.
+            "attribute_not_exists(SK) OR #status IN (:failed, :stopped, :succeeded) OR "
+            "(#status = :claimed AND (claimed_by = :me OR claimed_at < :stale))",
+            {
+                ":failed": BuildStatus.FAILED,
+                ":stopped": BuildStatus.STOPPED,
+                ":succeeded": BuildStatus.SUCCEEDED,
+                ":claimed": BuildStatus.CLAIMED,
+                ":me": claimed_by,
+                ":stale": stale,
+            },
+        )
+
+    def started(self, fingerprint: str, stack_name: str, claimed_by: str, build_id: str) -> None:
+        """Remember the CodeBuild id of a claimed build."""
+        values = {
+            "status": BuildStatus.RUNNING,
+            "stack_name": stack_name,
+            "claimed_by": claimed_by,
+            "build_id": build_id,
+        }
+        # Condition: the claim is still mine. Otherwise another started it too: CodeBuild's
+        # idempotency token made both the same build, or the other's is as good.
+        self._write(
+            fingerprint,
+            values,
+            "claimed_by = :me AND #status = :claimed",
+            {":me": claimed_by, ":claimed": BuildStatus.CLAIMED},
+        )
+
+    def finished(
+        self,
+        fingerprint: str,
+        build: JsonObject,
+        status: BuildStatus,
+        reason: str = "",
+        log_tail: Sequence[str] = (),
+    ) -> None:
+        """Record how a build ended; an end that was recorded before stays.
+
+        `log_tail`: the last lines of a failed build's log, for every deployment that joined it.
+        """
+        values = {
+            "status": status,
+            "stack_name": build["stack_name"],
+            "build_id": build["build_id"],
+            "claimed_by": build.get("claimed_by"),
+            "reason": reason,
+            "log_tail": list(log_tail),
+        }
+        # Condition: it is this build, and nobody recorded its end.
+        self._write(
+            fingerprint,
+            values,
+            "build_id = :id AND #status = :running",
+            {":id": build["build_id"], ":running": BuildStatus.RUNNING},
+        )
+
+    def _write(
+        self, fingerprint: str, values: JsonObject, condition: str, facts: JsonObject
+    ) -> bool:
+        try:
+            self._client.put_item(
+                TableName=self._table,
+                Item=items.whole(f"BUILD#{fingerprint}", "BUILD", values),
+                ConditionExpression=condition,
+                ExpressionAttributeValues=items.to_item(facts),
+                ExpressionAttributeNames={"#status": "status"},
+            )
+        except ClientError as error:
+            if not table.condition_failed(error):
+                raise
+            return False
+        return True

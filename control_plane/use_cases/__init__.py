@@ -1,0 +1,1 @@
+"""What may be asked of the control plane: checked, recorded, and started."""
