@@ -5,7 +5,6 @@ from typing import Annotated, Any
 import typer
 
 from cli.context import command, current, query
-from cli.failure import Refused
 from cli.options import ApplicationOption, EnvArgument, JsonOption, PriorityOption
 from cli.output import out, print_json
 from cli.rollout_options import (
@@ -25,7 +24,8 @@ from cli.rollout_options import (
     WavesOption,
 )  # fmt: skip
 from cli.rollout_request import RolloutMode, request
-from cli.rollout_table import schedule_table
+from cli.rollout_schedule_table import schedule_table
+from cli.scheduling import expression
 from control_plane.models import Env, Priority
 from control_plane.rollout_models import Failure
 
@@ -61,8 +61,7 @@ def set_schedule(
 
     Who is in it, and which source is current, is decided each time when it starts.
     """
-    if (rate is None) == (cron is None):
-        raise Refused("give either --rate or --cron")
+    when = {"expression": expression(rate, cron), "timezone": timezone}
     body = request(
         canary=canary,
         waves=waves,
@@ -81,7 +80,6 @@ def set_schedule(
         plan=plan,
         application=application,
     )
-    when = {"expression": f"rate({rate})" if rate else f"cron({cron})", "timezone": timezone}
     _print(env, current.api().call("PUT", _path(env), body | when))
 
 

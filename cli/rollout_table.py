@@ -49,38 +49,14 @@ def plan_table(plan: Mapping[str, Any]) -> Table:
     return table
 
 
-def schedule_table(env: str, found: Mapping[str, Any]) -> Table:
-    """When rollouts start by themselves, and what each is asked for."""
-    asked = found["request"]
-    table = Table(box=None, pad_edge=False, show_header=False)
-    state = "enabled" if found["enabled"] else "disabled"
-    whom = asked.get("tenants") or [f"{key}={value}" for key, value in _labels(asked)]
-    if asked.get("build"):
-        whom = [*whom, f"build {asked['build']}"]
-    limit = asked.get("max_failures", "0")
-    then = "rolled back" if asked.get("on_failure") == "rollback" else "stopped"
-    rows = {
-        "when": f"{found['expression']} {found['timezone']} ({state})",
-        "what": f"{asked['application']} in {env}",
-        "source": asked.get("source", "")[:12] or "the environment's current one",
-        "whom": ", ".join(whom) or "all that are deployed",
-        "waves": ", ".join(_wave(wave) for wave in asked.get("waves", [{"rest": True}])),
-        "at once": str(asked.get("concurrency", 10)),
-        "may fail": f"{limit}; when more do, it is {then}",
-        "watched": f"{asked.get('bake_seconds', 0)} s after each wave",
-        "alarms": ", ".join(asked.get("alarms", [])),
-        "approval": "between waves" if asked.get("approval") else "",
-    }
-    for name, value in rows.items():
-        if value:
-            table.add_row(name, Text(value))
-    return table
-
-
 def rollouts_table(rollouts: list[dict[str, Any]]) -> Table:
     """Rollouts, a line each."""
     table = Table(box=None, pad_edge=False)
-    for title in ("id", "env", "application", "status", "tenants", "failed", "took", "reason"):
+    for title in ("id", "env", "application", "status", "trigger"):
+        table.add_column(title)
+    for title in ("tenants", "skipped", "failed"):
+        table.add_column(title, justify="right")
+    for title in ("took", "reason"):
         table.add_column(title)
     for found in rollouts:
         waves = found["state"]["waves"]
@@ -89,8 +65,8 @@ def rollouts_table(rollouts: list[dict[str, Any]]) -> Table:
             found["env"],
             found["application"],
             coloured(found["state"]["status"]),
-            str(sum(wave["size"] for wave in waves)),
-            str(sum(wave["failed"] for wave in waves)),
+            found.get("trigger", ""),
+            *(str(sum(wave[name] for wave in waves)) for name in ("size", "skipped", "failed")),
             seconds_between(found.get("created_at"), found.get("finished_at")),
             found["state"].get("failure", ""),
         )
@@ -111,18 +87,6 @@ def tenants_rows(rows: list[dict[str, Any]]) -> Table:
             row.get("reason", ""),
         )
     return table
-
-
-def _labels(asked: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return sorted(asked.get("labels", {}).items())
-
-
-def _wave(wave: Mapping[str, Any]) -> str:
-    if wave.get("tenants"):
-        return "+".join(wave["tenants"])
-    if "count" in wave:
-        return str(wave["count"])
-    return f"{wave['percent']:g}%" if "percent" in wave else "rest"
 
 
 def _headline(found: Mapping[str, Any]) -> list[Text]:

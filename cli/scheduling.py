@@ -1,5 +1,6 @@
 """`syndi schedule`: a tenant deployed, or looked at for drift, again and again."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -27,9 +28,7 @@ def set_schedule(
     as_json: JsonOption = False,
 ) -> None:
     """Deploy the tenant, or with --drift look at it, by a rate or a cron expression."""
-    if (rate is None) == (cron is None):
-        raise Refused("give either --rate or --cron")
-    body: dict[str, Any] = {"expression": f"rate({rate})" if rate else f"cron({cron})"}
+    body: dict[str, Any] = {"expression": expression(rate, cron)}
     if drift:
         body["mode"] = Mode.DRIFT
     if application:
@@ -67,6 +66,19 @@ def delete_schedule(
         out.print("deleted")
 
 
+def expression(rate: str | None, cron: str | None) -> str:
+    """EventBridge Scheduler's expression for the options. Raises Refused."""
+    if (rate is None) == (cron is None):
+        raise Refused("give either --rate or --cron")
+    return f"cron({cron})" if rate is None else f"rate({rate})"
+
+
+def when(schedule: Mapping[str, Any]) -> str:
+    """When a schedule starts something, in a line."""
+    state = "enabled" if schedule["enabled"] else "disabled"
+    return f"{schedule['expression']} {schedule['timezone']} ({state})"
+
+
 def _path(env: Env, org: str, application: str | None, *, drift: bool) -> str:
     asked = query(application=application, mode=Mode.DRIFT if drift else None)
     return f"{tenant_path(env, org, application)}/schedule{asked}"
@@ -76,5 +88,4 @@ def _print(schedule: dict[str, Any]) -> None:
     if current.as_json:
         print_json(schedule)
     else:
-        state = "enabled" if schedule["enabled"] else "disabled"
-        out.print(f"{schedule['expression']} {schedule['timezone']} ({state})")
+        out.print(when(schedule))

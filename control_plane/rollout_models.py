@@ -19,6 +19,12 @@ class RolloutStatus(StrEnum):
     FAILED = "FAILED"
     ROLLED_BACK = "ROLLED_BACK"  # its last wave went wrong and was brought back
     CANCELLED = "CANCELLED"
+    SKIPPED = "SKIPPED"  # by a schedule, while another one was at work: nothing was begun
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it ended, and there is nothing that anybody should look at."""
+        return self in (RolloutStatus.SUCCEEDED, RolloutStatus.SKIPPED)
 
     @property
     def is_final(self) -> bool:
@@ -31,6 +37,7 @@ FINAL = (
     RolloutStatus.FAILED,
     RolloutStatus.ROLLED_BACK,
     RolloutStatus.CANCELLED,
+    RolloutStatus.SKIPPED,
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from control_plane import aws, naming
 from control_plane.errors import Conflict, InvalidRequest, ServiceBusy
-from control_plane.events import STARTED_BY
+from control_plane.events import STARTED_BY, Trigger
 from control_plane.models import JsonObject, utc_now
 from control_plane.observability import logger
 from control_plane.reasons import one_line, plain
@@ -57,7 +57,8 @@ def handler(event: Mapping[str, Any], context: object) -> JsonObject:
 def prepare_rollout(execution: Mapping[str, Any]) -> JsonObject:
     """Plan the rollout and write its tenants; or take over one that goes on in this execution.
 
-    Raises InvalidRequest, also while another rollout of the application is open.
+    Raises InvalidRequest, also while another rollout of the application is open. One by a schedule
+    is skipped then, unless the other waits for somebody: that nobody would notice.
     """
     known, arn = settings(RolloutSettings), execution["Id"]
     asked = selecting.parse(execution["Input"])
@@ -75,10 +76,19 @@ def prepare_rollout(execution: Mapping[str, Any]) -> JsonObject:
     found = rollouts.open(rollout, arn, facts)
     if found["execution_arn"] != arn:
         raise InvalidRequest(f"rollout {rollout_id} belongs to {found['execution_arn']}")
+    turns = RolloutTurns(known.table_name)
     try:
-        RolloutTurns(known.table_name).take(rollout)
+        if is_open(found):
+            turns.take(rollout)
     except Conflict as error:
-        raise InvalidRequest(str(error)) from error
+        why = turns.skip(rollout) if asked.trigger == Trigger.SCHEDULE else None
+        if why is None:
+            raise InvalidRequest(str(error)) from error
+        skipped = {"status": RolloutStatus.SKIPPED, "failure": why}
+        rollouts.save(
+            rollout.model_copy(update=skipped), int(found["revision"]), arn, {"note": why}
+        )
+        return {"rollout": rollout_id}
     if loaded(found).status == RolloutStatus.PLANNING:
         rollouts.add_rows(rollout_id, members)
         running = rollout.model_copy(
@@ -119,7 +129,7 @@ def advance_rollout(
         "action": action,
         "starts": starts,
         "seconds": max(1, decision.seconds),
-        "good": after.status == RolloutStatus.SUCCEEDED,
+        "good": after.status.is_good,
         "error": error,
         "reason": after.failure,
     }
@@ -158,13 +168,18 @@ def _decided(rollouts: Rollouts, rollout: Rollout, now: datetime) -> Decision:
 def stop_rollout(execution: Mapping[str, Any], failure: Mapping[str, str]) -> JsonObject:
     """End a rollout that nobody can drive on. What was started comes to its end by itself.
 
-    `failure` is {state, error, cause}. Gives the reason for the Fail state.
+    Of one by a schedule that could not even be planned there is no record, and nobody looks on:
+    people are told of it all the same. `failure` is {state, error, cause}. Gives the reason for
+    the Fail state.
     """
     reason = one_line(failure)
     asked = execution["Input"] if isinstance(execution["Input"], Mapping) else {}
     rollout_id = str(asked.get("continues") or _id_of(asked.get("id"), execution))
+    rollouts = Rollouts(settings(RolloutSettings).table_name)
     error = failure["error"]
     _end(rollout_id, _drivers(execution["Id"], asked), RolloutStatus.FAILED, reason, error)
+    if asked.get("trigger") == Trigger.SCHEDULE and rollouts.get(rollout_id) is None:
+        rollout_telling.refused(asked, execution["Id"], reason)
     return {"reason": reason, "error": error}
 
 

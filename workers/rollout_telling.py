@@ -5,13 +5,16 @@ and taken back when the message is on its way. Whoever comes next tells what was
 StopRollout, or the word of the execution's end.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from control_plane import aws
 from control_plane.models import JsonObject
 from control_plane.observability import logger
-from control_plane.rollout_models import Rollout, RolloutStatus
+from control_plane.rollout_models import Rollout
 from control_plane.rules.fleet_hints import of_rollout
 from control_plane.services import notifications
-from control_plane.services.rollout_notices import is_due, notice_of
+from control_plane.services.rollout_notices import is_due, notice_of, notice_of_refused
 from control_plane.settings import RolloutSettings, settings
 from control_plane.store.rollouts import Rollouts, loaded
 
@@ -23,7 +26,7 @@ def keep(rollouts: Rollouts, found: JsonObject, after: Rollout, note: str, error
     untold = is_due(loaded(found), after, untold=found.get("untold", False))
     arn, revision = found["execution_arn"], int(found["revision"])
     hint = found.get("hint")  # of an end that was written before
-    if hint is None and after.status.is_final and after.status != RolloutStatus.SUCCEEDED:
+    if hint is None and after.status.is_final and not after.status.is_good:
         hint = of_rollout(after, error, settings(RolloutSettings).default_application)
     rollouts.save(after, revision, arn, {"note": note, "untold": untold, "hint": hint})
     if untold:
@@ -34,6 +37,13 @@ def tell(rollouts: Rollouts, found: JsonObject) -> None:
     """Tell what people are still to be told of a rollout: of its item, as it was read."""
     revision, hint = int(found["revision"]), found.get("hint")
     _tell(rollouts, loaded(found), found["execution_arn"], revision, hint)
+
+
+def refused(asked: Mapping[str, Any], execution_arn: str, reason: str) -> None:
+    """Tell people that a schedule's rollout could not be planned. `asked`: its input."""
+    known = settings(RolloutSettings)
+    notice = notice_of_refused(asked, execution_arn, reason, known.default_application)
+    notifications.send(notice, known.control_plane_stack)
 
 
 def _tell(

@@ -3,16 +3,18 @@
 The holder is a rollout: one that has ended, or was never recorded, holds nothing.
 """
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from control_plane import aws
 from control_plane.errors import Conflict
-from control_plane.models import JsonObject
+from control_plane.models import JsonObject, utc_now
 from control_plane.rollout_models import Rollout
+from control_plane.rules.rollout_overlaps import refusal, skip
 from control_plane.store import items, table
-from control_plane.store.rollouts import Rollouts, is_open
+from control_plane.store.rollouts import Rollouts, is_open, loaded
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -31,10 +33,15 @@ class RolloutTurns:
     def check(self, rollout: Rollout) -> None:
         """Raise Conflict while it is another rollout's turn."""
         if other := self._other(rollout):
-            raise Conflict(
-                f"rollout {other['id']} of {rollout.application} in {rollout.env} is "
-                f"{other['state']['status']}: let it end, or 'syndi rollout cancel {other['id']}'"
-            )
+            raise Conflict(refusal(loaded(other), _seen(other), utc_now()))
+
+    def skip(self, rollout: Rollout) -> str | None:
+        """Why a rollout by a schedule, which did not get the turn, is skipped; None when somebody
+        must act before any may begin."""
+        other = self._other(rollout)
+        if other is None:
+            return "another rollout has ended in this moment: the schedule comes again"
+        return skip(loaded(other), _seen(other), utc_now())
 
     def take(self, rollout: Rollout) -> None:
         """Take the turn; whoever has it already keeps it. Raises Conflict."""
@@ -64,6 +71,11 @@ class RolloutTurns:
             return None
         other = self._rollouts.get(held["rollout"])
         return other if other and is_open(other) else None
+
+
+def _seen(other: JsonObject) -> datetime:
+    """When its driver last wrote."""
+    return datetime.fromisoformat(other.get("changed_at") or other["created_at"])
 
 
 def _key(rollout: Rollout) -> str:

@@ -1,4 +1,5 @@
-"""Rollouts that start by themselves: the first brings tenants, the next finds nothing to do."""
+"""Rollouts that start by themselves: one brings tenants, those beside it are left out, and the next
+finds nothing to do."""
 
 from collections.abc import Iterator
 
@@ -13,12 +14,12 @@ ENV = ("dev", *APPLICATION)
 
 @pytest.fixture
 def scheduled(syndi: Syndi) -> Iterator[str]:
-    """Every minute, two tenants that there are not yet; gives their source."""
+    """Every minute, two tenants that there are not yet; gives their source.
+
+    Their waves are watched for so long that the schedule comes again meanwhile.
+    """
     source = unbuilt(syndi, "dev", "by the clock")
-    waves = ("--canary", PAIR[0], "--waves", "rest")
-    syndi.ok(
-        "--local", "rollout", "schedule", "set", "dev", "--rate", "1 minute", *options(PAIR), *waves
-    )
+    every_minute(syndi, "--bake", "35s")
     yield source
     syndi.run("--local", "rollout", "schedule", "delete", *ENV)
 
@@ -31,6 +32,10 @@ def test_a_schedule_brings_tenants_and_then_finds_nothing_to_do(
     assert "dawn, dusk" in shown
     first = eventually(lambda: one(syndi, "SUCCEEDED", PAIR), 240, "a rollout by the schedule")
     assert (first["trigger"], first["state"]["source"]) == ("schedule", scheduled)
+    beside = [found for found in by_clock(syndi) if found["state"]["status"] == "SKIPPED"]
+    assert beside, "it came again while the first was at work"
+    assert all(f"rollout {first['id']} of almanac" in one["state"]["failure"] for one in beside)
+    every_minute(syndi)  # in its place, and without the time to watch
     assert {record["trigger"] for record in records(syndi, first).values()} == {"rollout"}
     again = eventually(lambda: one(syndi, "SKIPPED", PAIR), 240, "a rollout with nothing to do")
     assert again["state"]["status"] == "SUCCEEDED"
@@ -42,6 +47,13 @@ def test_a_schedule_brings_tenants_and_then_finds_nothing_to_do(
         120,
         "the last one's end",
     )
+
+
+def every_minute(syndi: Syndi, *more: str) -> None:
+    """Set the schedule."""
+    waves = ("--canary", PAIR[0], "--waves", "rest", *more)
+    command = ("--local", "rollout", "schedule", "set", "dev", "--rate", "1 minute")
+    syndi.ok(*command, *options(PAIR), *waves)
 
 
 def one(syndi: Syndi, status: str, orgs: list[str]) -> Json | None:

@@ -79,9 +79,7 @@ def named_in(file: str) -> set[str]:
 WORDS = {"ABORTED", "TIMED_OUT"}
 """How an execution may have ended that says no error: EventBridge's word."""
 ROLLOUT_ENDS = {
-    f"Rollout{status.title().replace('_', '')}"
-    for status in FINAL
-    if status != RolloutStatus.SUCCEEDED
+    f"Rollout{status.title().replace('_', '')}" for status in FINAL if not status.is_good
 }
 ROLLOUT_ERRORS = named_in("rollout.asl.json") | ROLLOUT_ENDS | WORDS
 SHIFT_ERRORS = named_in("shift.asl.json") | {"ShiftNotStarted", "ShiftLost"} | WORDS

@@ -1,5 +1,6 @@
 """What `syndi rollout` sends for its options, now and by a schedule, and what it tells of one."""
 
+import json
 from typing import Any
 
 import pytest
@@ -82,15 +83,53 @@ def test_a_schedule_that_is_none_is_refused_by_its_option(
     assert api.calls == []
 
 
-def test_a_schedule_is_told_in_the_words_of_the_options(api: Asked) -> None:
+SHOWN: list[tuple[dict[str, Any], tuple[str, ...]]] = [
+    ({}, (
+        "cron(0 6 * * ? *) Europe/Berlin (enabled)", "notes in dev",
+        "of the source that is current then", "all that are deployed then and label ring=two",
+        "one+two, 5, 25%, rest", "10, priority low", "5% in all",
+        "when more do it stops, and the wave is brought back", "600 s after each wave",
+    )),
+    ({"source": "ab" * 32, "labels": {}}, ("of source abababababab", "all that are deployed then")),
+    ({"mode": "deploy-only"}, ("each tenant's last one, with the configuration of then",)),
+    ({"labels": {}, "tenants": [f"o{n:02d}" for n in range(12)]}, ("o08, o09 and 2 more",)),
+    ({"build": "abcd"}, ("label ring=two and build abcd",)),
+    (
+        {"max_failures": None, "waves": [{"count": 5, "max_failures": "1", "concurrency": 3}]},
+        ("5 (3 at once, 1 may fail)", "as many as in the waves together"),
+    ),
+    ({"max_failures": None, "on_failure": "stop"}, ("none; when more do it stops",)),
+    ({"approval": True, "alarms": ["loud"]}, ("asked for between waves", "loud")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "words"), SHOWN)
+def test_a_schedule_is_told_in_words(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], words: tuple[str, ...]
+) -> None:
+    api = instead(monkeypatch, SCHEDULE | {"request": SCHEDULE["request"] | changes})
     told = run("schedule", "show", "dev", "--application", "notes").stdout
     assert api.calls == [("GET", "/envs/dev/rollout-schedule?application=notes", None)]
-    for words in (
-        "cron(0 6 * * ? *) Europe/Berlin (enabled)", "notes in dev",
-        "the environment's current one", "ring=two", "one+two, 5, 25%, rest",
-        "5%; when more do, it is rolled back", "600 s after each wave",
-    ):  # fmt: skip
-        assert words in told, words
+    for word in words:
+        assert word in told
+
+
+def test_a_schedule_is_printed_as_it_is_for_programs(api: Asked) -> None:
+    assert (
+        json.loads(run("schedule", "show", "dev", "--json").stdout)["request"]
+        == (SCHEDULE["request"])
+    )
+
+
+def test_the_list_tells_what_a_schedule_started_and_that_it_did_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    state = {"status": "SUCCEEDED", "waves": [{"size": 3, "skipped": 3, "failed": 0}]}
+    one = {"id": "r1", "env": "dev", "application": "notes", "trigger": "schedule", "state": state}
+    instead(monkeypatch, {"rollouts": [one]})
+    titles, line = run("list").stdout.splitlines()
+    assert titles.split()[3:8] == ["status", "trigger", "tenants", "skipped", "failed"]
+    assert line.split()[3:8] == ["SUCCEEDED", "schedule", "3", "3", "0"]
 
 
 def test_a_schedule_ends(api: Asked) -> None:
