@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cli import summaries
+from cli import output, summaries
 
 RECORD: dict[str, Any] = {
     "id": "20261122-120000-000abcde", "status": "SUCCEEDED", "stack_name": "notes-stage-alpha",
@@ -34,3 +34,13 @@ def test_a_control_plane_that_is_no_build_says_so(capsys: pytest.CaptureFixture[
 
 def test_an_old_record_names_no_release(capsys: pytest.CaptureFixture[str]) -> None:
     assert not [line for line in _told(capsys) if line.startswith("run by")]
+
+
+def test_a_history_does_not_show_a_dry_run_as_deployed(capsys: pytest.CaptureFixture[str]) -> None:
+    made = {**RECORD, "mode": "full", "build": {"fingerprint": "f" * 64}}
+    output.out.print(output.deployments_table([{**made, "request": {"dry_run": True}}, made]))
+    _, dry, real = capsys.readouterr().out.splitlines()
+    assert "full (dry run)" in dry
+    assert "ffff" not in dry
+    assert "ffffffffffff" in real
+    assert "dry" not in real
