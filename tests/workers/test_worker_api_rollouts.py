@@ -77,6 +77,15 @@ def test_a_wrong_request_names_its_field_and_starts_nothing(
     assert call("GET", "/rollouts").body["rollouts"] == []
 
 
+def test_a_refusal_is_in_words_and_knows_a_rollouts_id(machine: str) -> None:
+    told = call("GET", "/rollouts/nope").error["message"]
+    assert told == "rollout_id: must be a rollout's id, as 'syndi rollout list' lists them"
+    reply = start(waves=[{"rest": True, "count": 1}])
+    assert reply.error["details"] == [
+        {"field": "waves.0", "reason": "must say exactly one of tenants, count, percent, rest"}
+    ]
+
+
 def test_a_second_one_is_refused_while_the_first_is_open(machine: str) -> None:
     first = start().body["id"]
     reply = start()
