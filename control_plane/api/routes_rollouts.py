@@ -17,10 +17,10 @@ from control_plane.api.routes import (
     front,
     tenant,
 )
-from control_plane.models import DEPLOYMENT_ID_PATTERN, Env, JsonObject
+from control_plane.models import DEPLOYMENT_ID_PATTERN, Env, JsonObject, Tenant
 from control_plane.rules.rollout_plan import LabelsRequest, RolloutRequest, RolloutScheduleRequest
 from control_plane.store.labels import Labels
-from control_plane.use_cases import fleets
+from control_plane.use_cases import fleets, selecting
 
 router = Router()  # type: ignore[no-untyped-call]  # Powertools does not type it
 
@@ -101,15 +101,22 @@ def delete_rollout_schedule(env: Env, application: ApplicationQuery = None) -> J
 
 @router.get("/envs/<env>/orgs/<org>/labels", tags=["tenants"])
 def get_labels(env: Env, org: OrgPath, application: ApplicationQuery = None) -> JsonObject:
-    """A tenant's labels."""
-    return {"labels": _labels().of(tenant(env, org, application))}
+    """A tenant's labels, and whether it is deployed."""
+    of = tenant(env, org, application)
+    return {"labels": _labels().of(of), "deployed": _is_deployed(of)}
 
 
 @router.put("/envs/<env>/orgs/<org>/labels", tags=["tenants"])
 def put_labels(env: Env, org: OrgPath, request: LabelsRequest) -> JsonObject:
     """Set and remove labels of a tenant."""
     of = changed_tenant(env, org, request.application, "it has no labels")
-    return {"labels": _labels().change(of, request.labels, request.remove, _by())}
+    labels = _labels().change(of, request.labels, request.remove, _by())
+    return {"labels": labels, "deployed": _is_deployed(of)}
+
+
+def _is_deployed(of: Tenant) -> bool:
+    """Whether a rollout that selects by labels finds the tenant."""
+    return selecting.is_deployed(front().listing.current(of) or {})
 
 
 def _application(named: str | None) -> str:

@@ -33,7 +33,10 @@ def start(front: Front, env: Env, request: RolloutRequest, by: str | None) -> Js
     rollout_id = naming.new_deployment_id(utc_now())
     rollout, members = selecting.planned(rollout_id, env, request, known)
     if request.dry_run:
-        return _plan(rollout, members)
+        # What was selected is deployed; what was listed may be new.
+        listed, table = request.tenants, known.table_name
+        new = selecting.new_among(listed, application, env, table) if listed else set()
+        return _plan(rollout, members, new)
     rollouts = _rollouts(front)
     RolloutTurns(known.table_name).take(rollout)
     name = naming.rollout_execution(env, rollout_id)
@@ -56,13 +59,22 @@ def start(front: Front, env: Env, request: RolloutRequest, by: str | None) -> Js
     return presented(found)
 
 
-def _plan(rollout: Rollout, members: list[list[str]]) -> JsonObject:
-    """Who would be deployed in which wave; of each wave the first hundred by name."""
+def _plan(rollout: Rollout, members: list[list[str]], new: set[str]) -> JsonObject:
+    """Who would be deployed in which wave; of each wave the first hundred by name.
+
+    `new`: those that are not deployed yet.
+    """
     waves = [
-        {**wave.model_dump(include={"size", "concurrency", "allowed"}), "tenants": orgs[:100]}
+        {
+            **wave.model_dump(include={"size", "concurrency", "allowed"}),
+            "tenants": orgs[:100],
+            "new": [org for org in orgs[:100] if org in new],
+        }
         for wave, orgs in zip(rollout.waves, members, strict=True)
     ]
-    told = rollout.model_dump(mode="json", include={"application", "env", "source", "allowed"})
+    told = rollout.model_dump(
+        mode="json", include={"application", "env", "mode", "source", "allowed"}
+    )
     return {**told, "dry_run": True, "waves": waves}
 
 
