@@ -24,7 +24,9 @@ def ending(api: Api, found: dict[str, Any]) -> list[Text]:
     wrong = [n for n, wave in enumerate(waves) if wave["failed"] or wave.get("not_rolled_back")]
     # One that was brought back without having failed has no reason.
     rows = (r for r in rows_of(api, found, wrong) if r["status"] in _WRONG and r.get("reason"))
-    some = list(islice(rows, _NAMED + 1))
+    # No page is asked for in vain: there are no more of them than were counted.
+    most = sum(waves[n]["failed"] + waves[n].get("not_rolled_back", 0) for n in wrong)
+    some = list(islice(rows, min(most, _NAMED + 1)))
     lines = [f"{row['org']} (wave {row['wave'] + 1}): {row['reason']}" for row in some[:_NAMED]]
     if lines:
         rest = "the rest" if len(some) > _NAMED else "each tenant"

@@ -131,6 +131,15 @@ def test_of_many_that_failed_the_first_are_named(monkeypatch: pytest.MonkeyPatch
     assert f"the rest: {SHOW}" in told
 
 
+def test_a_large_wave_is_read_only_as_far_as_somebody_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stopped = found("FAILED", wave(9000, succeeded=500, failed=1))
+    api = scripted(monkeypatch, stopped, rows=([GOOD, failed("a")],))
+    assert "a is broken" in run("show", "r1").stdout
+    assert len(api.calls) == 2
+
+
 def test_a_wave_that_was_brought_back_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     back = found("ROLLED_BACK", wave(2, succeeded=1, failed=1, rolled_back=2))
     row = {**failed("a"), "status": "ROLLED_BACK"}
