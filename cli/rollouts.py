@@ -28,7 +28,7 @@ from cli.rollout_options import (
     WavesOption,
 )
 from cli.rollout_request import RolloutMode, request
-from cli.rollout_table import plan_table, rollout_view, rollouts_table, tenants_rows
+from cli.rollout_table import is_over, plan_table, rollout_view, rollouts_table, tenants_rows
 from control_plane.models import Priority
 from control_plane.rollout_models import Failure, RolloutStatus
 
@@ -193,7 +193,7 @@ def _follow(
     path = f"/rollouts/{found['id']}"
     try:
         with Live(console=err, auto_refresh=False, transient=True) as live:
-            while wait and not RolloutStatus(found["state"]["status"]).is_final:
+            while wait and not is_over(found):
                 time.sleep(_POLL_SECONDS)  # between two questions
                 found = api.call("GET", path)
                 if err.is_terminal and not current.as_json:
