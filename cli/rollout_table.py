@@ -10,8 +10,14 @@ from rich.text import Text
 from cli.context import current
 from cli.output import coloured, seconds_between
 from control_plane.models import Mode
+from control_plane.rollout_models import RolloutStatus
 
 _COUNTS = ("size", "succeeded", "skipped", "failed", "rolled_back")
+
+
+def is_over(found: Mapping[str, Any]) -> bool:
+    """Whether a rollout ended, or is left by its execution: nothing comes of watching it."""
+    return RolloutStatus(found["state"]["status"]).is_final or "execution_status" in found
 
 
 def rollout_view(found: Mapping[str, Any]) -> Group:
@@ -108,9 +114,21 @@ def _headline(found: Mapping[str, Any]) -> list[Text]:
     note = state.get("failure") or found.get("note") or ""
     lines += [note] if note and note != "paused" else []  # which the status says
     lines += [f"hint: {found['hint']}"] if found.get("hint") else []
+    lines += [_left(found)] if "execution_status" in found else []
     control = found.get("control", {})
     lines += [f"paused by {control['paused_by']}"] if "paused_by" in control else []
     if state["status"] == "AWAITING_APPROVAL":
-        verb = f"syndi {'--local ' if current.local else ''}rollout approve"
-        lines.append(f"go on: {verb} {found['id']}")
+        lines.append(f"go on: {_verb('approve')} {found['id']}")
     return [Text.from_markup(line) for line in lines]
+
+
+def _left(found: Mapping[str, Any]) -> str:
+    status = found["execution_status"]
+    return (
+        f"its execution {status}, nothing drives it any more: "
+        f"'{_verb('cancel')} {found['id']}' ends it"
+    )
+
+
+def _verb(verb: str) -> str:
+    return f"syndi {'--local ' if current.local else ''}rollout {verb}"

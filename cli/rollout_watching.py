@@ -10,8 +10,7 @@ from cli import watching
 from cli.connection import Api
 from cli.context import current
 from cli.output import err
-from cli.rollout_table import rollout_view
-from control_plane.rollout_models import RolloutStatus
+from cli.rollout_table import is_over, rollout_view
 
 _COUNTED = ("succeeded", "skipped", "failed", "rolled_back", "not_rolled_back")
 
@@ -23,7 +22,7 @@ def watch(api: Api, found: dict[str, Any]) -> dict[str, Any]:
     told = ""
     try:
         with Live(console=err, auto_refresh=False, transient=True) as live:
-            while not RolloutStatus(found["state"]["status"]).is_final:
+            while not is_over(found):
                 time.sleep(watching.POLL_SECONDS)  # between two questions
                 path = f"/rollouts/{found['id']}"
                 found = watching.patiently(api, path, show_command(found["id"]))

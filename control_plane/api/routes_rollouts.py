@@ -52,7 +52,6 @@ def get_rollout_tenants(
     rollout_id: RolloutIdPath, wave: WaveQuery = 1, start: StartQuery = 0, limit: Limit = 100
 ) -> JsonObject:
     """The tenants of one wave, and what became of each."""
-    fleets.show(front(), rollout_id)
     return {"tenants": fleets.tenants(front(), rollout_id, wave - 1, start, limit)}
 
 

@@ -177,3 +177,31 @@ def test_the_slots_say_who_waits(monkeypatch: pytest.MonkeyPatch) -> None:
         "  d2  syndi show d2",
         "  and 3 more",
     ]
+
+
+LEFT: dict[str, Any] = {
+    "id": "r1", "env": "dev", "application": "notes", "console_url": "https://console",
+    "execution_status": "FAILED",
+    "state": {"status": "RUNNING", "source": "ab" * 32, "waves": [], "wave": 0, "running": []},
+}  # fmt: skip
+"""A rollout whose execution is over without a word."""
+
+
+@pytest.mark.parametrize(
+    ("command", "exit_code"),
+    [
+        (("show", "r1"), 0),
+        (("show", "r1", "--watch"), 1),
+        (("cancel", "r1"), 1),
+        (("cancel", "r1", "--no-wait"), 0),
+    ],
+)
+def test_a_rollout_that_nothing_drives_is_not_watched_and_says_what_ends_it(
+    monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], exit_code: int
+) -> None:
+    instead(monkeypatch, LEFT)
+    monkeypatch.setattr("cli.rollout_watching.time.sleep", lambda _: pytest.fail("it watches"))
+    told = run(*command)
+    assert told.exit_code == exit_code
+    assert "its execution FAILED" in told.stdout
+    assert "'syndi rollout cancel r1' ends it" in " ".join(told.stdout.split())

@@ -12,7 +12,6 @@ from rollout_calls import (
     executions,
     found,
     last_input,
-    later,
     prepare,
     prepared,
     state,
@@ -249,25 +248,3 @@ def test_labels_say_whether_their_tenant_is_deployed(world: None) -> None:
     put = call("PUT", "/envs/stage/orgs/alpha/labels", {"labels": {"tier": "free"}})
     assert put.body["deployed"] is True
     assert call("GET", "/envs/prod/orgs/alpha/labels").body["deployed"] is False
-
-
-def test_a_rollout_that_nobody_drives_any_more_can_be_ended(
-    machine: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made, arn = started()
-    aws.stepfunctions().stop_execution(executionArn=arn)
-    assert call("POST", f"{PATH}/{made}/cancel").body["state"]["status"] == "RUNNING", "it began"
-    after_a_while = later(minutes=3)
-    monkeypatch.setattr("control_plane.use_cases.fleets.utc_now", lambda: after_a_while)
-    reply = call("POST", f"{PATH}/{made}/cancel")
-    assert reply.body["state"]["status"] == "CANCELLED"
-    assert start().status == 202, "and the next one may begin"
-
-
-def test_one_that_is_driven_is_not_ended_by_the_api(
-    machine: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made, _ = started()
-    after_a_while = later(minutes=3)
-    monkeypatch.setattr("control_plane.use_cases.fleets.utc_now", lambda: after_a_while)
-    assert call("POST", f"{PATH}/{made}/cancel").body["state"]["status"] == "RUNNING"
