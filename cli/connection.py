@@ -77,11 +77,11 @@ class Api:
             answer = self.client.call(method, path, body, headers)
         if not self.local:
             return answer
-        found: dict[str, Any] = json.loads(_for_laptop(json.dumps(answer)))
+        found: dict[str, Any] = json.loads(for_laptop(json.dumps(answer)))
         return found
 
 
-def _for_laptop(text: str) -> str:
+def for_laptop(text: str) -> str:
     """The commands in a text, as they are typed here: without --local they would be AWS's."""
     return text.replace("'syndi install", "'syndi up").replace("'syndi ", "'syndi --local ")
 
@@ -95,7 +95,7 @@ def told(local: bool = False) -> Iterator[None]:
         raise Refused(f"{error}: configure them, or use --local") from error
     except ApiError as error:
         kind = Refused if 400 <= error.status < 500 else Failed
-        message = _for_laptop(str(error)) if local else str(error)
+        message = for_laptop(str(error)) if local else str(error)
         raise kind(message, error.code, error.details) from error
 
 

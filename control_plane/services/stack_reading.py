@@ -1,5 +1,6 @@
 """What CloudFormation says of a stack, in the words of the rules."""
 
+import re
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -21,6 +22,13 @@ SUCCEEDED = (
     StackStatus.UPDATE_COMPLETE,
     StackStatus.IMPORT_COMPLETE,
 )
+
+
+_POINTS_TO_EVENTS = re.compile(r"EarlyValidation|DescribeEvents")
+"""The reason of a change set whose resources are not valid (CloudFormation user guide, validate
+stack deployments)."""
+
+_DENIED = ("AccessDenied", "AccessDeniedException")
 
 
 def describe(name_or_id: str) -> "StackTypeDef | None":
@@ -153,12 +161,20 @@ def _event(item: "StackEventTypeDef", stack_id: str) -> StackEvent:
 
 
 def refusal(change_set_id: str, reason: str) -> str:
-    """Why a change set could not be made: what CloudFormation found wrong with its resources, or
-    the `reason` that it gives for the whole, which only says that there is something.
+    """Why a change set could not be made: the `reason` that it has, or, where that only says that
+    resources are not valid, what is wrong with them.
 
     Of the change set by its ARN: before it is deleted.
     """
-    return "; ".join(_invalid(ChangeSetName=change_set_id)) or reason
+    if not _POINTS_TO_EVENTS.search(reason):
+        return reason
+    try:
+        return "; ".join(_invalid(ChangeSetName=change_set_id)) or reason
+    except ClientError as error:
+        if aws.error_code(error) not in _DENIED:
+            raise
+        # A permission that is missing here must not hide what went wrong before.
+        return f"{reason} (what exactly is not known: {error})"
 
 
 def validation_failures(stack_id: str) -> list[str]:

@@ -54,7 +54,6 @@ def cloud(script: scripted.Scripted, *described: Any) -> None:
     script.on(client, "DescribeStacks", {"Stacks": [found]})
     script.on(client, "DescribeChangeSet", *described)
     script.on(client, "CreateChangeSet", {"Id": "arn:aws:x", "StackId": "arn:aws:y"})
-    script.on(client, "DescribeEvents", {"OperationEvents": []})
     script.on(client, "DeleteChangeSet", {})
 
 

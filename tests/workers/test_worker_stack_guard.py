@@ -30,6 +30,12 @@ def run(made: Deployment, step: str, **given: Any) -> dict[str, Any]:
 IDS = {"change_set_id": CHANGE_SET_ID, "stack_id": STACK_ID}
 
 
+EARLY = (
+    "The following hook(s)/validation failed: [AWS::EarlyValidation::ResourceExistenceCheck]. To "
+    "troubleshoot Early Validation errors, use the DescribeEvents API for detailed information."
+)
+
+
 def test_a_change_set_that_is_being_made_is_waited_for(made: Deployment, cloud: Cloud) -> None:
     cloud.says("DescribeChangeSet", change_set("CREATE_IN_PROGRESS"))
     assert run(made, "AwaitChangeSet", **IDS)["done"] is False
@@ -46,14 +52,13 @@ def test_no_changes_are_a_success_and_leave_no_change_set(made: Deployment, clou
 
 def test_any_other_failed_change_set_is_a_failure(made: Deployment, cloud: Cloud) -> None:
     cloud.says("DescribeChangeSet", change_set("FAILED", "Transform\n failed"))
-    cloud.says("DescribeEvents", {"OperationEvents": []})
     with pytest.raises(ChangeSetFailed, match="Transform failed"):
         run(made, "AwaitChangeSet", **IDS)
 
 
 def test_what_is_wrong_with_a_change_sets_resources_is_told(made: Deployment, cloud: Cloud) -> None:
     """The change set itself only says that there is something."""
-    cloud.says("DescribeChangeSet", change_set("FAILED", "early validation failed"))
+    cloud.says("DescribeChangeSet", change_set("FAILED", EARLY))
     wrong = {
         "OperationId": "op-1",
         "EventType": "VALIDATION_ERROR",
@@ -68,6 +73,13 @@ def test_what_is_wrong_with_a_change_sets_resources_is_told(made: Deployment, cl
     with pytest.raises(ChangeSetFailed, match=told):
         run(made, "AwaitChangeSet", **IDS)
     assert [asked["ChangeSetName"] for asked in cloud.asked("DescribeEvents")] == [CHANGE_SET_ID]
+
+
+def test_a_missing_permission_hides_no_reason(made: Deployment, cloud: Cloud) -> None:
+    cloud.says("DescribeChangeSet", change_set("FAILED", EARLY))
+    cloud.says("DescribeEvents", scripted.failure("AccessDenied", "no DescribeEvents for you"))
+    with pytest.raises(ChangeSetFailed, match=r"ResourceExistenceCheck.*no DescribeEvents for you"):
+        run(made, "AwaitChangeSet", **IDS)
 
 
 REPLACED = change("Modify", "Users", "AWS::Cognito::UserPool", "True")
@@ -213,7 +225,6 @@ def test_a_dry_run_that_fails_leaves_nothing_either(
     dry: Deployment, cloud: Cloud, described: dict[str, Any], error: type[Exception]
 ) -> None:
     cloud.says("DescribeChangeSet", described)
-    cloud.says("DescribeEvents", {"OperationEvents": []})
     cloud.says("DescribeStacks", stack("REVIEW_IN_PROGRESS"))
     with pytest.raises(error):
         run(dry, "AwaitChangeSet", **IDS)
