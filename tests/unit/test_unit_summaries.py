@@ -34,3 +34,27 @@ def test_a_control_plane_that_is_no_build_says_so(capsys: pytest.CaptureFixture[
 
 def test_an_old_record_names_no_release(capsys: pytest.CaptureFixture[str]) -> None:
     assert not [line for line in _told(capsys) if line.startswith("run by")]
+
+
+def test_of_the_control_plane_what_every_release_has_anew_is_counted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    version, role = ({"type": f"AWS::{kind}"} for kind in ("Lambda::Version", "IAM::Role"))
+    summary = {
+        "added": [
+            *({**version, "id": f"V{n}"} for n in range(3)),
+            {"id": "Topic", "type": "AWS::SNS::Topic"},
+            {"id": "May", "type": "AWS::Lambda::Permission"},
+        ],
+        "replaced": [{**role, "id": "OneRole"}, {**role, "id": "TwoRole"}],
+    }
+    change_set = {"summary": summary}
+    own = _told(capsys, change_set=change_set, application="control-plane")
+    assert [line for line in own if line[:1] in ("+", "!")] == [
+        "+ added Topic (AWS::SNS::Topic)",
+        "+ added 1 permission, 3 versions",
+        "! replaced 2 roles",
+    ]
+    tenants = _told(capsys, change_set=change_set, application="notes")
+    assert len([line for line in tenants if line[:1] in ("+", "!")]) == 7
+    assert "! replaced OneRole (AWS::IAM::Role)" in tenants
