@@ -1,5 +1,6 @@
 """How the command reaches a control plane: AWS by the standard credentials, or the laptop's."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,10 +51,14 @@ def act_as_root() -> None:
 
 @dataclass(frozen=True)
 class Api:
-    """The control plane's API, as the command line wants it: refusals and failures apart."""
+    """The control plane's API, as the command line wants it: refusals and failures apart.
+
+    `local`: it is the laptop's, and so are the commands that it tells to type.
+    """
 
     url: str
     region: str
+    local: bool = False
 
     @property
     def client(self) -> Client:
@@ -68,12 +73,21 @@ class Api:
         headers: dict[str, str] | None = None,
     ) -> dict[str, Any]:
         """The answer's JSON. Raises Refused for a 4xx and Failed for anything else."""
-        with told():
-            return self.client.call(method, path, body, headers)
+        with told(self.local):
+            answer = self.client.call(method, path, body, headers)
+        if not self.local:
+            return answer
+        found: dict[str, Any] = json.loads(_for_laptop(json.dumps(answer)))
+        return found
+
+
+def _for_laptop(text: str) -> str:
+    """The commands in a text, as they are typed here: without --local they would be AWS's."""
+    return text.replace("'syndi install", "'syndi up").replace("'syndi ", "'syndi --local ")
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def told(local: bool = False) -> Iterator[None]:
     """Say what the API answered in the command line's words."""
     try:
         yield
@@ -81,7 +95,8 @@ def told() -> Iterator[None]:
         raise Refused(f"{error}: configure them, or use --local") from error
     except ApiError as error:
         kind = Refused if 400 <= error.status < 500 else Failed
-        raise kind(str(error), error.code, error.details) from error
+        message = _for_laptop(str(error)) if local else str(error)
+        raise kind(message, error.code, error.details) from error
 
 
 def connect(local: bool) -> Api:
@@ -102,4 +117,4 @@ def connect(local: bool) -> Api:
     outputs = {item["OutputKey"]: item["OutputValue"] for item in stacks[0].get("Outputs", [])}
     if "ApiUrl" not in outputs:
         raise Refused(f"{name} is {stacks[0]['StackStatus']} and has no API: run '{hint}'")
-    return Api(outputs["ApiUrl"], aws.cloudformation().meta.region_name)
+    return Api(outputs["ApiUrl"], aws.cloudformation().meta.region_name, local)

@@ -7,7 +7,7 @@ import typer
 from cli.context import command, current, query, tenant_path
 from cli.failure import Refused
 from cli.options import ApplicationOption, EnvArgument, JsonOption, OrgArgument
-from cli.output import out, print_json
+from cli.output import err, out, print_json
 
 
 @command
@@ -39,3 +39,5 @@ def label(
         out.print("\n".join(f"{key}={value}" for key, value in sorted(answer["labels"].items())))
     else:
         out.print(f"{env}/{org} has no labels")
+    if not current.as_json and not answer.get("deployed", True):
+        err.print(f"note: {env}/{org} is not deployed (yet): no rollout selects it until it is")

@@ -55,14 +55,15 @@ def deployments_table(records: list[dict[str, Any]]) -> Table:
     for title in ("id", "mode", "status", "trigger", "started", "took", "build", "reason"):
         table.add_column(title)
     for record in records:
+        dry = record.get("request", {}).get("dry_run")  # it built, and deployed nothing
         table.add_row(
             record["id"],
-            record.get("mode", ""),
+            f"{record.get('mode', '')} (dry run)" if dry else record.get("mode", ""),
             coloured(record["status"]),
             record.get("trigger", ""),
             record.get("created_at", "")[:19],
             seconds_between(record.get("created_at"), record.get("finished_at")),
-            record.get("build", {}).get("fingerprint", "")[:12],
+            "" if dry else record.get("build", {}).get("fingerprint", "")[:12],
             record.get("reason", ""),
         )
     return table

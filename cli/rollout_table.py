@@ -9,8 +9,15 @@ from rich.text import Text
 
 from cli.context import current
 from cli.output import coloured, seconds_between
+from control_plane.models import Mode
+from control_plane.rollout_models import RolloutStatus
 
 _COUNTS = ("size", "succeeded", "skipped", "failed", "rolled_back")
+
+
+def is_over(found: Mapping[str, Any]) -> bool:
+    """Whether a rollout ended, or is left by its execution: nothing comes of watching it."""
+    return RolloutStatus(found["state"]["status"]).is_final or "execution_status" in found
 
 
 def rollout_view(found: Mapping[str, Any]) -> Group:
@@ -36,13 +43,21 @@ def waves_table(found: Mapping[str, Any]) -> Table:
     return table
 
 
-def plan_table(plan: Mapping[str, Any]) -> Table:
-    """Who would be in which wave."""
+def plan_view(plan: Mapping[str, Any]) -> Group:
+    """What a rollout would bring, and who would be in which wave."""
+    what = f"source {plan['source'][:12]}"
+    if plan.get("mode") == Mode.DEPLOY_ONLY:
+        what = "each tenant's own last build"
+    return Group(Text(f"would bring {what}; nothing was started"), _plan_table(plan))
+
+
+def _plan_table(plan: Mapping[str, Any]) -> Table:
     table = Table(box=None, pad_edge=False)
     for title in ("wave", "tenants", "at once", "may fail", "organizations"):
         table.add_column(title)
     for number, wave in enumerate(plan["waves"], start=1):
-        named = ", ".join(wave["tenants"][:10])
+        new = wave.get("new", [])
+        named = ", ".join(f"{o} (new)" if o in new else o for o in wave["tenants"][:10])
         more = f" and {wave['size'] - 10} more" if wave["size"] > 10 else ""
         counts = (wave["size"], wave["concurrency"], wave["allowed"])
         table.add_row(str(number), *(str(count) for count in counts), named + more)
@@ -97,11 +112,23 @@ def _headline(found: Mapping[str, Any]) -> list[Text]:
     by = found.get("requested_by") or ("a schedule" if found.get("trigger") == "schedule" else "")
     lines += [f"started by {by}"] if by else []
     note = state.get("failure") or found.get("note") or ""
-    lines += [note] if note else []
+    lines += [note] if note and note != "paused" else []  # which the status says
     lines += [f"hint: {found['hint']}"] if found.get("hint") else []
+    lines += [_left(found)] if "execution_status" in found else []
     control = found.get("control", {})
     lines += [f"paused by {control['paused_by']}"] if "paused_by" in control else []
     if state["status"] == "AWAITING_APPROVAL":
-        verb = f"syndi {'--local ' if current.local else ''}rollout approve"
-        lines.append(f"go on: {verb} {found['id']}")
+        lines.append(f"go on: {_verb('approve')} {found['id']}")
     return [Text.from_markup(line) for line in lines]
+
+
+def _left(found: Mapping[str, Any]) -> str:
+    status = found["execution_status"]
+    return (
+        f"its execution {status}, nothing drives it any more: "
+        f"'{_verb('cancel')} {found['id']}' ends it"
+    )
+
+
+def _verb(verb: str) -> str:
+    return f"syndi {'--local ' if current.local else ''}rollout {verb}"

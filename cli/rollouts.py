@@ -1,16 +1,15 @@
 """`syndi rollout`: many tenants brought to a build, in waves."""
 
-import time
 from typing import Annotated, Any
 
 import typer
-from rich.live import Live
 
 from cli import rollout_scheduling
 from cli.connection import Api
 from cli.context import command, current, query
 from cli.options import ApplicationOption, EnvArgument, JsonOption, PriorityOption, WaitOption
 from cli.output import err, out, print_json
+from cli.rollout_ending import ending, rows_of
 from cli.rollout_options import (
     AlarmOption,
     ApprovalOption,
@@ -28,7 +27,8 @@ from cli.rollout_options import (
     WavesOption,
 )
 from cli.rollout_request import RolloutMode, request
-from cli.rollout_table import plan_table, rollout_view, rollouts_table, tenants_rows
+from cli.rollout_table import plan_view, rollout_view, rollouts_table, tenants_rows
+from cli.rollout_watching import show_command, watch
 from control_plane.models import Priority
 from control_plane.rollout_models import Failure, RolloutStatus
 
@@ -38,7 +38,6 @@ app.add_typer(rollout_scheduling.app, name="schedule")
 RolloutArgument = Annotated[
     str, typer.Argument(metavar="ID", help="a rollout's id, as 'syndi rollout list' has it")
 ]
-_POLL_SECONDS = 1.0
 
 
 @app.command()
@@ -93,7 +92,7 @@ def start(
     elif current.as_json:
         print_json(found)
     else:
-        out.print(plan_table(found))
+        out.print(plan_view(found))
 
 
 @app.command()
@@ -110,13 +109,12 @@ def show(
     if watch:
         _follow(api, found, wait=True)
         return
-    rows = _rows(api, found) if tenants else []
+    rows = list(rows_of(api, found)) if tenants else []
     if current.as_json:
         print_json({**found, "tenants": rows} if tenants else found)
         return
-    out.print(rollout_view(found))
-    if tenants:
-        out.print(tenants_rows(rows))
+    below = [tenants_rows(rows)] if tenants else ending(api, found)
+    out.print(rollout_view(found), *below, sep="\n")
 
 
 @app.command("list")
@@ -143,7 +141,11 @@ def pause(rollout_id: RolloutArgument, as_json: JsonOption = False) -> None:
 @command
 def resume(rollout_id: RolloutArgument, as_json: JsonOption = False) -> None:
     """Go on after a pause."""
-    _ask(rollout_id, "resume")
+    found = _asked(rollout_id, "resume")
+    if current.as_json:
+        print_json(found)
+    else:  # its state is that of its last look: PAUSED still
+        out.print(f"resumed; it goes on within seconds: {show_command(rollout_id)}")
 
 
 @app.command()
@@ -190,30 +192,11 @@ def _follow(
     """Tell how a rollout ends; exit code 1 when its end is not the `good` one."""
     if not current.as_json:
         err.print(f"rollout {found['id']}\n{found['console_url']}")
-    path = f"/rollouts/{found['id']}"
-    try:
-        with Live(console=err, auto_refresh=False, transient=True) as live:
-            while wait and not RolloutStatus(found["state"]["status"]).is_final:
-                time.sleep(_POLL_SECONDS)  # between two questions
-                found = api.call("GET", path)
-                if err.is_terminal and not current.as_json:
-                    live.update(rollout_view(found), refresh=True)
-    except KeyboardInterrupt:
-        err.print(f"\nnot watching any more; it goes on: syndi rollout show {found['id']}")
-        raise typer.Exit(130) from None
+    if wait:
+        found = watch(api, found)
     if current.as_json:
         print_json(found)
     else:
-        out.print(rollout_view(found))
+        out.print(rollout_view(found), *ending(api, found), sep="\n")
     if wait and found["state"]["status"] != good:
         raise typer.Exit(1)
-
-
-def _rows(api: Api, found: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every tenant of a rollout."""
-    rows: list[dict[str, Any]] = []
-    for number, counted in enumerate(found["state"]["waves"], start=1):
-        for first in range(0, counted["size"], 100):
-            asked = query(wave=number, start=first, limit=100)
-            rows += api.call("GET", f"/rollouts/{found['id']}/tenants{asked}")["tenants"]
-    return rows

@@ -22,7 +22,7 @@ def route_summary(route: Mapping[str, Any]) -> None:
             markup=False,
         )
         if record["leads_astray"]:
-            out.print(f"       DIFFERS: that tenant answers at {record['leads_astray']}")
+            out.print(f"       DIFFERS: {record['leads_astray']}")
     if route["recorded"] is not None and route["recorded"] != route["weights"]:
         out.print(f"DIFFERS from what was recorded: {told(route['recorded'])}")
     if route["before"]:

@@ -14,6 +14,7 @@ from cli.output import err, out, print_json
 from cli.rollout_request import read, seconds, wave
 from cli.simulation_tables import view
 from control_plane.errors import InvalidRequest
+from control_plane.in_words import reason
 from control_plane.models import Priority
 from control_plane.rollout_models import Failure
 from simulation.quotas import LIMITS
@@ -88,13 +89,16 @@ def simulate(
         "quotas": dict(_quota(text) for text in quota or ()),
         "seed": seed,
     }
+    planned = read(plan) if plan else {}
     began = time.perf_counter()
     try:
-        outcome = run(Scenario.model_validate(given | (read(plan) if plan else {})))
+        outcome = run(Scenario.model_validate(given | planned))
     except ValidationError as error:
         wrong = error.errors()[0]
-        where = ".".join(str(part) for part in wrong["loc"])
-        raise Refused(f"{where}: {wrong['msg']}") from error
+        where = [str(part) for part in wrong["loc"]]
+        if where and where[0] not in planned:
+            where[0] = f"--{where[0].replace('_', '-')}"
+        raise Refused(f"{'.'.join(where)}: {reason(wrong)}") from error
     except InvalidRequest as error:
         raise Refused(str(error)) from error
     except KeyError as error:

@@ -15,7 +15,7 @@ from cli.output import err, out, print_json
 from cli.summaries import asked, changes, steps_of, steps_table, summary
 from control_plane.models import DeploymentStatus, Env
 
-_POLL_SECONDS = 1.0
+POLL_SECONDS = 1.0
 _PATIENCE_SECONDS = 120.0
 
 UNWATCHED = 130
@@ -63,8 +63,8 @@ def watch(
     try:
         with Live(console=err, auto_refresh=False, transient=True) as live:
             while not DeploymentStatus(record["status"]).is_final:
-                time.sleep(_POLL_SECONDS)  # between two questions
-                record = _ask(api, path, record["id"])
+                time.sleep(POLL_SECONDS)  # between two questions
+                record = patiently(api, path, show_command(record["id"]))
                 if show and err.is_terminal:
                     live.update(Group(steps_table(record), *_question(record)), refresh=True)
                 elif show:
@@ -79,19 +79,21 @@ def watch(
     return record
 
 
-def _ask(api: Api, path: str, deployment_id: str) -> dict[str, Any]:
-    """The record. That nobody answers says nothing of the deployment: asked again for a while."""
+def patiently(api: Api, path: str, instead: str) -> dict[str, Any]:
+    """What is watched, as it is now; `instead`: the command that shows it later.
+
+    That nobody answers says nothing of it: asked again for a while, then the command ends with exit
+    code 130.
+    """
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
             return api.call("GET", path)
         except Failed as error:
             if time.monotonic() > deadline:
-                err.print(
-                    f"{error}\nnot watching any more; it goes on: {show_command(deployment_id)}"
-                )
+                err.print(f"{error}\nnot watching any more; it goes on: {instead}", markup=False)
                 raise typer.Exit(UNWATCHED) from error
-            time.sleep(_POLL_SECONDS)
+            time.sleep(POLL_SECONDS)
 
 
 def show_command(deployment_id: str) -> str:

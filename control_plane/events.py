@@ -1,19 +1,15 @@
 """Wire models: what the API and an execution are given. Unknown fields are refused."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError
 
 from control_plane.errors import InvalidRequest
+from control_plane.in_words import reason
 from control_plane.models import (
-    DEPLOYMENT_ID_PATTERN,
-    EMAIL_PATTERN,
-    LOGICAL_ID_PATTERN,
-    ORG_PATTERN,
-    SHA256_PATTERN,
+    EXPRESSION_PATTERN,
     Application,
     DeploymentId,
     Env,
@@ -29,9 +25,6 @@ from control_plane.models import (
     Sha256,
     Tenant,
 )
-
-EXPRESSION_PATTERN = r"^(rate|cron)\(.+\)$"
-
 
 STARTED_BY = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID"
 """The member of an input by which the console leads from an execution to those that it started
@@ -200,23 +193,6 @@ class SourceRequest(Frozen):
     application: Application
     environments: list[Env] = Field(default_factory=list)
     size: int = Field(gt=0, le=50 * 1024 * 1024, description="bytes of the zip")
-
-
-_IN_WORDS = {
-    ORG_PATTERN: "must be lowercase letters and digits, with single hyphens between: myorg, my-org",
-    EMAIL_PATTERN: "must be an e-mail address",
-    SHA256_PATTERN: "must be a SHA-256: 64 lowercase hexadecimal digits",
-    EXPRESSION_PATTERN: "must be rate(…) or cron(…)",
-    DEPLOYMENT_ID_PATTERN: "must be a deployment's id, as 'syndi history' lists them",
-    LOGICAL_ID_PATTERN: "must be a resource's logical id, as the change set names it",
-}
-"""What a pattern asks for, for people."""
-
-
-def reason(item: Mapping[str, Any]) -> str:
-    """What is wrong with a value, from one of pydantic's errors; never the value itself."""
-    pattern = (item.get("ctx") or {}).get("pattern", "")
-    return _IN_WORDS.get(pattern, str(item["msg"]))
 
 
 def invalid(error: ValidationError, where: str) -> InvalidRequest:

@@ -14,6 +14,11 @@ SHA256_PATTERN = r"^[0-9a-f]{64}$"
 EMAIL_PATTERN = r"^[A-Za-z0-9_+=.-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$"
 
 LOGICAL_ID_PATTERN = r"^[A-Za-z0-9]{1,255}$"
+EXPRESSION_PATTERN = r"^(rate|cron)\(.+\)$"
+ALLOWED_PATTERN = r"^\d{1,5}%?$"
+LABEL_KEY_PATTERN = r"^[a-z][a-z0-9-]{0,39}$"
+LABEL_VALUE_PATTERN = r"^[A-Za-z0-9._-]{1,60}$"
+BUILD_PATTERN = r"^[0-9a-f]{4,64}$"
 DEPLOYMENT_ID_PATTERN = r"^\d{8}-\d{6}-\d{3}[a-z0-9]{5}$"
 
 Org = Annotated[str, StringConstraints(pattern=ORG_PATTERN, max_length=40)]

@@ -11,7 +11,7 @@ from control_plane.services.needed_builds import BUILDSPEC, needed_build
 from control_plane.settings import BuildSettings, settings
 from control_plane.store.builds import Builds, BuildStatus
 from control_plane.store.progress import Progress
-from workers import build_choice
+from workers import build_choice, self_check
 from workers.build_state import refreshed, stop_of_ended, stop_own
 from workers.step import Outcome, Step, run
 
@@ -25,6 +25,8 @@ TOOL_VERSIONS = {"UV_VERSION": "0.13.9", "SAM_VERSION": "1.170.0"}
 
 def handler(event: Mapping[str, Any], context: object) -> JsonObject:
     """Lambda's entry: a step of the state machine, or EventBridge's word that one ended."""
+    if self_check.is_one(event):
+        return self_check.loads(settings(BuildSettings))
     table = settings(BuildSettings).table_name
     return run(event, STEPS, table) if "step" in event else stop_of_ended(event["detail"], table)
 

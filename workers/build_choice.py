@@ -31,7 +31,10 @@ def find_build(deployment: Deployment, event: JsonObject) -> Outcome:
         )
     missing = _missing(deployment, build)
     if missing:
-        raise NoSuchBuild(f"build {build.fingerprint[:12]} {missing}: deploy in full")
+        instead = "deploy in full"
+        if deployment.options.mode == Mode.ROLLBACK:
+            instead = "nobody can go back to it any more"
+        raise NoSuchBuild(f"build {build.fingerprint[:12]} {missing}: {instead}")
     chosen = _as_of(deployment, build, changes)
     facts = {"build": build.model_dump(mode="json")}
     Progress(settings(BuildSettings).table_name).add_facts(deployment, facts)

@@ -16,12 +16,14 @@ from control_plane.store.listing import Listing
 from control_plane.store.progress import Progress
 from control_plane.store.sources import SourceArchive
 from control_plane.templates import parse
-from workers import code_health, function_code
+from workers import code_health, function_code, self_check
 from workers.step import Outcome, Step, run
 
 
 def handler(event: Mapping[str, Any], context: object) -> JsonObject:
     """Lambda's entry: a step of the state machine, or the API's wish to know how a function did."""
+    if self_check.is_one(event):
+        return self_check.loads(settings(CodeSettings))
     if "health" in event:
         return code_health.answer(event["health"])
     return run(event, STEPS, settings(CodeSettings).table_name)

@@ -30,7 +30,7 @@ from control_plane.store.progress import Progress
 from control_plane.store.rollouts import Rollouts, loaded
 from control_plane.store.sources import Sources
 from control_plane.use_cases.admission import admit, has_meaning, parse_input, tenant_of
-from workers import record_approval, record_slots
+from workers import record_approval, record_slots, self_check
 from workers import record_ends as ends
 from workers import record_failures as failures
 from workers.step import Outcome, Step, measure, run
@@ -38,6 +38,8 @@ from workers.step import Outcome, Step, measure, run
 
 def handler(event: Mapping[str, Any], context: object) -> JsonObject:
     """Lambda's entry: a step of the state machine, or EventBridge's word that one ended."""
+    if self_check.is_one(event):
+        return self_check.loads(_settings())
     try:
         match event.get("step"):
             case "PrepareDeployment":

@@ -1,6 +1,8 @@
-"""Whether the next update would work: asked of the new version's workers, and answered by them."""
+"""Whether the workers and the next update would work: asked of the new version's own workers."""
 
 import json
+
+from botocore.exceptions import ClientError
 
 from control_plane import aws, naming
 from control_plane.errors import TenantNotReady, TrialFailed
@@ -24,19 +26,29 @@ def ask(deployment: Deployment, event: JsonObject) -> bool:
     asked = self_checks.question(
         stack, machine, deployment.operation, event["outputs"], event["trial"]
     )
-    functions = naming.own_functions_of(machine, stack, self_checks.WORKERS)
+    workers = (*self_checks.LOADED, *self_checks.CHECKED)
+    functions = naming.own_functions_of(machine, stack, workers)
     return all(_told(*function, asked, event["fingerprint"]) for function in functions.items())
 
 
 def _told(worker: str, function: str, asked: JsonObject, fingerprint: str) -> bool:
     """What one worker answers."""
     payload = json.dumps({self_checks.KEY: asked})
-    answer = aws.lambda_().invoke(FunctionName=function, Payload=payload)
+    only_loads = worker in self_checks.LOADED
+    try:
+        answer = aws.lambda_().invoke(FunctionName=function, Payload=payload)
+    except ClientError as error:
+        if only_loads and aws.error_code(error) == "ResourceNotFoundException":
+            return True  # going back: an earlier release has no such worker
+        raise
     told = json.loads(answer["Payload"].read())
     if "FunctionError" in answer:
+        if only_loads and self_checks.knows_no_question(told):
+            return True  # going back: it loads
         said = told.get("errorMessage") or answer["FunctionError"]
         kind = TenantNotReady if told.get("errorType") in _PASSING else TrialFailed
-        raise kind(f"the next update would fail in the new version's {worker} worker: {said}")
+        what = "a step would fail" if only_loads else "the next update would fail"
+        raise kind(f"{what} in the new version's {worker} worker: {said}")
     if told["build"] != fingerprint:
         raise TenantNotReady(f"the {worker} worker that answers is of build {told['build']}")
     return bool(told["done"])

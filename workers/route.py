@@ -8,8 +8,9 @@ from control_plane import aws
 from control_plane.errors import ServiceBusy
 from control_plane.models import JsonObject, Tenant
 from control_plane.observability import logger
+from control_plane.settings import RouteSettings, settings
 from control_plane.traffic_requests import ShiftInput
-from workers import route_changes, route_ends, route_shift
+from workers import route_changes, route_ends, route_shift, self_check
 from workers.route_showing import show
 
 CHANGES = 20
@@ -18,6 +19,8 @@ CHANGES = 20
 
 def handler(event: Mapping[str, Any], context: object) -> JsonObject:
     """Lambda's entry: a step of a shift, a question of the API, or EventBridge's word of an end."""
+    if self_check.is_one(event):
+        return self_check.loads(settings(RouteSettings))
     try:
         if "step" in event:
             return STEPS[event["step"]](event)

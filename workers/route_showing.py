@@ -53,7 +53,7 @@ def _described(of: Tenant, org: str, record: Record) -> JsonObject:
         "target": record.target,
         "leads_astray": None
         if wanted and wanted.target == record.target
-        else (wanted.target if wanted else "the tenant is gone"),
+        else (f"that tenant answers at {wanted.target}" if wanted else "that tenant is gone"),
     }
 
 

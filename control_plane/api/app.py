@@ -26,7 +26,7 @@ from control_plane.errors import (
     RouteTaken,
     ServiceBusy,
 )
-from control_plane.events import reason
+from control_plane.in_words import reason
 from control_plane.models import JsonObject
 from control_plane.observability import logger
 

@@ -100,6 +100,18 @@ TABLE = (
         "deploy again",
         errors=("BuildFailed",),
     ),
+    # Of a rollback, first: whoever asks for one does so because the current source is bad.
+    Row(
+        "there is nothing to go back to: mend the source, 'syndi source push' it, deploy again",
+        errors=("NoSuchBuild",),
+        reason=r"had no good deployment of another build",
+    ),
+    Row(
+        "'syndi history ENV ORG' has the ids: any deployment that SUCCEEDED with a build and was "
+        "no dry run",
+        errors=("NoSuchBuild",),
+        reason=r"has no deployment |deployment \S+ (?:ended|patched|was)|nobody can go back to it",
+    ),
     Row("'syndi deploy ENV ORG' makes a build", errors=("NoSuchBuild",)),
     # The change set and the stack -----------------------------------------------------------------
     Row(
@@ -132,6 +144,11 @@ TABLE = (
         "'syndi offboard ENV ORG' finishes the deletion and says what is left; then deploy again",
         errors=("StackRefused",),
         reason=r"DELETE_FAILED",
+    ),
+    Row(
+        "deploy it in full first: 'syndi deploy ENV ORG'",
+        errors=("StackRefused",),
+        reason=r" does not exist: |needs a healthy stack|nothing is deployed|first creation failed",
     ),
     Row(
         "mend the resource that is named (see the stack's events in CloudFormation), "
@@ -220,20 +237,3 @@ TABLE = (
         reason=r"States\.Timeout|timed out after|Sandbox\.Timedout|exited|Runtime\.ExitError",
     ),
 )
-
-REPAIR = (
-    "the control plane is not proven and may not answer: 'syndi install', from a checkout that "
-    "worked, goes past it and puts it right; with --role-arn, when CloudFormation's own role lacks "
-    "a permission"
-)
-
-OWN_TABLE = (
-    Row(REPAIR, reason=r"and rolling back failed in"),
-    Row(
-        "'syndi uninstall' finishes the deletion and says what is kept; then 'syndi install'",
-        reason=r"DELETE_FAILED",
-    ),
-    Row(REPAIR, reason=r"UPDATE_ROLLBACK_FAILED|rollback could not be continued"),
-)
-"""What is different for the control plane itself, whatever failed: what would mend a tenant goes
-through an API and a state machine that may be what is broken."""

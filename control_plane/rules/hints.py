@@ -8,7 +8,8 @@ import re
 
 from control_plane import own
 from control_plane.models import Mode, Tenant
-from control_plane.rules.hint_table import OWN_TABLE, TABLE
+from control_plane.rules.hint_table import TABLE
+from control_plane.rules.own_hints import OWN_TABLE
 
 NEEDS_NONE = frozenset(
     {

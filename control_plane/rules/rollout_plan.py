@@ -7,8 +7,21 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from control_plane.errors import InvalidRequest
-from control_plane.events import EXPRESSION_PATTERN, STARTED_BY
-from control_plane.models import Application, Env, Frozen, Mode, Org, Priority, Sha256
+from control_plane.events import STARTED_BY
+from control_plane.models import (
+    ALLOWED_PATTERN,
+    BUILD_PATTERN,
+    EXPRESSION_PATTERN,
+    LABEL_KEY_PATTERN,
+    LABEL_VALUE_PATTERN,
+    Application,
+    Env,
+    Frozen,
+    Mode,
+    Org,
+    Priority,
+    Sha256,
+)
 from control_plane.rollout_models import Failure, Wave
 
 LIMIT = 10_000
@@ -17,11 +30,11 @@ LIMIT = 10_000
 LISTED = 2_000
 """Tenants that a request may list: an execution's input has 256 KiB (Step Functions quotas)."""
 
-Allowed = Annotated[str, StringConstraints(pattern=r"^\d{1,5}%?$")]
+Allowed = Annotated[str, StringConstraints(pattern=ALLOWED_PATTERN)]
 """How many may fail: a number, or a percentage."""
 
-LabelKey = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
-LabelValue = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,60}$")]
+LabelKey = Annotated[str, StringConstraints(pattern=LABEL_KEY_PATTERN)]
+LabelValue = Annotated[str, StringConstraints(pattern=LABEL_VALUE_PATTERN)]
 Alarm = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Concurrency = Annotated[int, Field(ge=1, le=200)]
 
@@ -60,7 +73,7 @@ class RolloutRequest(Frozen):
     mode: Literal[Mode.FULL, Mode.DEPLOY_ONLY] = Mode.FULL
     tenants: tuple[Org, ...] = Field(default=(), max_length=LISTED)
     labels: dict[LabelKey, LabelValue] = Field(default_factory=dict, max_length=10)
-    build: str | None = Field(default=None, pattern=r"^[0-9a-f]{4,64}$")
+    build: str | None = Field(default=None, pattern=BUILD_PATTERN)
     waves: tuple[WaveRequest, ...] = Field(default=(WaveRequest(rest=True),), max_length=50)
     concurrency: Concurrency = 10
     max_failures: Allowed | None = None

@@ -1,7 +1,8 @@
 """What a release asks the one that replaces it, before it trusts that one with the next update.
 
 The trial deploys an ordinary application. An update of the control plane itself also needs workers
-and permissions that no application does: those are asked for directly, each in its own function.
+and permissions that no application does, and no trial shifts traffic or rolls out: all workers are
+asked directly, each in its own function.
 What is asked is understood by other releases: fields are added, never changed or removed.
 """
 
@@ -12,9 +13,16 @@ from control_plane.models import JsonObject
 KEY = "self_check"
 """In the event of a worker in place of a step."""
 
+LOADED = ("record", "build", "code", "config", "admin", "offboard", "rollout", "route")
+"""The last parts of the names of the functions that only have to answer. No trial comes to some of
+them, and one that does not import would be seen by the next rollout, shift or removal alone."""
+
 STACK, VERIFY, RELEASE = "stack", "verify", "release"
-WORKERS = (VERIFY, RELEASE, STACK)
-"""The last parts of the names of the functions that are asked, what takes longest last."""
+CHECKED = (VERIFY, RELEASE, STACK)
+"""Those that the next update needs, each with checks of its own; what takes longest last."""
+
+_ASKED_FOR = ("'step'", "'detail'")
+"""What the handlers of earlier releases miss, first of all, in an event that is such a question."""
 
 
 def question(
@@ -36,3 +44,14 @@ def question(
 def change_set_name(asked: JsonObject) -> str:
     """The change set that proves that there could be another one."""
     return f"syndi-{asked['operation']}-check"
+
+
+def knows_no_question(error: JsonObject) -> bool:
+    """Whether a worker's error only says that it is of a release before it was asked anything.
+
+    `error`: errorType and errorMessage, as Lambda gives them. Going back must stay possible, and
+    such a handler answers too: it runs, so its module was imported. Exactly that answer counts, not
+    every error of a handler: a timeout, an exit, a failed import and a missing variable come as
+    errors as well, under names that differ between AWS and its emulators.
+    """
+    return error.get("errorType") == "KeyError" and error.get("errorMessage") in _ASKED_FOR

@@ -46,6 +46,11 @@ def rank(asked_at: datetime, priority: Priority, deployment_id: str) -> str:
     return f"{int((asked_at - HEAD_START[priority]).timestamp()):010d}#{deployment_id}"
 
 
+def deployment_of(rank: str) -> str:
+    """The id of the deployment that has a rank."""
+    return rank.partition("#")[2]
+
+
 def ranks(asked_at: datetime, deployment_id: str) -> list[str]:
     """Wherever a deployment may have stood in the queue: its priority can have been raised."""
     return [rank(asked_at, priority, deployment_id) for priority in Priority]

@@ -28,7 +28,12 @@ def is_running(execution_arn: str, since: datetime) -> bool:
     found = status(execution_arn)
     if found is None:
         return utc_now() - since < STARTING
-    return found in ("RUNNING", "PENDING_REDRIVE")
+    return not is_over(found)
+
+
+def is_over(found: str) -> bool:
+    """Whether an execution of that status goes on no more."""
+    return found not in ("RUNNING", "PENDING_REDRIVE")
 
 
 def status(execution_arn: str) -> str | None:

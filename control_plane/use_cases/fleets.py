@@ -1,10 +1,11 @@
 """What may be asked of rollouts: start, pause, resume, approve, cancel, start by a schedule."""
 
 import json
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from control_plane import aws, naming
-from control_plane.errors import Conflict, NotFound
+from control_plane.errors import Conflict, NotFound, Superseded
 from control_plane.events import Trigger
 from control_plane.models import Env, JsonObject, Mode, utc_now
 from control_plane.naming import console_url
@@ -20,6 +21,9 @@ from control_plane.use_cases.schedules import When
 BEGINS_WITHIN = timedelta(minutes=2)
 """How long a rollout may be without an execution: it is recorded first."""
 
+NEVER_STARTED = "NEVER_STARTED"
+"""How an execution is that there is none of after that time."""
+
 
 def start(front: Front, env: Env, request: RolloutRequest, by: str | None) -> JsonObject:
     """Plan a rollout, record it and start its execution; gives it.
@@ -33,7 +37,10 @@ def start(front: Front, env: Env, request: RolloutRequest, by: str | None) -> Js
     rollout_id = naming.new_deployment_id(utc_now())
     rollout, members = selecting.planned(rollout_id, env, request, known)
     if request.dry_run:
-        return _plan(rollout, members)
+        # What was selected is deployed; what was listed may be new.
+        listed, table = request.tenants, known.table_name
+        new = selecting.new_among(listed, application, env, table) if listed else set()
+        return _plan(rollout, members, new)
     rollouts = _rollouts(front)
     RolloutTurns(known.table_name).take(rollout)
     name = naming.rollout_execution(env, rollout_id)
@@ -56,13 +63,22 @@ def start(front: Front, env: Env, request: RolloutRequest, by: str | None) -> Js
     return presented(found)
 
 
-def _plan(rollout: Rollout, members: list[list[str]]) -> JsonObject:
-    """Who would be deployed in which wave; of each wave the first hundred by name."""
+def _plan(rollout: Rollout, members: list[list[str]], new: set[str]) -> JsonObject:
+    """Who would be deployed in which wave; of each wave the first hundred by name.
+
+    `new`: those that are not deployed yet.
+    """
     waves = [
-        {**wave.model_dump(include={"size", "concurrency", "allowed"}), "tenants": orgs[:100]}
+        {
+            **wave.model_dump(include={"size", "concurrency", "allowed"}),
+            "tenants": orgs[:100],
+            "new": [org for org in orgs[:100] if org in new],
+        }
         for wave, orgs in zip(rollout.waves, members, strict=True)
     ]
-    told = rollout.model_dump(mode="json", include={"application", "env", "source", "allowed"})
+    told = rollout.model_dump(
+        mode="json", include={"application", "env", "mode", "source", "allowed"}
+    )
     return {**told, "dry_run": True, "waves": waves}
 
 
@@ -80,15 +96,45 @@ def _short(asked: JsonObject) -> JsonObject:
 
 
 def show(front: Front, rollout_id: str) -> JsonObject:
-    """A rollout. Raises NotFound."""
+    """A rollout; with `execution_status` when it is open and its execution is over.
+
+    Raises NotFound.
+    """
+    found = _read(front, rollout_id)
+    try:
+        status = _over(found)
+    except aws.FAILURES as error:
+        if not aws.is_busy(error):
+            raise
+        status = None  # whoever watches asks again
+    if status is not None:
+        found = _read(front, rollout_id)  # it may have ended as it should, since it was read
+    if status is None or found["state"]["status"] in FINAL:
+        return presented(found)
+    return {**presented(found), "execution_status": status}
+
+
+def _read(front: Front, rollout_id: str) -> JsonObject:
     found = _rollouts(front).get(rollout_id)
     if found is None:
         raise NotFound(f"there is no rollout {rollout_id}")
-    return presented(found)
+    return found
+
+
+def _over(found: JsonObject) -> str | None:
+    """How the execution of an open rollout ended, or NEVER_STARTED; None while it may go on."""
+    if found["state"]["status"] in FINAL:
+        return None
+    status = executions.status(found["execution_arn"])
+    if status is None:
+        age = utc_now() - datetime.fromisoformat(found["created_at"])
+        return NEVER_STARTED if age > BEGINS_WITHIN else None
+    return status if executions.is_over(status) else None
 
 
 def tenants(front: Front, rollout_id: str, wave: int, start: int, limit: int) -> list[JsonObject]:
-    """The tenants of one wave (from 0), `limit` of them from row `start` on."""
+    """The tenants of one wave (from 0), `limit` of them from row `start` on. Raises NotFound."""
+    _read(front, rollout_id)
     found = []
     for row in _rollouts(front).rows(rollout_id, wave, start):
         found.append(row)
@@ -120,12 +166,14 @@ def cancel(front: Front, env: Env, rollout_id: str, by: str | None) -> JsonObjec
     A rollout whose execution is gone without a word is ended here: nobody else would.
     """
     asked = _ask(front, env, rollout_id, {"cancelled_by": by or "somebody unknown"})
-    opened, arn = datetime.fromisoformat(asked["created_at"]), asked["execution_arn"]
-    if utc_now() - opened > BEGINS_WITHIN and not executions.is_running(arn, opened):
-        why = f"cancelled by {by}: nobody drove it any more"
+    status = _over(asked)
+    if status is not None:
+        why = f"cancelled by {by}: nobody drove it any more, its execution is {status}"
         ended = loaded(asked).model_copy(update={"status": RolloutStatus.CANCELLED, "failure": why})
-        rollouts = _rollouts(front)
-        rollouts.save(ended, int(asked["revision"]), asked["execution_arn"], {"note": why})
+        with suppress(Superseded):  # it ended as it should meanwhile, or went on in another one
+            _rollouts(front).save(
+                ended, int(asked["revision"]), asked["execution_arn"], {"note": why}
+            )
         return show(front, rollout_id)
     return asked
 

@@ -1,6 +1,6 @@
 """Which tenants a rollout is about, and what it will do: a request in, a plan out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from pydantic import ValidationError
@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from control_plane import own
 from control_plane.errors import InvalidRequest
 from control_plane.events import invalid
-from control_plane.models import Env, Tenant
+from control_plane.models import Env, JsonObject, Tenant
 from control_plane.naming import check_length
 from control_plane.rollout_models import Rollout
 from control_plane.rules.rollout_plan import RolloutInput, RolloutRequest, allowed, plan
@@ -83,13 +83,27 @@ def _selected(application: str, env: Env, request: RolloutRequest, table: str) -
     """The organizations that are deployed, and have the labels and the build."""
     found = [
         Tenant(application=application, env=env, org=one["org"])
-        for one in Listing(table).tenants()
-        if (one["application"], one["env"]) == (application, env)
-        and one.get("last_good")
-        and not one.get("offboarded_at")
-        and str((one.get("build") or {}).get("fingerprint", "")).startswith(request.build or "")
+        for one in _deployed(application, env, table)
+        if str((one.get("build") or {}).get("fingerprint", "")).startswith(request.build or "")
     ]
     if request.labels:
         labels = Labels(table).of_all(found)
         found = [one for one in found if fits(labels.get(one.org, {}), request.labels)]
     return [one.org for one in found]
+
+
+def new_among(orgs: Iterable[str], application: str, env: Env, table: str) -> set[str]:
+    """Those of some organizations that are not deployed."""
+    return set(orgs) - {one["org"] for one in _deployed(application, env, table)}
+
+
+def is_deployed(current: Mapping[str, Any]) -> bool:
+    """Whether a tenant is deployed, by its current state; empty when it never was."""
+    return bool(current.get("last_good")) and not current.get("offboarded_at")
+
+
+def _deployed(application: str, env: Env, table: str) -> Iterator[JsonObject]:
+    """The current states of the application's tenants that are deployed in an environment."""
+    for one in Listing(table).tenants():
+        if (one["application"], one["env"]) == (application, env) and is_deployed(one):
+            yield one

@@ -78,15 +78,23 @@ def shift(front: Front, of: Tenant, request: ShiftRequest, by: str | None) -> Js
 
 
 def check_unrouted(front: Front, tenant: Tenant) -> None:
-    """Raise Conflict while a route leads traffic to a tenant that is to be removed."""
+    """Raise Conflict while a tenant that is to be removed is in a route, also without a share: the
+    way back of the route would lead to it."""
     last = Routes(front.settings.table_name).changes(tenant, 1)
-    share = last[0]["after"].get(tenant.org, 0) if last else 0
+    share = last[0]["after"].get(tenant.org) if last else None
+    if share is None:
+        return
+    command = f"syndi route set {tenant.env} {last[0]['route']} --weights"
     if share:
-        command = f"syndi route set {tenant.env} {last[0]['route']} --weights"
         raise Conflict(
             f"{tenant.stack_name} gets {share} % of the traffic of {last[0]['name']}: give it to "
             f"another tenant first ('{command} ORG=100'), or to none ('{command} none')"
         )
+    others = ",".join(f"{org}={weight}" for org, weight in last[0]["after"].items() if weight)
+    raise Conflict(
+        f"{tenant.stack_name} is in the route {last[0]['name']}, which 'syndi route reverse' may "
+        f"lead to it again: take it out first ('{command} {others}')"
+    )
 
 
 def _presented(route: JsonObject) -> JsonObject:

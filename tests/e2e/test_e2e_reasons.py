@@ -129,6 +129,6 @@ def test_a_missing_permission_is_named_with_its_resource_and_role(
     told = "CheckStack: missing permission cloudformation:DescribeStacks "
     assert record["reason"] == f"{told}for role {stack_worker_role}"
     assert record["steps"]["CheckStack"]["note"] == record["reason"].removeprefix("CheckStack: ")
-    assert "syndi install" in record["hint"]
+    assert "syndi --local up" in record["hint"]
     assert record["id"] in record["hint"]
     assert_said_everywhere(syndi, record)

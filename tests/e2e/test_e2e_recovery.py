@@ -113,6 +113,18 @@ CASES: dict[str, tuple[list[Edit], str, str]] = {
         "AwaitTrial",
         "the next update would fail in the new version's release worker: ",
     ),
+    # Nothing of an update or a trial comes to it; the next rollout would.
+    "rollout worker that does not import": (
+        [
+            (
+                "workers/rollout_alarms.py",
+                "from control_plane import naming",
+                "import nothing_of_the_kind\nfrom control_plane import naming",
+            )
+        ],
+        "AwaitTrial",
+        "a step would fail in the new version's rollout worker: ",
+    ),
     "stack that cannot be updated": (
         [
             (

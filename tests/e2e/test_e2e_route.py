@@ -39,7 +39,7 @@ def test_without_a_hosted_zone_routes_are_refused_and_say_how_to_get_one(syndi: 
         ("show",), ("set", "--weights", f"{OWNER}=100"), ("shift", "--to", BLUE), ("reverse",)
     ):  # fmt: skip
         told = refused(syndi, verb, *options)
-        assert "syndi install --hosted-zone" in told
+        assert "syndi --local up --hosted-zone" in told
         assert "HostedZoneId and Domain" in told
 
 

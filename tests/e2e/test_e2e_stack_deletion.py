@@ -40,7 +40,7 @@ def test_a_half_deleted_stack_is_refused_and_named_and_nothing_of_it_is_touched(
     assert f"{stack_name(org)} is DELETE_FAILED" in record["reason"]
     assert "Box" in record["reason"]
     assert "not empty" in record["reason"]
-    assert f"syndi offboard dev {org}" in record["reason"]
+    assert f"syndi --local offboard dev {org}" in record["reason"]
     assert stacks.status(org) == "DELETE_FAILED"
     assert syndi.client("s3").head_object(Bucket=name, Key="ledger")
 

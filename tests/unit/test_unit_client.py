@@ -272,3 +272,15 @@ def test_a_refused_upload_says_why(server: Server) -> None:
     with pytest.raises(ApiError, match="BadDigest") as failed:
         push(client(server), b"zip", SHA256, "notes", [])
     assert (failed.value.status, failed.value.code) == (400, "UploadRefused")
+
+
+def test_a_command_to_type_is_of_the_aws_that_told_it(server: Server) -> None:
+    hint = {"hint": "'syndi retry 1', or 'syndi install --role-arn'"}
+    server.answers += [(200, json.dumps(hint).encode())] * 2
+    assert Api(server.url, REGION).call("GET", "/x") == hint
+    told = Api(server.url, REGION, local=True).call("GET", "/x")["hint"]
+    assert told == "'syndi --local retry 1', or 'syndi --local up --role-arn'"
+    refused = {"error": {"code": "Conflict", "message": "'syndi cancel 1' ends it"}}
+    server.answers.append((409, json.dumps(refused).encode()))
+    with pytest.raises(Refused, match="'syndi --local cancel 1' ends it"):
+        Api(server.url, REGION, local=True).call("GET", "/x")

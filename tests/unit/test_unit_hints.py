@@ -31,6 +31,16 @@ CASES = [
     ("AwaitBuild", "BuildFailed", "the build b:1 was timed out", "retry ID"),
     ("AwaitBuild", "BuildFailed", "BUILD: exit status 1", "end of the build's log"),
     ("FindBuild", "NoSuchBuild", "there is none", "syndi deploy ENV ORG"),
+    ("FindBuild", "NoSuchBuild", "build 0 is not complete any more (x is gone): deploy in full",
+     "makes a build"),
+    ("FindBuild", "NoSuchBuild", "s has no deployment 1: see its history", "has the ids"),
+    ("FindBuild", "NoSuchBuild", "deployment 1 ended FAILED", "has the ids"),
+    ("FindBuild", "NoSuchBuild", "deployment 1 patched the function only", "has the ids"),
+    ("FindBuild", "NoSuchBuild", "deployment 1 was a dry run", "has the ids"),
+    ("FindBuild", "NoSuchBuild", "build 0 is not complete any more (x is gone): nobody can go "
+     "back to it any more", "has the ids"),
+    ("FindBuild", "NoSuchBuild", "s had no good deployment of another build or configuration "
+     "before 1", "nothing to go back to: mend the source"),
     ("AwaitChangeSet", "ReplacementRefused", "Pool (AWS::Cognito::UserPool) would be removed, "
      "Data (AWS::S3::Bucket) would be replaced: lost",
      "--allow-replacement Pool --allow-replacement Data"),
@@ -44,6 +54,11 @@ CASES = [
      "than allowed (ServiceLimitExceeded)", "Service Quotas"),
     ("CreateChangeSet", "ChangeSetFailed", "the template was refused: x", "mend it"),
     ("CheckStack", "StackRefused", "s is DELETE_FAILED: a deletion stopped", "syndi offboard"),
+    ("CheckStack", "StackRefused", "s does not exist: nothing is deployed to compare",
+     "deploy it in full first: 'syndi deploy ENV ORG'"),
+    ("CheckStack", "StackRefused", "s is ROLLBACK_COMPLETE: x, and function mode needs a healthy "
+     "stack: deploy", "in full first"),
+    ("CheckStack", "StackRefused", "s is UPDATE_ROLLBACK_FAILED: x", "mend the resource"),
     ("AwaitStack", "StackFailed", "A (T): x; the stack is UPDATE_ROLLBACK_FAILED", "stuck"),
     ("AwaitStack", "StackFailed", "A (T): x; the stack is ROLLBACK_COMPLETE", "rolled back"),
     ("AwaitApproval", "States.Timeout", "AwaitApproval: nobody approved", "before 24 hours"),

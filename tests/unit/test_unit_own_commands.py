@@ -62,7 +62,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Api:
     monkeypatch.setattr(source, "pack", lambda path: PACKED)
     monkeypatch.setattr(source, "push", lambda _, packed, environments, below: _pushed(
         made, packed, environments, below))  # fmt: skip
-    monkeypatch.setattr(watching, "_POLL_SECONDS", 0.0)
+    monkeypatch.setattr(watching, "POLL_SECONDS", 0.0)
     monkeypatch.setattr(releasing, "_POLL_SECONDS", 0.0)
     monkeypatch.setattr(current, "local", False)
     monkeypatch.setattr(current, "as_json", False)

@@ -9,6 +9,7 @@ from control_plane.errors import InvalidRequest
 from control_plane.events import DeploymentRequest, ScheduleRequest, SourceRequest, Target, invalid
 from control_plane.manifest import Manifest
 from control_plane.models import Deployment, Env, Mode, OnConflict, Options
+from control_plane.rules.rollout_plan import RolloutRequest
 from control_plane.use_cases.admission import check_conflict, check_options, parse_input, tenant_of
 
 SMALLEST: dict[str, Any] = {
@@ -164,6 +165,33 @@ def test_any_other_expression_is_refused(expression: str) -> None:
 def test_an_impossible_size_of_a_source_is_refused(size: int) -> None:
     with pytest.raises(ValidationError, match="size"):
         SourceRequest(application="notes", size=size)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"max_failures": "a few"}, "must be a number or a whole percentage: 3 or 5%"),
+        ({"labels": {"ring": "no spaces"}}, "must be a label's value"),
+        ({"labels": {"Ring": "one"}}, "must be a label's key"),
+        ({"build": "xyz"}, "must be how a build begins"),
+        ({"waves": [{"count": 0}]}, "must be 1 or more"),
+        ({"waves": [{"count": 10_001}]}, "must be 10000 or less"),
+        ({"waves": [{"percent": 0}]}, "must be more than 0"),
+        ({"waves": [{"count": "many"}]}, "must be a whole number"),
+        ({"waves": [{}]}, "must say exactly one of tenants, count, percent, rest"),
+        ({"waves": [{"rest": True}] * 51}, "may have 50 entries"),
+        ({"alarms": ["a" * 256]}, "may have 255 characters"),
+        ({"priority": "now"}, "must be 'urgent', 'normal' or 'low'"),
+        ({"mode": "function"}, "must be 'full' or 'deploy-only'"),
+        ({"approval": "perhaps"}, "must be true or false"),
+        ({"surprise": 1}, "there is no such field"),
+    ],
+)
+def test_what_is_wrong_is_said_in_words(given: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValidationError) as wrong:
+        RolloutRequest.model_validate(given)
+    (found,) = invalid(wrong.value, "rollout").details
+    assert found["reason"].startswith(told)
 
 
 def test_a_refusal_does_not_repeat_what_was_sent() -> None:

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from cli.main import app
 
-PLAN: dict[str, Any] = {"dry_run": True, "waves": []}
+PLAN: dict[str, Any] = {"dry_run": True, "source": "5" * 64, "waves": []}
 SCHEDULE: dict[str, Any] = {
     "expression": "cron(0 6 * * ? *)", "timezone": "Europe/Berlin", "enabled": True,
     "request": {
@@ -135,3 +135,73 @@ def test_the_list_tells_what_a_schedule_started_and_that_it_did_nothing(
 def test_a_schedule_ends(api: Asked) -> None:
     assert run("schedule", "delete", "dev").stdout.strip() == "deleted"
     assert api.calls == [("DELETE", "/envs/dev/rollout-schedule", None)]
+
+
+def test_a_dry_run_says_what_it_would_bring_and_who_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    wave = {"size": 2, "concurrency": 3, "allowed": 0, "tenants": ["one", "two"], "new": ["two"]}
+    plan = {"dry_run": True, "source": "ab" * 32, "mode": "full", "waves": [wave]}
+    instead(monkeypatch, plan)
+    told = run("start", "dev", "--org", "one", "--org", "two", "--dry-run").stdout
+    assert "would bring source abababababab" in told
+    assert "one, two (new)" in told
+    instead(monkeypatch, plan | {"mode": "deploy-only"})
+    told = run("start", "dev", "--mode", "deploy-only", "--dry-run").stdout
+    assert "would bring each tenant's own last build" in told
+
+
+@pytest.mark.parametrize("arguments", [(), ("ring=two",)])
+def test_labels_of_who_is_not_deployed_say_so(
+    monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    answer = {"labels": {"ring": "two"}, "deployed": False}
+    for deployed in (False, True):
+        instead(monkeypatch, answer | {"deployed": deployed})
+        told = CliRunner().invoke(app, ["label", "dev", "r7", *arguments])
+        assert told.stdout == "ring=two\n"
+        assert ("dev/r7 is not deployed (yet)" in told.stderr) == (not deployed)
+
+
+def test_the_slots_say_who_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    waiters = [
+        {"deployment": "d1", "stack_name": "notes-dev-one", "priority": "urgent",
+         "since": "2026-11-25T12:00:00.123+00:00"},
+        {"deployment": "d2"},
+    ]  # fmt: skip
+    answer = {"limit": 2, "taken": 2, "holders": [], "waiting": 5, "waiters": waiters}
+    instead(monkeypatch, answer)
+    told = CliRunner().invoke(app, ["slots", "show"]).stdout.splitlines()
+    assert told == [
+        "2 of 2 slots taken, 5 waiting",
+        "waiting, who is next first:",
+        "  d1  notes-dev-one  urgent  since 2026-11-25T12:00:00",
+        "  d2  syndi show d2",
+        "  and 3 more",
+    ]
+
+
+LEFT: dict[str, Any] = {
+    "id": "r1", "env": "dev", "application": "notes", "console_url": "https://console",
+    "execution_status": "FAILED",
+    "state": {"status": "RUNNING", "source": "ab" * 32, "waves": [], "wave": 0, "running": []},
+}  # fmt: skip
+"""A rollout whose execution is over without a word."""
+
+
+@pytest.mark.parametrize(
+    ("command", "exit_code"),
+    [
+        (("show", "r1"), 0),
+        (("show", "r1", "--watch"), 1),
+        (("cancel", "r1"), 1),
+        (("cancel", "r1", "--no-wait"), 0),
+    ],
+)
+def test_a_rollout_that_nothing_drives_is_not_watched_and_says_what_ends_it(
+    monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], exit_code: int
+) -> None:
+    instead(monkeypatch, LEFT)
+    monkeypatch.setattr("cli.rollout_watching.time.sleep", lambda _: pytest.fail("it watches"))
+    told = run(*command)
+    assert told.exit_code == exit_code
+    assert "its execution FAILED" in told.stdout
+    assert "'syndi rollout cancel r1' ends it" in " ".join(told.stdout.split())

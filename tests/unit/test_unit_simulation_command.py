@@ -57,7 +57,9 @@ def test_a_plan_may_say_more_than_the_options(tmp_path: Path) -> None:
     [
         (("--waves", "1"), "in no wave"),
         (("--waves", "all"), "'all' is no count"),
-        (("--failure-rate", "2"), "failure_rate"),
+        (("--failure-rate", "2"), "--failure-rate: must be 1 or less"),
+        (("--max-failures", "few"), "--max-failures: must be a number or a whole percentage"),
+        (("--waves", "0,rest"), "--waves.0.count: must be 1 or more"),
         (("--quota", "s3:GetObject=5"), "s3:GetObject"),
         (("--quota", "cloudformation:DescribeStacks=few"), "requests a second"),
     ],

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cli import summaries
+from cli import output, summaries
 
 RECORD: dict[str, Any] = {
     "id": "20261122-120000-000abcde", "status": "SUCCEEDED", "stack_name": "notes-stage-alpha",
@@ -58,3 +58,13 @@ def test_of_the_control_plane_what_every_release_has_anew_is_counted(
     tenants = _told(capsys, change_set=change_set, application="notes")
     assert len([line for line in tenants if line[:1] in ("+", "!")]) == 7
     assert "! replaced OneRole (AWS::IAM::Role)" in tenants
+
+
+def test_a_history_does_not_show_a_dry_run_as_deployed(capsys: pytest.CaptureFixture[str]) -> None:
+    made = {**RECORD, "mode": "full", "build": {"fingerprint": "f" * 64}}
+    output.out.print(output.deployments_table([{**made, "request": {"dry_run": True}}, made]))
+    _, dry, real = capsys.readouterr().out.splitlines()
+    assert "full (dry run)" in dry
+    assert "ffff" not in dry
+    assert "ffffffffffff" in real
+    assert "dry" not in real

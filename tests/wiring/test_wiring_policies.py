@@ -23,6 +23,8 @@ from sam_template import (
 from source_code import tree, with_imports
 from wildcards import wildcards
 
+from control_plane.rules import self_checks
+
 THE_TABLE = "dynamodb:"
 BORROWED = {
     "RecordFunction": [
@@ -117,6 +119,14 @@ def test_who_changes_the_applications_buckets_changes_no_artifacts(function: str
     for action in changing:
         for artifact in (ARTIFACTS, f"{ARTIFACTS}/{STACK}/builds/1/template.yaml"):
             assert not may(statements(function), action, artifact), action
+
+
+def test_a_release_may_ask_every_worker_of_the_one_that_replaces_it() -> None:
+    names = {name.removesuffix("Function").lower() for name in worker_functions()}
+    assert names == {*self_checks.LOADED, *self_checks.CHECKED}
+    (asking,) = [s for s in statements("ReleaseFunction") if s["Action"] == "lambda:InvokeFunction"]
+    asked = {found["Sub"].rpartition(":function:")[2] for found in listed(asking["Resource"])}
+    assert asked == {f"${{AWS::StackName}}-{name}:live" for name in names}
 
 
 # What a worker calls and what it may -------------------------------------------------------------

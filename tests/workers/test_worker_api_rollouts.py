@@ -12,7 +12,6 @@ from rollout_calls import (
     executions,
     found,
     last_input,
-    later,
     prepare,
     prepared,
     state,
@@ -32,6 +31,12 @@ def machine(source: str) -> str:
         name="syndi-rollout", definition="{}", roleArn=build.ROLE
     )
     return source
+
+
+def deployed() -> None:
+    """The tenant alpha is deployed."""
+    made = build.deployment()
+    ended({"name": naming.execution_name(made.tenant, made.id), "input": {"org": "alpha"}})
 
 
 def start(**body: Any) -> Any:
@@ -75,6 +80,15 @@ def test_a_wrong_request_names_its_field_and_starts_nothing(
     assert (reply.status, reply.fields) == (400, [field])
     assert executions() == []
     assert call("GET", "/rollouts").body["rollouts"] == []
+
+
+def test_a_refusal_is_in_words_and_knows_a_rollouts_id(machine: str) -> None:
+    told = call("GET", "/rollouts/nope").error["message"]
+    assert told == "rollout_id: must be a rollout's id, as 'syndi rollout list' lists them"
+    reply = start(waves=[{"rest": True, "count": 1}])
+    assert reply.error["details"] == [
+        {"field": "waves.0", "reason": "must say exactly one of tenants, count, percent, rest"}
+    ]
 
 
 def test_a_second_one_is_refused_while_the_first_is_open(machine: str) -> None:
@@ -152,6 +166,15 @@ def test_a_dry_run_tells_the_waves_and_starts_nothing(machine: str) -> None:
     assert call("GET", "/rollouts").body["rollouts"] == []
 
 
+def test_a_dry_run_says_what_it_would_bring_and_who_is_new(machine: str) -> None:
+    deployed()
+    reply = start(dry_run=True, waves=[{"tenants": ["beta"]}, {"rest": True}])
+    assert [wave["new"] for wave in reply.body["waves"]] == [["beta"], []]
+    assert (reply.body["source"], reply.body["mode"]) == (machine, "full")
+    selected = call("POST", PATH, {"dry_run": True}).body["waves"]
+    assert [(wave["tenants"], wave["new"]) for wave in selected] == [(["alpha"], [])]
+
+
 @pytest.mark.parametrize("wish", ["pause", "resume", "cancel", "approve"])
 def test_what_has_ended_or_is_elsewhere_is_asked_for_nothing(machine: str, wish: str) -> None:
     made, arn = started()
@@ -208,34 +231,20 @@ def test_a_schedule_that_could_start_nothing_is_refused(
 
 def test_labels_are_set_and_removed(world: None) -> None:
     path = "/envs/stage/orgs/alpha/labels"
-    assert call("GET", path).body == {"labels": {}}
+    assert call("GET", path).body == {"labels": {}, "deployed": False}
     call("PUT", path, {"labels": {"tier": "gold", "region": "eu"}})
     assert call("PUT", path, {"labels": {"tier": "free"}, "remove": ["region"]}).body == {
-        "labels": {"tier": "free"}
-    }
+        "labels": {"tier": "free"}, "deployed": False,
+    }  # fmt: skip
     assert call("PUT", path, {"labels": {"Bad Key": "x"}}).status == 400
     many = {f"l{number}": "x" for number in range(20)}
     assert call("PUT", path, {"labels": many}).fields == ["labels"]
-    assert call("GET", path).body == {"labels": {"tier": "free"}}
+    assert call("GET", path).body == {"labels": {"tier": "free"}, "deployed": False}
 
 
-def test_a_rollout_that_nobody_drives_any_more_can_be_ended(
-    machine: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made, arn = started()
-    aws.stepfunctions().stop_execution(executionArn=arn)
-    assert call("POST", f"{PATH}/{made}/cancel").body["state"]["status"] == "RUNNING", "it began"
-    after_a_while = later(minutes=3)
-    monkeypatch.setattr("control_plane.use_cases.fleets.utc_now", lambda: after_a_while)
-    reply = call("POST", f"{PATH}/{made}/cancel")
-    assert reply.body["state"]["status"] == "CANCELLED"
-    assert start().status == 202, "and the next one may begin"
-
-
-def test_one_that_is_driven_is_not_ended_by_the_api(
-    machine: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made, _ = started()
-    after_a_while = later(minutes=3)
-    monkeypatch.setattr("control_plane.use_cases.fleets.utc_now", lambda: after_a_while)
-    assert call("POST", f"{PATH}/{made}/cancel").body["state"]["status"] == "RUNNING"
+def test_labels_say_whether_their_tenant_is_deployed(world: None) -> None:
+    deployed()
+    assert call("GET", "/envs/stage/orgs/alpha/labels").body["deployed"] is True
+    put = call("PUT", "/envs/stage/orgs/alpha/labels", {"labels": {"tier": "free"}})
+    assert put.body["deployed"] is True
+    assert call("GET", "/envs/prod/orgs/alpha/labels").body["deployed"] is False

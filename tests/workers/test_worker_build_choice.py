@@ -139,6 +139,16 @@ def test_a_rollback_takes_the_build_before_and_its_configuration(source: str, ne
     assert (found.source, found.config_source, found.config_version) == (source, source, 4)
 
 
+def test_a_rollback_to_a_build_that_is_gone_does_not_ask_for_the_current_source(
+    source: str, newer: str
+) -> None:
+    deployed(1, source, "a")
+    deployed(2, newer, "b")
+    aws.s3().delete_object(Bucket=ARTIFACTS, Key=built(source, "a")["template_key"])
+    with pytest.raises(NoSuchBuild, match="nobody can go back to it any more"):
+        find(newer, mode="rollback")
+
+
 def test_a_rollback_to_a_named_deployment(source: str, newer: str) -> None:
     ids = [deployed(n, source, name).id for n, name in ((1, "a"), (2, "b"), (3, "c"))]
     found, chosen = find(newer, mode="rollback", to=ids[0])

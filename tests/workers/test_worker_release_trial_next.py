@@ -6,11 +6,13 @@ import json
 import pytest
 import scripted_aws as scripted
 import worker_builders as build
+from botocore.exceptions import ClientError
 from test_worker_release_trial_again import NEW, OLD, OWN, Api, api, own, step
 
 from control_plane import aws
 from control_plane.errors import TenantNotReady, TrialFailed
 from control_plane.models import JsonObject
+from control_plane.rules import self_checks
 
 __all__ = ["api"]
 
@@ -35,6 +37,8 @@ class Workers:
         self.asked.append((name, json.loads(given["Payload"])["self_check"]))
         left = self.answers.get(name, [{"done": True, "build": NEW}])
         told = left.pop(0) if len(left) > 1 else left[0]
+        if "missing" in told:
+            return scripted.failure("ResourceNotFoundException", "Function not found")
         failed = {"FunctionError": "Unhandled"} if "errorMessage" in told else {}
         return {"StatusCode": 200, "Payload": io.BytesIO(json.dumps(told).encode()), **failed}
 
@@ -53,7 +57,7 @@ def test_it_is_proven_when_all_its_workers_could_bring_the_next_one(workers: Wor
     assert step(made, "AwaitTrial", trial=CHECKING)["done"]
     told = build.record(made)["trial"]
     assert (told["deployed"], told["removed"], told["could_be_updated"]) == ("t1", "t2", True)
-    assert [name for name, _ in workers.asked] == ["verify", "release", "stack"] * 2
+    assert [name for name, _ in workers.asked] == [*self_checks.LOADED, *self_checks.CHECKED] * 2
     assert workers.asked[0][1] == {
         "stack": OWN.stack_name,
         "state_machine_arn": build.MACHINE,
@@ -63,12 +67,16 @@ def test_it_is_proven_when_all_its_workers_could_bring_the_next_one(workers: Wor
     }
 
 
-@pytest.mark.parametrize("name", ["verify", "release", "stack"])
+@pytest.mark.parametrize("name", ["verify", "release", "stack", "rollout", "route"])
 @pytest.mark.parametrize(
     ("told", "error"),
     [
         ({"errorMessage": "No module named 'x'", "errorType": "Runtime.ImportModuleError"},
          TrialFailed),
+        ({"errorMessage": "Worker init failed: No module named 'x'", "errorType": "Exception"},
+         TrialFailed),
+        ({"errorMessage": "'SOME_VARIABLE'", "errorType": "KeyError"}, TrialFailed),
+        ({"errorMessage": "Task timed out after 60.00 seconds"}, TrialFailed),
         ({"errorMessage": "AWS is busy", "errorType": "ServiceBusy"}, TenantNotReady),
         ({"done": True, "build": OLD}, TenantNotReady),
     ],
@@ -78,4 +86,29 @@ def test_a_worker_that_could_not_bring_the_next_one_fails_the_trial(
 ) -> None:
     workers.answers[name] = [told]
     with pytest.raises(error, match=f"{name} worker"):
+        step(own(), "AwaitTrial", trial=CHECKING)
+
+
+KNOWS_NO_QUESTION: list[JsonObject] = [
+    {"errorMessage": "'detail'", "errorType": "KeyError"},
+    {"errorMessage": "'step'", "errorType": "KeyError"},
+    {"missing": True},
+]
+"""What an earlier release's worker answers; there may have been none."""
+
+
+@pytest.mark.parametrize("told", KNOWS_NO_QUESTION)
+def test_a_release_before_its_workers_were_asked_can_be_gone_back_to(
+    workers: Workers, told: JsonObject
+) -> None:
+    workers.answers = {name: [told] for name in self_checks.LOADED}
+    assert step(own(), "AwaitTrial", trial=CHECKING)["done"]
+
+
+@pytest.mark.parametrize("told", KNOWS_NO_QUESTION)
+def test_what_the_next_update_needs_has_to_know_its_question(
+    workers: Workers, told: JsonObject
+) -> None:
+    workers.answers["release"] = [told]
+    with pytest.raises((TrialFailed, ClientError)):
         step(own(), "AwaitTrial", trial=CHECKING)

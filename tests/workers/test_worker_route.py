@@ -97,7 +97,10 @@ def test_a_tenant_that_was_deployed_anew_gets_its_record_anew(traffic: Traffic) 
     source = build.push_source(calls.FILES)
     calls.deployed(ALPHA, source, outputs={"Url": "https://new.example.org/x"})
     (record,) = show()["records"]
-    assert (record["target"], record["leads_astray"]) == (host("alpha"), "new.example.org")
+    assert (record["target"], record["leads_astray"]) == (
+        host("alpha"),
+        "that tenant answers at new.example.org",
+    )
     put(alpha=100)
     assert traffic.records() == {"notes-stage-alpha": ("new.example.org", 100, 60)}
     assert show()["records"][0]["leads_astray"] is None
@@ -151,6 +154,10 @@ def test_a_tenant_that_gets_traffic_is_not_removed(traffic: Traffic) -> None:
     assert "gets 10 % of the traffic of alpha.stage.example.com" in answer.error["message"]
     assert "syndi route set stage alpha --weights none" in answer.error["message"]
     put(alpha=100, alpha_blue=0)
+    answer = remove("alpha-blue")
+    assert answer.status == 409, "reverse would lead to it"
+    assert "'syndi route set stage alpha --weights alpha=100'" in answer.error["message"]
+    put(alpha=100)
     assert remove("alpha-blue").status == 202
     assert remove("alpha").status == 409
 
@@ -193,7 +200,7 @@ def test_a_tenant_that_is_gone_does_not_keep_traffic_from_going_back(traffic: Tr
                                     "SK": {"S": "CURRENT"}},
     )  # fmt: skip
     gone = next(r for r in show()["records"] if r["org"] == "alpha-blue")
-    assert gone["leads_astray"] == "the tenant is gone"
+    assert gone["leads_astray"] == "that tenant is gone"
     assert reverse().body["weights"] == {"alpha": 100, "alpha-blue": 0}
 
 

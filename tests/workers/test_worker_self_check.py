@@ -1,11 +1,13 @@
 """What a new version's workers answer when they are asked whether they could bring the next one."""
 
+import importlib
 from typing import Any
 
 import pytest
 import scripted_aws as scripted
 import worker_builders as build
 from cloudformation_answers import change_set
+from pydantic import ValidationError
 from test_worker_release_trial_again import NEW, OWN, Api, api
 
 from control_plane import aws, own
@@ -21,6 +23,7 @@ from control_plane.models import JsonObject
 from control_plane.rules import self_checks
 from control_plane.services.client import ApiError
 from control_plane.services.live import Answer
+from control_plane.settings import forget_settings
 from workers import release, release_check, release_files, stack, stack_check, verify, verify_check
 
 __all__ = ["api"]
@@ -168,3 +171,35 @@ def test_a_release_without_its_own_routes_could_not_be_replaced(
     monkeypatch.setattr(release_check.Client, "call", refuse)
     with pytest.raises(TrialFailed, match="not authorized"):
         release.handler(EVENT, None)
+
+
+# The others ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", self_checks.LOADED)
+def test_every_other_worker_says_which_build_it_is(world: None, name: str) -> None:
+    worker = importlib.import_module(f"workers.{name}")
+    assert worker.handler(EVENT, None) == {"done": True, "build": NEW}
+
+
+@pytest.mark.parametrize("name", self_checks.LOADED)
+def test_a_worker_without_one_of_its_variables_says_which(
+    world: None, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    worker = importlib.import_module(f"workers.{name}")
+    monkeypatch.delenv("TABLE_NAME")
+    forget_settings()
+    with pytest.raises(ValidationError, match="TABLE_NAME"):
+        worker.handler(EVENT, None)
+
+
+@pytest.mark.parametrize("name", self_checks.LOADED)
+def test_a_question_that_a_worker_does_not_know_fails_as_one_of_an_earlier_release(
+    world: None, name: str
+) -> None:
+    """Their handlers were what these are without the question."""
+    worker = importlib.import_module(f"workers.{name}")
+    with pytest.raises(KeyError) as raised:
+        worker.handler({"of_a_later_release": ASKED}, None)
+    told = {"errorType": raised.type.__name__, "errorMessage": str(raised.value)}
+    assert self_checks.knows_no_question(told)

@@ -11,6 +11,7 @@ from record_calls import BARE, BY_HAND, end, fail, prepare
 from worker_builders import NOON, TABLE
 
 from control_plane import aws, own
+from control_plane.api import routes_slots
 from control_plane.errors import Cancelled
 from control_plane.models import Deployment, Env, Priority, Tenant, utc_now
 from control_plane.store.history import History
@@ -239,6 +240,33 @@ def test_the_api_shows_the_slots_and_changes_their_number(five: list[Deployment]
     changed = call("PUT", "/slots", {"limit": 3}).body
     assert (changed["limit"], changed["set_by"]) == (3, CALLER)
     assert acquire(five[2])
+
+
+def test_the_api_says_who_waits_the_next_one_first(five: list[Deployment]) -> None:
+    for one in five[:2]:
+        acquire(one)
+    urgent = build.opened(build.deployment(build.tenant("zeta"), 9, priority=Priority.URGENT))
+    Slots(TABLE, 2).take(five[2])
+    Slots(TABLE, 2).take(urgent)
+    unknown = build.deployment(build.tenant("eta"), 10)  # its record is not listed yet
+    Slots(TABLE, 2).take(unknown)
+    assert call("GET", "/slots").body["waiters"] == [
+        {"deployment": urgent.id, "stack_name": "notes-stage-zeta", "priority": "urgent",
+         "since": build.record(urgent)["created_at"]},
+        {"deployment": five[2].id, "stack_name": "notes-stage-gamma", "priority": "normal",
+         "since": build.record(five[2])["created_at"]},
+        {"deployment": unknown.id},
+    ]  # fmt: skip
+
+
+def test_of_many_that_wait_the_first_are_named(
+    five: list[Deployment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes_slots, "SHOWN", 2)
+    for one in five:
+        acquire(one)
+    shown = call("GET", "/slots").body
+    assert (shown["waiting"], len(shown["waiters"])) == (3, 2)
 
 
 @pytest.mark.parametrize("limit", [0, 401, "many", None])
