@@ -87,3 +87,9 @@ def query(**parameters: str | int | None) -> str:
 def once(idempotency_key: str | None) -> dict[str, str]:
     """The header with which a request starts only once, however often it is sent."""
     return {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+
+
+def say(message: str) -> None:
+    """Tell how far it is, unless programs read along."""
+    if not current.as_json:
+        err.print(message, style="dim", markup=False)

@@ -32,7 +32,8 @@ class Target:
 
     `hosted_zone` and `domain`: where weighted routes are made, or empty. `variables`: what `sam` is
     told of the AWS that it works with. `poll_seconds`: how often CloudFormation is asked how far it
-    is. `role_arn`: in which role it works, instead of the one that it worked in last.
+    is. `role_arn`: in which role it works, instead of the one that it worked in last. `downgrade`:
+    also where a newer release runs.
     """
 
     tenant: Tenant
@@ -48,6 +49,7 @@ class Target:
     version_retention_days: int = 14
     poll_seconds: float = 5
     role_arn: str | None = None
+    downgrade: bool = False
 
     @property
     def stack(self) -> str:

@@ -1,7 +1,6 @@
 """`syndi install`: the control plane in a real account; `up` does the same on a laptop."""
 
 import os
-import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -9,14 +8,16 @@ from typing import Annotated
 
 import typer
 
-from cli import connection, own_stack, recording, source
+from cli import connection, own_stack, recording, release_order, source
 from cli.connection import ROOT
-from cli.context import command, current
+from cli.context import command, current, say
 from cli.failure import Refused
+from cli.first_source import push_first
 from cli.holding import Hold
+from cli.hosted_zone import routes_in
 from cli.install import Target, build, lambda_platform
-from cli.options import JsonOption
-from cli.output import err, out, print_json
+from cli.options import NOWHERE, JsonOption
+from cli.output import out, print_json
 from cli.proving import prove
 from control_plane import aws, templates
 from control_plane.errors import InvalidRequest
@@ -35,13 +36,6 @@ ROLE_NAME_LIMIT = 64
 GENERATED = 12
 """Characters that CloudFormation puts behind the stack's name and the logical id, with which it
 names what has no name of its own."""
-
-NOWHERE = "none"
-"""What `--approval-in` is told when no environment shall need an approval any more, `--hosted-zone`
-when there shall be no routes, and `syndi route set --weights` when one of them shall be gone."""
-
-_ZONE = re.compile(r"^Z[A-Z0-9]{1,31}$")
-_DOMAIN = re.compile(r"^[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+$")
 
 PrefixesOption = Annotated[
     str | None,
@@ -77,6 +71,11 @@ DomainOption = Annotated[
     typer.Option("--domain", help="its domain, or one below: routes are {org}.{env}.{domain}"),
 ]
 
+DowngradeOption = Annotated[
+    bool,
+    typer.Option("--downgrade", help="install this checkout also where a newer release runs"),
+]
+
 
 @command
 def install(
@@ -87,6 +86,7 @@ def install(
     runtime: Annotated[str, typer.Option(help="the functions' runtime")] = "python3.13",
     architecture: Annotated[str, typer.Option(help="arm64 or x86_64")] = "arm64",
     role_arn: RoleOption = None,
+    downgrade: DowngradeOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Install or update the control plane in a real account, with the usual AWS credentials."""
@@ -109,6 +109,7 @@ def install(
         hosted_zone=zone,
         domain=below,
         role_arn=role_arn,
+        downgrade=downgrade,
     )
     work = Path(tempfile.gettempdir()) / f"{target.stack}-install-{os.getuid()}"
     changed = install_stack(target, source.pack(ROOT), work, work / "install.log", say)
@@ -186,24 +187,6 @@ def approval_environments(given: str | None, installed: dict[str, str]) -> tuple
     return tuple(sorted(set(named)))
 
 
-def routes_in(zone: str | None, domain: str | None, installed: dict[str, str]) -> tuple[str, str]:
-    """Hosted zone and domain of routes: as given, otherwise as installed. Raises Refused."""
-    if zone == NOWHERE:
-        return "", ""
-    zone = zone if zone is not None else installed.get("HostedZoneId", "")
-    domain = domain if domain is not None else installed.get("Domain", "")
-    if bool(zone) != bool(domain):
-        raise Refused(
-            "routes need both: --hosted-zone Z0123456789 and --domain example.com; --hosted-zone "
-            f"{NOWHERE} takes them away"
-        )
-    if zone and not _ZONE.match(zone):
-        raise Refused(f"--hosted-zone {zone}: must be a zone's id, such as Z0123456789")
-    if domain and not _DOMAIN.match(domain):
-        raise Refused(f"--domain {domain}: must be a domain in lowercase, such as example.com")
-    return zone, domain
-
-
 def install_stack(
     target: Target, packed: source.Source, work: Path, log: Path, tell: Callable[[str], None]
 ) -> bool:
@@ -218,6 +201,10 @@ def install_stack(
     hold = Hold(target.tenant, account, region, recording.BUILD_ID)
     hold.take()
     try:
+        running = release_order.running_release(target.stack)
+        change = release_order.replaced_by(running, packed.sha256, downgrade=target.downgrade)
+        if change:
+            tell(change)
         bucket = own_stack.artifact_bucket(target, account)
         template = templates.parse((ROOT / "template.yaml").read_text())
         if not own_stack.make_ready(target):
@@ -237,16 +224,3 @@ def install_stack(
         return changed
     finally:
         hold.release()
-
-
-def push_first() -> None:
-    """Push the application that comes with the project, so that there is something to deploy."""
-    packed = source.pack(ROOT / "backend")
-    source.push(connection.connect(current.local), packed, [str(env) for env in Env])
-    say(f"pushed {packed.application} {packed.sha256[:12]}")
-
-
-def say(message: str) -> None:
-    """Tell how far it is, unless programs read along."""
-    if not current.as_json:
-        err.print(message, style="dim")

@@ -6,7 +6,9 @@ from typing import Any
 
 from cli import connection, installing, source
 from cli.connection import ROOT
-from cli.context import command, current
+from cli.context import command, current, say
+from cli.first_source import push_first
+from cli.hosted_zone import routes_in
 from cli.install import Target, this_machine
 from cli.options import JsonOption
 from cli.output import err, out, print_json
@@ -24,19 +26,20 @@ def up(
     approval_in: installing.ApprovalOption = None,
     hosted_zone: installing.HostedZoneOption = None,
     domain: installing.DomainOption = None,
+    downgrade: installing.DowngradeOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Start the laptop's AWS, install the control plane into it, and push the application."""
+    """Start the laptop's AWS, install the control plane into it, and push a first source."""
     current.local = True  # it can mean nothing else
     laptop = connection.laptop()
     started = lifecycle.up(laptop)
-    installing.say("started the laptop's AWS" if started else "the laptop's AWS is running already")
+    say("started the laptop's AWS" if started else "the laptop's AWS is running already")
     connection.act_as_root()
     architecture, platform = this_machine()
     tenant = installing.own(connection.stack_name(local=True))
     installed = installing.installed_parameters(tenant.stack_name)
     before = installed.get("ApplicationPrefixes", installing.DEFAULT_PREFIXES)
-    zone, below = installing.routes_in(hosted_zone, domain, installed)
+    zone, below = routes_in(hosted_zone, domain, installed)
     target = Target(
         tenant=tenant,
         runtime=_emulator_runtime(laptop),
@@ -50,16 +53,17 @@ def up(
         domain=below,
         version_retention_days=0,
         poll_seconds=POLL_SECONDS,
+        downgrade=downgrade,
     )
     packed = source.pack(ROOT)
     stamp, wanted = laptop.state_dir / "installed", f"{packed.sha256} {target.parameters()}"
-    if not _is_installed(target.stack) or _read(stamp) != wanted:
+    if downgrade or not _is_installed(target.stack) or _read(stamp) != wanted:
         stamp.unlink(missing_ok=True)
         log = laptop.logs_dir / "install.log"
-        installing.install_stack(target, packed, laptop.state_dir / "install", log, installing.say)
+        installing.install_stack(target, packed, laptop.state_dir / "install", log, say)
         stamp.write_text(wanted)
     operator_user.ensure_operator(laptop, _operator_policy(laptop, target.stack))
-    installing.push_first()
+    push_first()
     if current.as_json:
         print_json({"endpoint": laptop.endpoint, "stack": target.stack})
     else:

@@ -6,6 +6,10 @@ import typer
 
 from control_plane.models import Env, OnConflict, Priority
 
+NOWHERE = "none"
+"""What `--approval-in` is told when no environment shall need an approval any more, `--hosted-zone`
+when there shall be no routes, and `syndi route set --weights` when one of them shall be gone."""
+
 EnvArgument = Annotated[Env, typer.Argument(metavar="ENV", help="dev, test, stage or prod")]
 OrgArgument = Annotated[str, typer.Argument(metavar="ORG", help="the organization, e.g. myorg")]
 IdArgument = Annotated[

@@ -9,7 +9,7 @@ import typer
 
 from cli import source
 from cli.connection import ROOT, Api
-from cli.context import command, current, once
+from cli.context import command, current, once, say
 from cli.failure import CommandError, Failed, Refused
 from cli.options import (
     AllowReplacementOption,
@@ -21,11 +21,18 @@ from cli.options import (
     WaitOption,
 )
 from cli.output import err, out, print_json
-from cli.watching import follow
+from cli.release_order import in_words, is_newer
+from cli.watching import UNWATCHED, follow
 from control_plane import __version__, own
 from control_plane.models import Env, Mode, OnConflict
+from control_plane.rules import comebacks
 
 _BELOW = f"/{own.APPLICATION}"
+_OTHER_CHECKOUT = "this checkout is another source: 'syndi self-update' brings it"
+_OLDER_CHECKOUT = (
+    "this checkout is older than the release that runs: 'git pull' it; 'syndi self-update' would "
+    "bring the older release"
+)
 _POLL_SECONDS = 1.0
 _PATIENCE_SECONDS = 30.0
 
@@ -86,13 +93,19 @@ def self_update(
         verb = "deployments"
         request["mode"] = mode
     before = release(api)
+    if rollback and to is None:
+        _tell_where_back(api)
     body = {name: value for name, value in request.items() if value is not None}
     record = api.call("POST", f"{_BELOW}/{verb}", body, once(idempotency_key))
+    ended = wait and not current.as_json
     try:
         follow(api, Env(record["env"]), record["org"], record, own.APPLICATION, wait=wait)
+    except typer.Exit as how:
+        ended = ended and how.exit_code != UNWATCHED
+        raise
     finally:  # also of what failed, and was put back
-        if wait and not current.as_json:
-            out.print(f"release    {_told(before)}", markup=False)
+        if ended:
+            out.print(f"release    {in_words(before)}", markup=False)
             out.print(f"now        {_release_after(api)}", markup=False)
 
 
@@ -141,9 +154,30 @@ def version(as_json: JsonOption = False) -> None:
         print_json(told)
         return
     out.print(f"command        {__version__}, source {here[:12]}", markup=False)
-    out.print(f"control plane  {_told(running) if running else problem}", markup=False)
+    out.print(f"control plane  {in_words(running) if running else problem}", markup=False)
     if running and running["source"] != here:
-        out.print("this checkout is another source: 'syndi self-update' brings it", style="yellow")
+        older = is_newer(running["version"], __version__)
+        out.print(_OLDER_CHECKOUT if older else _OTHER_CHECKOUT, style="yellow")
+
+
+def _tell_where_back(api: Api) -> None:
+    """Say which deployment's release a rollback brings, by the rule that its worker goes by."""
+    try:
+        listed = api.call("GET", f"{_BELOW}/deployments")["deployments"]
+    except CommandError:
+        return  # what it would tell is not worth a way back
+    good = next((record for record in listed if not comebacks.refusal(record)), None)
+    back = good and comebacks.previous({**good, "last_good": good["id"]}, listed)
+    if not good or not back:
+        return  # the worker reads further, and says when there is none
+    say(f"going back to deployment {back['id']}, build {back['running'][:12]}")
+    if good.get("mode") == Mode.ROLLBACK:
+        syndi = "syndi --local" if current.local else "syndi"
+        say(
+            f"the newest one, {good['id']}, went back itself: this undoes it; for an earlier "
+            f"release say --to ID, as in '{syndi} history {good['env']} {good['org']} "
+            f"--application {own.APPLICATION}'"
+        )
 
 
 def release(api: Api) -> dict[str, Any]:
@@ -165,15 +199,10 @@ def _release_after(api: Api) -> str:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
-            return _told(release(api))
+            return in_words(release(api))
         except Failed as error:
             if time.monotonic() > deadline:
                 return f"unknown: {error}"
             time.sleep(_POLL_SECONDS)
         except Refused as error:
             return f"unknown: {error}"
-
-
-def _told(running: dict[str, Any]) -> str:
-    source_, build = (str(running[name] or "unknown")[:12] for name in ("source", "build"))
-    return f"{running['version'] or 'unknown'}, source {source_}, build {build}"

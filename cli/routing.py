@@ -9,8 +9,14 @@ import typer
 from cli.connection import Api
 from cli.context import command, current, query, tenant_path
 from cli.failure import Refused
-from cli.installing import NOWHERE
-from cli.options import ApplicationOption, EnvArgument, JsonOption, OrgArgument, WaitOption
+from cli.options import (
+    NOWHERE,
+    ApplicationOption,
+    EnvArgument,
+    JsonOption,
+    OrgArgument,
+    WaitOption,
+)
 from cli.output import coloured, err, out, print_json
 from cli.route_output import changes_table, line, route_summary
 from control_plane.models import Env

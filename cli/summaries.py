@@ -1,6 +1,7 @@
 """What a command tells of one deployment: its steps, what it changed, why it ended so."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
@@ -8,7 +9,7 @@ from rich.text import Text
 
 from cli.context import current
 from cli.output import coloured, out, seconds_between
-from control_plane import aws
+from control_plane import aws, own
 
 
 def steps_of(record: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
@@ -101,20 +102,37 @@ _MARKS = {
     "removed": "[bold red]- removed[/bold red]",
 }
 
+_FOLDED = {
+    "AWS::Lambda::Version": "version",
+    "AWS::Lambda::Permission": "permission",
+    "AWS::IAM::Role": "role",
+}
+"""Of the control plane: what every release has anew, dozens of them. They are counted, so that the
+rest of a summary stays in sight; `--json` names them."""
+
 
 def changes(record: Mapping[str, Any]) -> list[Text]:
     """What the change set does to which resource, a line each; what may lose data stands out."""
     found = record.get("change_set")
     if not found:
         return []
+    folded = _FOLDED if record.get("application") == own.APPLICATION else {}
     lines = [
-        Text.from_markup(f"{_MARKS[kind]} {item['id']} ({item['type']})")
-        for kind, items in found["summary"].items()
-        for item in items
+        line for kind, items in found["summary"].items() for line in _changed(kind, items, folded)
     ] or [Text("changes    none")]
     if record.get("request", {}).get("dry_run"):
         lines.insert(0, Text("dry run    nothing was changed; a deployment would do this:"))
     return lines
+
+
+def _changed(
+    kind: str, items: Sequence[Mapping[str, str]], folded: Mapping[str, str]
+) -> list[Text]:
+    """What happens to resources of one kind of change: a line each, and one for what is counted."""
+    told = [f"{item['id']} ({item['type']})" for item in items if item["type"] not in folded]
+    counts = Counter(folded[item["type"]] for item in items if item["type"] in folded)
+    counted = ", ".join(f"{n} {what}{'s' * (n > 1)}" for what, n in sorted(counts.items()))
+    return [Text.from_markup(f"{_MARKS[kind]} {text}") for text in [*told, counted] if text]
 
 
 def asked(record: Mapping[str, Any]) -> list[Text]:

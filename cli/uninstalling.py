@@ -8,10 +8,10 @@ import typer
 from botocore.exceptions import ClientError
 
 from cli import connection, own_leftovers, own_stack
-from cli.context import command, current
+from cli.context import command, current, say
 from cli.failure import Refused
 from cli.holding import Hold
-from cli.installing import RoleOption, own, say
+from cli.installing import RoleOption, own
 from cli.laptop import POLL_SECONDS as LOCAL_POLL_SECONDS
 from cli.options import JsonOption
 from cli.output import err, out, print_json

@@ -18,6 +18,9 @@ from control_plane.models import DeploymentStatus, Env
 POLL_SECONDS = 1.0
 _PATIENCE_SECONDS = 120.0
 
+UNWATCHED = 130
+"""The exit code of a command that stopped watching what goes on."""
+
 
 def follow(
     api: Api,
@@ -68,7 +71,7 @@ def watch(
                     _print_news(record, seen)
     except KeyboardInterrupt:
         err.print(f"\nnot watching any more; it goes on: {show_command(record['id'])}")
-        raise typer.Exit(130) from None
+        raise typer.Exit(UNWATCHED) from None
     if show and err.is_terminal:
         err.print(steps_table(record))
     elif show:
@@ -89,7 +92,7 @@ def patiently(api: Api, path: str, instead: str) -> dict[str, Any]:
         except Failed as error:
             if time.monotonic() > deadline:
                 err.print(f"{error}\nnot watching any more; it goes on: {instead}", markup=False)
-                raise typer.Exit(130) from error
+                raise typer.Exit(UNWATCHED) from error
             time.sleep(POLL_SECONDS)
 
 

@@ -1,13 +1,17 @@
 """What a control plane is installed with: as it is told, and otherwise as it was."""
 
 from dataclasses import replace
+from typing import Any, ClassVar
 
 import pytest
+from botocore.exceptions import ClientError
 
 from cli import installing
 from cli.failure import Refused
+from cli.hosted_zone import routes_in
 from cli.install import Target
-from cli.installing import approval_environments, check_names, own, routes_in, with_trial
+from cli.installing import approval_environments, check_names, own, with_trial
+from control_plane import aws
 from control_plane.own import own_tenant
 
 
@@ -52,6 +56,29 @@ def test_an_update_needs_an_environment_that_nobody_approves() -> None:
         approval_environments("prod,stage,test,dev", {})
 
 
+class Zones:
+    """Route 53 with the zones of old.example and new.example; it remembers what it was asked."""
+
+    names: ClassVar = {"Z1OLD": "old.example.", "Z2NEW": "new.example."}
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def get_hosted_zone(self, Id: str) -> dict[str, Any]:
+        self.asked.append(Id)
+        if Id not in self.names:
+            error = {"Error": {"Code": "NoSuchHostedZone", "Message": "No hosted zone found"}}
+            raise ClientError(error, "GetHostedZone")  # type: ignore[arg-type]
+        return {"HostedZone": {"Id": f"/hostedzone/{Id}", "Name": self.names[Id]}}
+
+
+@pytest.fixture
+def zones(monkeypatch: pytest.MonkeyPatch) -> Zones:
+    made = Zones()
+    monkeypatch.setattr(aws, "route53", lambda: made)
+    return made
+
+
 ZONE = {"HostedZoneId": "Z1OLD", "Domain": "old.example"}
 
 
@@ -61,15 +88,38 @@ ZONE = {"HostedZoneId": "Z1OLD", "Domain": "old.example"}
         (None, None, {}, ("", "")),
         (None, None, ZONE, ("Z1OLD", "old.example")),
         ("Z2NEW", "new.example", {}, ("Z2NEW", "new.example")),
-        ("Z2NEW", None, ZONE, ("Z2NEW", "old.example")),
+        ("Z2NEW", "b.new.example", ZONE, ("Z2NEW", "b.new.example")),
         (None, "a.old.example", ZONE, ("Z1OLD", "a.old.example")),
         ("none", None, ZONE, ("", "")),
     ],
 )
 def test_the_zone_of_routes_is_as_given_and_otherwise_stays(
-    zone: str | None, domain: str | None, installed: dict[str, str], expected: tuple[str, str]
+    zones: Zones,
+    zone: str | None,
+    domain: str | None,
+    installed: dict[str, str],
+    expected: tuple[str, str],
 ) -> None:
     assert routes_in(zone, domain, installed) == expected
+    given = zone not in (None, "none") or domain is not None
+    assert zones.asked == [expected[0]] * given, "whoever repairs needs no permission for it"
+
+
+@pytest.mark.parametrize(
+    ("zone", "domain", "told"),
+    [
+        ("Z9GONE", "new.example", "--hosted-zone Z9GONE: there is no such zone"),
+        ("Z2NEW", "old.example", "--domain old.example: the zone Z2NEW is of new.example"),
+        ("Z2NEW", "renew.example", "the zone Z2NEW is of new.example"),
+        ("Z2NEW", None, "--domain old.example: the zone Z2NEW is of new.example"),
+        (None, "new.example", "--domain new.example: the zone Z1OLD is of old.example"),
+    ],
+)
+def test_a_zone_that_is_not_there_or_not_the_domains_is_refused(
+    zones: Zones, zone: str | None, domain: str | None, told: str
+) -> None:
+    with pytest.raises(Refused, match=told):
+        routes_in(zone, domain, ZONE)
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ class Api:
         self.pushed: list[tuple[str, list[str], str]] = []
         self.record: dict[str, Any] = OWN
         self.health: list[Any] = [OLD]
+        self.listed: list[Any] = []
         self.watched: list[Any] = [{**OWN, "status": "SUCCEEDED"}]
 
     def call(self, method: str, path: str, body: Any = None, headers: Any = None) -> Any:
@@ -45,10 +46,10 @@ class Api:
         else:
             self.asked.append((method, path, body, headers))
             answer = {
-                **self.record, "approval": DECIDED, "deployments": [],
+                **self.record, "approval": DECIDED, "deployments": self.listed,
                 "expression": "rate(1 day)", "timezone": "UTC", "enabled": True,
             }  # fmt: skip
-        if isinstance(answer, Exception):
+        if isinstance(answer, BaseException):
             raise answer
         return answer
 
@@ -241,6 +242,62 @@ def test_another_application_is_no_control_plane(api: Api, monkeypatch: pytest.M
     assert (given, api.asked, api.pushed) == ([Path("x")], [], [])
 
 
+def test_who_stops_watching_is_told_no_end(api: Api) -> None:
+    api.watched = [KeyboardInterrupt()]
+    told = syndi("self-update", code=130).output
+    assert "not watching any more; it goes on" in told
+    assert "now " not in told
+
+
+def deployed(day: int, build: str, mode: str = "full", status: str = "SUCCEEDED") -> Any:
+    """One of the control plane's own deployments, as the API lists it."""
+    return {
+        **OWN, "id": f"202611{day}-120000-000aaaaa", "status": status, "mode": mode,
+        "running": build * 64, "build": {"fingerprint": build * 64},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("listed", "told", "undoes"),
+    [
+        ([deployed(12, "b"), deployed(11, "a")], "deployment 20261111-120000-000aaaaa", False),
+        (
+            [deployed(13, "c", status="FAILED"), deployed(12, "b"), deployed(11, "a")],
+            "deployment 20261111-120000-000aaaaa, build aaaaaaaaaaaa",
+            False,
+        ),
+        (
+            [deployed(13, "a", "rollback"), deployed(12, "b"), deployed(11, "a")],
+            "deployment 20261112-120000-000aaaaa, build bbbbbbbbbbbb",
+            True,
+        ),
+        ([deployed(11, "a")], "", False),
+        ([], "", False),
+    ],
+)
+def test_a_rollback_says_first_where_it_goes(
+    api: Api, listed: list[Any], told: str, undoes: bool
+) -> None:
+    api.listed = listed
+    output = syndi("self-update", "--rollback", "--no-wait").output
+    assert told in output
+    assert ("going back to" in output) == bool(told)
+    assert ("this undoes it; for an earlier release say --to ID" in output) == undoes
+
+
+def test_a_rollback_needs_no_history_to_start(api: Api) -> None:
+    api.listed, call = [], api.call
+
+    def without(method: str, path: str, *given: Any) -> Any:
+        if (method, path) == ("GET", "/control-plane/deployments"):
+            raise Failed("502")
+        return call(method, path, *given)
+
+    api.call = without  # type: ignore[method-assign]
+    syndi("self-update", "--rollback", "--no-wait")
+    assert started(api)[1] == "/control-plane/rollback"
+
+
 # Version ------------------------------------------------------------------------------------------
 
 
@@ -255,6 +312,13 @@ def test_the_commands_version_and_the_running_one_are_told(api: Api) -> None:
         "command": {"version": __version__, "source": "5" * 64},
         "control_plane": NEW,
     }
+
+
+def test_a_checkout_that_is_older_is_no_update(api: Api) -> None:
+    api.health = [{**OLD, "version": "10.0.0"}]
+    told = syndi("version").stdout
+    assert "this checkout is older than the release that runs: 'git pull' it" in told
+    assert "brings it" not in told
 
 
 def test_a_release_that_said_nothing_of_itself_is_unknown(api: Api) -> None:

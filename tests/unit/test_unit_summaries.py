@@ -36,6 +36,30 @@ def test_an_old_record_names_no_release(capsys: pytest.CaptureFixture[str]) -> N
     assert not [line for line in _told(capsys) if line.startswith("run by")]
 
 
+def test_of_the_control_plane_what_every_release_has_anew_is_counted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    version, role = ({"type": f"AWS::{kind}"} for kind in ("Lambda::Version", "IAM::Role"))
+    summary = {
+        "added": [
+            *({**version, "id": f"V{n}"} for n in range(3)),
+            {"id": "Topic", "type": "AWS::SNS::Topic"},
+            {"id": "May", "type": "AWS::Lambda::Permission"},
+        ],
+        "replaced": [{**role, "id": "OneRole"}, {**role, "id": "TwoRole"}],
+    }
+    change_set = {"summary": summary}
+    own = _told(capsys, change_set=change_set, application="control-plane")
+    assert [line for line in own if line[:1] in ("+", "!")] == [
+        "+ added Topic (AWS::SNS::Topic)",
+        "+ added 1 permission, 3 versions",
+        "! replaced 2 roles",
+    ]
+    tenants = _told(capsys, change_set=change_set, application="notes")
+    assert len([line for line in tenants if line[:1] in ("+", "!")]) == 7
+    assert "! replaced OneRole (AWS::IAM::Role)" in tenants
+
+
 def test_a_history_does_not_show_a_dry_run_as_deployed(capsys: pytest.CaptureFixture[str]) -> None:
     made = {**RECORD, "mode": "full", "build": {"fingerprint": "f" * 64}}
     output.out.print(output.deployments_table([{**made, "request": {"dry_run": True}}, made]))
