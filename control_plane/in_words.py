@@ -21,7 +21,7 @@ _PATTERNS = {
     ORG_PATTERN: "must be lowercase letters and digits, with single hyphens between: myorg, my-org",
     EMAIL_PATTERN: "must be an e-mail address",
     SHA256_PATTERN: "must be a SHA-256: 64 lowercase hexadecimal digits",
-    EXPRESSION_PATTERN: "must be rate(…) or cron(…)",
+    EXPRESSION_PATTERN: "must be such as rate(5 minutes), or cron(0 6 * * ? *) with six fields",
     DEPLOYMENT_ID_PATTERN: "must be a deployment's id, as 'syndi history' lists them",
     LOGICAL_ID_PATTERN: "must be a resource's logical id, as the change set names it",
     ALLOWED_PATTERN: "must be a number or a whole percentage: 3 or 5%",

@@ -14,7 +14,8 @@ SHA256_PATTERN = r"^[0-9a-f]{64}$"
 EMAIL_PATTERN = r"^[A-Za-z0-9_+=.-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$"
 
 LOGICAL_ID_PATTERN = r"^[A-Za-z0-9]{1,255}$"
-EXPRESSION_PATTERN = r"^(rate|cron)\(.+\)$"
+# What EventBridge Scheduler takes; a laptop's takes more, and then never starts anything.
+EXPRESSION_PATTERN = r"^(rate\([1-9]\d{0,4} (minute|hour|day)s?\)|cron\(\S+( \S+){5}\))$"
 ALLOWED_PATTERN = r"^\d{1,5}%?$"
 LABEL_KEY_PATTERN = r"^[a-z][a-z0-9-]{0,39}$"
 LABEL_VALUE_PATTERN = r"^[A-Za-z0-9._-]{1,60}$"

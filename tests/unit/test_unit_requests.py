@@ -150,12 +150,19 @@ def test_a_password_is_never_shown() -> None:
     assert "Geheim-4711" not in request.model_dump_json()
 
 
-@pytest.mark.parametrize("expression", ["rate(1 day)", "cron(0 3 * * ? *)"])
+@pytest.mark.parametrize(
+    "expression",
+    ["rate(1 day)", "rate(90 minutes)", "cron(0 3 * * ? *)", "cron(0 6 ? * MON-FRI *)"],
+)
 def test_a_schedule_has_a_rate_or_a_cron_expression(expression: str) -> None:
     assert ScheduleRequest(expression=expression).timezone == "UTC"
 
 
-@pytest.mark.parametrize("expression", ["daily", "at(2026-01-01T00:00:00)", "rate()", "rate(1"])
+@pytest.mark.parametrize(
+    "expression",
+    ["daily", "at(2026-01-01T00:00:00)", "rate()", "rate(1", "rate(0 minutes)", "rate(-1 days)",
+     "rate(1 week)", "cron(0 6 * * *)"],
+)  # fmt: skip
 def test_any_other_expression_is_refused(expression: str) -> None:
     with pytest.raises(ValidationError, match="expression"):
         ScheduleRequest(expression=expression)

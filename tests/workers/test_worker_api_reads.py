@@ -242,11 +242,13 @@ def test_a_wrong_schedule_is_refused_and_none_is_made(body: dict[str, Any], fiel
 def test_an_expression_that_the_scheduler_refuses_is_a_wrong_request(
     script: scripted.Scripted,
 ) -> None:
-    wrong = scripted.failure("ValidationException", "Invalid Schedule Expression rate(0 day).")
+    wrong = scripted.failure(
+        "ValidationException", "Invalid Schedule Expression cron(0 99 * * ? *)."
+    )
     script.on(aws.scheduler(), "CreateSchedule", wrong)
-    reply = call("PUT", f"{HERE}/schedule", {"expression": "rate(0 day)"})
+    reply = call("PUT", f"{HERE}/schedule", {"expression": "cron(0 99 * * ? *)"})
     assert (reply.status, reply.fields) == (400, ["expression"])
-    assert "rate(0 day)" in reply.error["message"]
+    assert "cron(0 99 * * ? *)" in reply.error["message"]
 
 
 def test_a_throttled_scheduler_is_not_a_missing_schedule(script: scripted.Scripted) -> None:
