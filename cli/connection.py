@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCAL_STACK = "control-plane-dev-local"
 DEFAULT_STACK = "control-plane-prod-main"
 STACK_VARIABLE = "SYNDI_STACK"
+
+_COMMAND = re.compile(r"'syndi (?!--local)")
 
 
 def laptop() -> Laptop:
@@ -83,7 +86,7 @@ class Api:
 
 def for_laptop(text: str) -> str:
     """The commands in a text, as they are typed here: without --local they would be AWS's."""
-    return text.replace("'syndi install", "'syndi up").replace("'syndi ", "'syndi --local ")
+    return _COMMAND.sub("'syndi --local ", text.replace("'syndi install", "'syndi up"))
 
 
 @contextmanager

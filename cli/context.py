@@ -31,6 +31,10 @@ class Context:
         """The control plane's API."""
         return connection.connect(self.local)
 
+    def typed(self, text: str) -> str:
+        """A text whose commands are as they are typed for this AWS."""
+        return connection.for_laptop(text) if self.local else text
+
 
 current = Context()
 """Set by the command line's own options, before any command runs."""
@@ -58,6 +62,7 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def _ended(code: str, message: str, details: list[Any], exit_code: int) -> typer.Exit:
+    message = current.typed(message)
     if current.as_json:
         print_json({"error": {"code": code, "message": message, "details": details}})
     else:
@@ -92,4 +97,4 @@ def once(idempotency_key: str | None) -> dict[str, str]:
 def say(message: str) -> None:
     """Tell how far it is, unless programs read along."""
     if not current.as_json:
-        err.print(message, style="dim", markup=False)
+        err.print(current.typed(message), style="dim", markup=False)

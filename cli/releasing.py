@@ -157,7 +157,7 @@ def version(as_json: JsonOption = False) -> None:
     out.print(f"control plane  {in_words(running) if running else problem}", markup=False)
     if running and running["source"] != here:
         older = is_newer(running["version"], __version__)
-        out.print(_OLDER_CHECKOUT if older else _OTHER_CHECKOUT, style="yellow")
+        out.print(current.typed(_OLDER_CHECKOUT if older else _OTHER_CHECKOUT), style="yellow")
 
 
 def _tell_where_back(api: Api) -> None:

@@ -12,6 +12,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from cli.connection import Api
+from cli.context import current
 from cli.failure import CommandError, Failed, Refused
 from control_plane.errors import TenantNotReady
 from control_plane.services.client import ApiError, Client, NoCredentials, push, signed_get
@@ -284,3 +285,11 @@ def test_a_command_to_type_is_of_the_aws_that_told_it(server: Server) -> None:
     server.answers.append((409, json.dumps(refused).encode()))
     with pytest.raises(Refused, match="'syndi --local cancel 1' ends it"):
         Api(server.url, REGION, local=True).call("GET", "/x")
+
+
+def test_what_the_command_line_says_itself_is_typed_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(current, "local", True)
+    told = "'syndi install' it, or 'syndi --local down'"
+    assert current.typed(told) == "'syndi --local up' it, or 'syndi --local down'"
+    monkeypatch.setattr(current, "local", False)
+    assert current.typed(told) == told

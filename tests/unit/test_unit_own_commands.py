@@ -305,7 +305,7 @@ def test_the_commands_version_and_the_running_one_are_told(api: Api) -> None:
     told = syndi("version").stdout
     assert f"command        {__version__}, source 555555555555" in told
     assert "control plane  0.1.0, source 111111111111, build aaaaaaaaaaaa" in told
-    assert "'syndi self-update' brings it" in told
+    assert "'syndi --local self-update' brings it" in told
     api.health = [NEW]
     assert "self-update" not in syndi("version").stdout
     assert json.loads(syndi("version", "--json").stdout) == {
