@@ -15,6 +15,7 @@ from moto.utilities.utils import load_resource
 from new_version import NewVersion
 from people import People
 
+from cli.context import current
 from control_plane import aws
 from control_plane.api import routes
 from control_plane.rules import request_limits
@@ -117,3 +118,9 @@ def version(world: None, monkeypatch: pytest.MonkeyPatch) -> NewVersion:
     monkeypatch.setenv("APPLICATION_PREFIXES", "notes,syndi-trial")
     forget_settings()
     return found
+
+
+@pytest.fixture(autouse=True)
+def _no_laptop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command with --local leaves that to no other test."""
+    monkeypatch.setattr(current, "local", False)
