@@ -26,7 +26,7 @@ from control_plane.events import (
     RollbackRequest,
     Target,
 )
-from control_plane.models import Env, JsonObject, Mode
+from control_plane.models import Env, JsonObject, Mode, Tenant
 from control_plane.store.route_store import Routes
 from control_plane.use_cases import approvals, deployments, operations, traffic
 from control_plane.use_cases.deployments import Asked
@@ -127,10 +127,7 @@ def approve_deployment(
 ) -> JsonObject:
     """Let a deployment that waits for an approval go on."""
     of = changed_tenant(env, org, application, _of_its_own("approve"))
-    record = approvals.decide(
-        front(), of, deployment_id, approved=True, by=_by(), comment=request.comment
-    )
-    return presented(record)
+    return _decided(of, deployment_id, request, approved=True)
 
 
 @router.post("/envs/<env>/orgs/<org>/deployments/<deployment_id>/reject", tags=["deployments"])
@@ -143,10 +140,7 @@ def reject_deployment(
 ) -> JsonObject:
     """End a deployment that waits for an approval, before anything was changed."""
     of = changed_tenant(env, org, application, _of_its_own("reject"))
-    record = approvals.decide(
-        front(), of, deployment_id, approved=False, by=_by(), comment=request.comment
-    )
-    return presented(record)
+    return _decided(of, deployment_id, request, approved=False)
 
 
 @router.post("/envs/<env>/orgs/<org>/deployments/<deployment_id>/retry", tags=["deployments"])
@@ -160,6 +154,14 @@ def retry_deployment(
     """Start the request of an ended deployment again, with its source."""
     of = changed_tenant(env, org, application, _of_its_own("retry"))
     return presented(operations.retry(front(), of, deployment_id, request, _by())), 202
+
+
+def _decided(of: Tenant, deployment_id: str, request: Decision, *, approved: bool) -> JsonObject:
+    return presented(
+        approvals.decide(
+            front(), of, deployment_id, approved=approved, by=_by(), comment=request.comment
+        )
+    )
 
 
 def _by() -> str | None:

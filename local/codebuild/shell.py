@@ -166,7 +166,7 @@ def _kill_group(leader: subprocess.Popen[bytes]) -> None:
             while time.monotonic() < deadline:
                 leader.poll()  # reaps it: a zombie still counts as a member of its group
                 os.killpg(leader.pid, 0)
-                time.sleep(0.02)
+                time.sleep(0.02)  # between two looks whether somebody is left
         except (ProcessLookupError, PermissionError):
             break  # nobody is left (macOS says EPERM when only zombies are)
     leader.wait()

@@ -60,6 +60,7 @@ def every_call_is_measured_once(aws: Aws) -> None:
 
 
 def a_cold_start_is_in_the_report_and_not_in_the_duration(aws: Aws) -> None:
+    # Loading takes what the test looks for in the report: the time of a cold start.
     aws.function("slow-to-start", "import time\ntime.sleep(0.4)\n" + COUNTING)
     for _ in range(2):
         client(aws.laptop, "lambda").invoke(FunctionName="slow-to-start", Payload=b"{}")

@@ -94,6 +94,7 @@ def test_half_started_is_completed(laptop: Laptop) -> None:
 
 
 def test_a_pid_that_belongs_to_another_process_is_never_signalled(laptop: Laptop) -> None:
+    # A process that stays: it must still be there when the laptop has gone down.
     other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     try:
         laptop.state_dir.mkdir(parents=True)
@@ -145,6 +146,7 @@ def test_an_interrupt_stops_what_was_started(
 
 
 def test_a_process_that_ignores_sigterm_is_killed_and_it_is_said() -> None:
+    # It stays until it is killed.
     stubborn = subprocess.Popen(
         [sys.executable, "-c",
          "import signal, time; signal.signal(15, signal.SIG_IGN); print('.', flush=True);"

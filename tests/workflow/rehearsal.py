@@ -127,7 +127,7 @@ class Stage:
         deadline = time.monotonic() + SECONDS
         while step not in [call.step for call in self._calls(arn)]:
             assert time.monotonic() < deadline, f"{arn} never came to {step}"
-            time.sleep(POLL_SECONDS)
+            time.sleep(POLL_SECONDS)  # between two looks
         token = next(call.payload["token"] for call in self._calls(arn) if call.step == step)
         if output is None:
             self._sfn.send_task_failure(taskToken=token, **failure)
@@ -145,7 +145,7 @@ class Stage:
         deadline = time.monotonic() + SECONDS
         while answer["status"] == "RUNNING":
             assert time.monotonic() < deadline, f"{arn} still runs after {SECONDS} s"
-            time.sleep(POLL_SECONDS)
+            time.sleep(POLL_SECONDS)  # between two looks
             answer = self._sfn.describe_execution(executionArn=arn)
         output = json.loads(answer["output"]) if answer.get("output") else None
         return Told(

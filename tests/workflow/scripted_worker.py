@@ -111,7 +111,7 @@ def _carried_out(reply: dict[str, Any], step: str, event: dict[str, Any]) -> dic
         raise type(reply["raise"], (Exception,), {})(reply["message"])
     if "exit" in reply:
         sys.exit(reply["exit"])
-    time.sleep(reply.get("sleep", 0))
+    time.sleep(reply.get("sleep", 0))  # a slow worker is what its test asks for
     return reply.get("answer") or _well(step, event)
 
 
