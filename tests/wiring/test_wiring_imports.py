@@ -22,7 +22,6 @@ FLOORS = ("api", "use_cases", "services", "store", "rules")
 """Packages of `control_plane`, from the top: each imports those below it, and the modules beside
 them, which import none of them."""
 
-LINES = 300
 APPLICATION = "rawscribe"
 
 
@@ -153,13 +152,3 @@ def test_an_import_that_does_something_is_found(tmp_path: Path, line: str) -> No
     done = _import(tmp_path, ["workers.hasty"])
     assert done.returncode != 0
     assert "by an import" in done.stderr
-
-
-# Size -------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "path", files("control_plane", "workers", "cli", "local", "simulation"), ids=_name
-)
-def test_a_file_can_be_read_at_one_sitting(path: Path) -> None:
-    assert len(path.read_text().splitlines()) < LINES
