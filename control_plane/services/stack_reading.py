@@ -1,6 +1,7 @@
 """What CloudFormation says of a stack, in the words of the rules."""
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import (
         DescribeChangeSetOutputTypeDef,
         StackEventTypeDef,
+        StackResourceSummaryTypeDef,
         StackTypeDef,
     )
 
@@ -53,29 +55,57 @@ def parameters(stack: "StackTypeDef") -> dict[str, str]:
     }
 
 
-def failed_resources(name_or_id: str) -> dict[str, str]:
-    """The resources that a failed operation left behind, by logical id, each with its reason."""
-    # The first 100 resources of a stack; ListStackResources has all, and on the laptop no reasons.
-    found = aws.cloudformation().describe_stack_resources(StackName=name_or_id)["StackResources"]
-    return {
-        item["LogicalResourceId"]: " ".join(item.get("ResourceStatusReason", "").split())
-        for item in found
+def resources(stack_id: str) -> "list[StackResourceSummaryTypeDef]":
+    """All resources of a stack, also of a deleted one by its id (ListStackResources: 90 days).
+
+    DescribeStackResources answers with the first 100 of them only.
+    """
+    pages = aws.cloudformation().get_paginator("list_stack_resources").paginate(StackName=stack_id)
+    return [item for page in pages for item in page["StackResourceSummaries"]]
+
+
+def failed_resources(stack_id: str) -> dict[str, str]:
+    """The resources that a failed operation left behind, by logical id, each with its reason.
+
+    A reason that the list of resources does not have is that of the newest event which has one.
+    """
+    failed = {
+        item["LogicalResourceId"]: _one_line(item.get("ResourceStatusReason", ""))
+        for item in resources(stack_id)
         if item["ResourceStatus"].endswith("_FAILED")
     }
+    if not all(failed.values()):
+        for event in _last_operation(stack_id):
+            if event.status.endswith("_FAILED") and failed.get(event.logical_id) == "":
+                failed[event.logical_id] = _one_line(event.reason)
+    return failed
 
 
 def blockers(stack_id: str) -> list[str]:
     """What a stack that is stuck is stuck on, each resource with its reason.
 
-    A rollback's failures are told by its events; the resources themselves may not show them.
+    Only the events name what a rollback failed on; the resources themselves may not show it.
     """
-    told = failed_resources(stack_id)
-    for event in _newest_events(stack_id):
-        if event.is_stack and event.status.endswith("_IN_PROGRESS"):
-            break  # older events belong to an earlier operation
+    failed = failed_resources(stack_id)
+    for event in _last_operation(stack_id):
         if event.status.endswith("_FAILED") and not event.is_stack:
-            told.setdefault(event.logical_id, " ".join(event.reason.split()))
-    return [f"{name}: {reason}" for name, reason in told.items()]
+            failed.setdefault(event.logical_id, _one_line(event.reason))
+    return [f"{name}: {reason}" for name, reason in failed.items()]
+
+
+def _last_operation(stack_id: str) -> Iterator[StackEvent]:
+    """The events of a stack's last phase, newest first, however many there are."""
+    pages = aws.cloudformation().get_paginator("describe_stack_events").paginate(StackName=stack_id)
+    for page in pages:
+        for item in page["StackEvents"]:
+            event = _event(item, stack_id)
+            if event.is_stack and event.status.endswith("_IN_PROGRESS"):
+                return  # older events belong to an earlier operation
+            yield event
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def last_event(stack_id: str) -> StackEvent | None:

@@ -37,7 +37,7 @@ CASES: dict[str, tuple[list[Edit], str, str]] = {
             (TEMPLATE, "            - Sid: OwnStack #", "            - Sid: OwnStack2 #"),
             (
                 TEMPLATE,
-                "                - cloudformation:DescribeStackResources\n"
+                "                - cloudformation:ListStackResources\n"
                 "                - cloudformation:CreateChangeSet\n"
                 "                - cloudformation:DescribeChangeSet\n"
                 "                - cloudformation:ExecuteChangeSet\n"
@@ -48,7 +48,7 @@ CASES: dict[str, tuple[list[Edit], str, str]] = {
             ),
             (
                 TEMPLATE,
-                "                - cloudformation:DescribeStackResources\n"
+                "                - cloudformation:ListStackResources\n"
                 "                - cloudformation:CreateChangeSet\n"
                 "                - cloudformation:DescribeChangeSet\n"
                 "                - cloudformation:ExecuteChangeSet\n"

@@ -1,6 +1,7 @@
 """CloudFormation's answers, as its API reference has them, for what moto does otherwise."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import scripted_aws as scripted
@@ -48,11 +49,15 @@ def event(
     return {**found, "ClientRequestToken": token} if token else found
 
 
-def resource(name: str, status: str, reason: str = "") -> dict[str, Any]:
-    """One resource of DescribeStackResources' answer."""
+def resource(
+    name: str, status: str, reason: str = "", kind: str = "AWS::S3::Bucket"
+) -> dict[str, Any]:
+    """One resource of ListStackResources' answer."""
     return {
         "LogicalResourceId": name,
-        "ResourceType": "AWS::S3::Bucket",
+        "PhysicalResourceId": f"id-of-{name}",
+        "ResourceType": kind,
+        "LastUpdatedTimestamp": datetime(2026, 11, 22, tzinfo=UTC),
         "ResourceStatus": status,
         "ResourceStatusReason": reason,
     }
@@ -101,7 +106,16 @@ class Cloud:
         self.says("DescribeStackEvents", {"StackEvents": list(events)})
 
     def has_resources(self, *resources: dict[str, Any]) -> None:
-        self.says("DescribeStackResources", {"StackResources": list(resources)})
+        """A hundred a page, as AWS gives them."""
+
+        def page(asked: dict[str, Any]) -> dict[str, Any]:
+            start = int(asked.get("NextToken", 0))
+            answer: dict[str, Any] = {
+                "StackResourceSummaries": list(resources)[start : start + 100]
+            }
+            return answer | ({"NextToken": str(start + 100)} if resources[start + 100 :] else {})
+
+        self.says("ListStackResources", page)
 
     def asked(self, operation: str) -> list[dict[str, Any]]:
         return self._script.of(operation)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import scripted_aws as scripted
 import worker_builders as build
-from cloudformation_answers import MISSING, STACK_ID, Cloud, resource, stack
+from cloudformation_answers import MISSING, STACK_ID, Cloud, event, resource, stack
 
 from control_plane.errors import ServiceBusy, StackFailed, StackRefused
 from control_plane.models import Deployment
@@ -143,6 +143,24 @@ def test_a_half_deleted_stack_is_deleted_without_what_blocked_it(
     assert cloud.asked("DeleteStack")[0]["RetainResources"] == ["Forms"]
     note = build.record(removal)["steps"]["DeleteStack"]["note"]
     assert "kept outside the stack: Forms (not empty)" in note
+
+
+def test_what_blocked_the_deletion_of_a_big_stack_is_kept_too(
+    removal: Deployment, cloud: Cloud
+) -> None:
+    """Otherwise every further offboarding fails on the same resource, the 130th of the stack."""
+    cloud.says("DescribeStacks", stack("DELETE_FAILED"))
+    gone = [resource(f"R{number:03}", "DELETE_COMPLETE") for number in range(129)]
+    cloud.has_resources(*gone, resource("Forms", "DELETE_FAILED"))
+    cloud.has_events(
+        event("DELETE_FAILED"),
+        event("DELETE_FAILED", "Forms", reason="not empty"),
+        event("DELETE_IN_PROGRESS"),
+        event("CREATE_FAILED", "Forms", reason="another time"),
+    )
+    remove(removal)
+    assert cloud.asked("DeleteStack")[0]["RetainResources"] == ["Forms"]
+    assert "Forms (not empty)" in build.record(removal)["steps"]["DeleteStack"]["note"]
 
 
 def test_termination_protection_is_turned_off_before_the_deletion(
