@@ -70,6 +70,23 @@ _BUSY = frozenset(
     }
 )
 
+_DENIED = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "OptInRequired",
+        "SignatureDoesNotMatch",
+        "UnauthorizedOperation",
+        "UnrecognizedClientException",
+    }
+)
+
 # A transaction that met another one, or a throttle, on one of its items.
 _BUSY_REASONS = frozenset(
     {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
@@ -199,6 +216,11 @@ def is_busy(error: BaseException) -> bool:
     return isinstance(error, BotoCoreError) and isinstance(
         error, AwsConnectionError | HTTPClientError
     )
+
+
+def is_denied(error: ClientError) -> bool:
+    """Whether the caller lacks a permission or its credentials: its own lack, not its object's."""
+    return error_code(error) in _DENIED
 
 
 def _reasons(error: ClientError) -> set[str]:

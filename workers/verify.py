@@ -10,18 +10,21 @@ from control_plane.services.client import signed_get
 from control_plane.services.live import Answer, at, get
 from control_plane.settings import VerifySettings, settings
 from control_plane.store.progress import Progress
-from workers import self_check, verify_check
+from workers import live_tests, self_check, verify_check
 from workers.live_tests import (
     FAILED,
     PASSED,
     SKIPPED,
+    Check,
+    Subject,
     asks_for_a_token,
-    health,
+    attempt,
+    quoted,
     refusal,
     result,
 )
 from workers.step import Outcome, Step, run
-from workers.verify_users import SignInRefused, TemporaryUser
+from workers.verify_users import TemporaryUser
 
 _BAD_TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJub2JvZHkifQ.bm90LWEtc2lnbmF0dXJl"  # noqa: S105
 """Well-formed, and signed by nobody."""
@@ -38,7 +41,7 @@ def handler(event: Mapping[str, Any], context: object) -> JsonObject:
 
 
 def run_tests(deployment: Deployment, event: JsonObject) -> Outcome:
-    """Test the tenant through its public endpoint, as its users reach it.
+    """Test the tenant through its public endpoint, as its users reach it: all of CHECKS.
 
     Raises TenantNotReady while it does not answer with this build, and TestsFailed with the tests
     that failed; their results are in the record either way.
@@ -46,18 +49,23 @@ def run_tests(deployment: Deployment, event: JsonObject) -> Outcome:
     table, outputs = deployment.manifest.tests, event["outputs"]
     if table.endpoint not in outputs:
         raise TestsFailed(f"no output {table.endpoint}: where does the tenant answer?")
-    endpoint = outputs[table.endpoint].rstrip("/")
+    subject = Subject(
+        deployment,
+        endpoint=outputs[table.endpoint].rstrip("/"),
+        fingerprint=event["fingerprint"],
+        outputs=outputs,
+        parameters=event["parameters"],
+    )
     progress = Progress(settings(VerifySettings).table_name)
-    try:
-        results = [_health(endpoint, table, event["fingerprint"])]
-    except TenantNotReady as error:  # for whoever looks while this is tried again, and afterwards
-        progress.add_facts(deployment, {"tests": [result("health", FAILED, str(error))]})
-        raise
-    stack = deployment.manifest.stack
-    if asks_for_a_token(stack, table, event["parameters"]):
-        results += _authentication(deployment, endpoint, outputs)
-    elif table.protected:
-        results += [result(name, SKIPPED, "authentication is off") for name in AUTHENTICATED]
+    results: list[JsonObject] = []
+    for check in CHECKS:
+        try:
+            results += check(subject)
+        except TenantNotReady as error:
+            # For whoever looks while this is tried again, and afterwards.
+            name = check.__name__.strip("_").replace("_", "-")
+            progress.add_facts(deployment, {"tests": [*results, result(name, FAILED, str(error))]})
+            raise
     progress.add_facts(deployment, {"tests": results})
     failed = [f"{item['name']}: {item['detail']}" for item in results if item["status"] == FAILED]
     if failed:
@@ -66,54 +74,58 @@ def run_tests(deployment: Deployment, event: JsonObject) -> Outcome:
     return Outcome({"tests": results}, f"{passed} passed, {len(results) - passed} skipped")
 
 
-def _health(endpoint: str, table: TestsTable, fingerprint: str) -> JsonObject:
-    url = endpoint + table.health
+def health(subject: Subject) -> list[JsonObject]:
+    """Whether the tenant is well, and is this build. Raises TenantNotReady."""
+    table, url = subject.tests, subject.endpoint + subject.tests.health
     answer = signed_get(url, settings(VerifySettings).aws_region) if table.signed else get(url)
-    return health(answer, table, fingerprint)
+    return [live_tests.health(answer, table, subject.fingerprint)]
 
 
-def _authentication(
-    deployment: Deployment, endpoint: str, outputs: Mapping[str, str]
-) -> list[JsonObject]:
-    table, admin = deployment.manifest.tests, deployment.manifest.admin
+def authentication(subject: Subject) -> list[JsonObject]:
+    """Whether the tenant lets in exactly whom it should."""
+    deployment, table = subject.deployment, subject.tests
+    if not asks_for_a_token(deployment.manifest.stack, table, subject.parameters):
+        off = AUTHENTICATED if table.protected else ()
+        return [result(name, SKIPPED, "authentication is off") for name in off]
+    admin = deployment.manifest.admin
     assert table.protected is not None
     assert admin is not None  # both are the manifest's own rule
-    pool, client = outputs.get(admin.user_pool), outputs.get(admin.client)
+    pool, client = subject.outputs.get(admin.user_pool), subject.outputs.get(admin.client)
     if not pool or not client:
         missing = f"the stack has no outputs {admin.user_pool} and {admin.client}"
         return [result(name, FAILED, missing) for name in AUTHENTICATED]
     known = settings(VerifySettings)
-    protected = endpoint + table.protected
+    protected = subject.endpoint + table.protected
     results = [
         refusal("no-token", get(protected), (401,)),
         refusal("bad-token", get(protected, _BAD_TOKEN), (401,)),
     ]
     # A real token, really signed, by a pool that no tenant may trust.
-    try:
-        with TemporaryUser(
-            known.stranger_pool_id, known.stranger_client_id, deployment.id
-        ) as stranger:
-            results.append(refusal("stranger-token", get(protected, stranger.token), (401, 403)))
-    except SignInRefused as error:
-        results.append(result("stranger-token", FAILED, str(error)))
-    try:
+    with TemporaryUser(
+        known.stranger_pool_id, known.stranger_client_id, deployment.id, ours=True
+    ) as stranger:
+        results.append(refusal("stranger-token", get(protected, stranger.token), (401, 403)))
+
+    def sign_in() -> JsonObject:
         with TemporaryUser(pool, client, deployment.id, admin.group) as user:
-            results.append(signed_in(get(protected, user.token), table, user.email, admin.group))
-    except SignInRefused as error:
-        results.append(result("sign-in", FAILED, str(error)))
-    results.append(runtime_config(endpoint, table, pool))
+            return signed_in(get(protected, user.token), table, user.email, admin.group)
+
+    results.append(attempt("sign-in", sign_in))
+    results.append(runtime_config(subject.endpoint, table, pool))
     return results
 
 
 def signed_in(answer: Answer, table: TestsTable, email: str, group: str) -> JsonObject:
     """The result of a request with a real sign-in: the tenant must know who that is."""
     if answer.status != 200:
-        return result("sign-in", FAILED, f"expected 200, got {answer.status}")
+        return result("sign-in", FAILED, f"expected 200, got {live_tests.got(answer)}")
+    if answer.problem:
+        return result("sign-in", FAILED, f"{table.protected}: {answer.problem}")
     identity, groups = at(answer.body, table.identity), at(answer.body, table.groups)
     if identity != email:
-        return result("sign-in", FAILED, f"expected user {email!r}, got {identity!r}")
+        return result("sign-in", FAILED, f"expected user {email!r}, got {quoted(identity)}")
     if not isinstance(groups, list) or group not in groups:
-        return result("sign-in", FAILED, f"expected group {group}, got {groups!r}")
+        return result("sign-in", FAILED, f"expected group {group}, got {quoted(groups)}")
     return result("sign-in", PASSED, f"identity and group {group} are right")
 
 
@@ -125,8 +137,13 @@ def runtime_config(endpoint: str, table: TestsTable, pool: str) -> JsonObject:
     named = at(answer.body, table.runtime_user_pool)
     if answer.status == 200 and named == pool:
         return result("runtime-config", PASSED, f"names {pool}")
-    wanted = f"expected 200 and pool {pool}, got {answer.status} and {named!r}"
+    seen = answer.problem or quoted(named)
+    wanted = f"expected 200 and pool {pool}, got {live_tests.got(answer)} and {seen}"
     return result("runtime-config", FAILED, wanted)
 
+
+CHECKS: tuple[Check, ...] = (health, authentication)
+"""What RunTests does, in this order: each looks at one side of the tenant. To add one: a function
+that takes the Subject and gives results, in a module of its own."""
 
 STEPS: dict[str, Step] = {"RunTests": run_tests}

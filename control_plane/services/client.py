@@ -14,9 +14,8 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
 from control_plane import aws
-from control_plane.errors import TenantNotReady
 from control_plane.models import JsonObject
-from control_plane.services.live import Answer
+from control_plane.services.live import Answer, fetch
 
 _SECONDS = 35.0
 """How long one answer may take: API Gateway's own limit is 29 s."""
@@ -68,14 +67,8 @@ class Client:
 
 def signed_get(url: str, region: str) -> Answer:
     """GET an endpoint that wants AWS credentials. Raises TenantNotReady when nothing answers."""
-    try:
-        status, content = _signed("GET", url, region, None, None)
-    except ApiError as error:
-        raise TenantNotReady(str(error)) from error
-    try:
-        return Answer(status, json.loads(content))
-    except ValueError:
-        return Answer(status, None)
+    address, headers = _signature("GET", url, region, None, None)
+    return fetch(url, address, headers)
 
 
 def push(
@@ -116,6 +109,20 @@ def _signed(
     method: str, url: str, region: str, data: bytes | None, headers: Mapping[str, str] | None
 ) -> tuple[int, bytes]:
     """Status and body of a request that is signed with this process's credentials."""
+    url, signed = _signature(method, url, region, data, headers)
+    try:
+        answer = urllib3.request(
+            method, url, body=data, headers=signed, timeout=_SECONDS, retries=False
+        )
+    except urllib3.exceptions.HTTPError as error:
+        raise ApiError(0, "NoAnswer", f"{url} does not answer: {error}") from error
+    return answer.status, answer.data
+
+
+def _signature(
+    method: str, url: str, region: str, data: bytes | None, headers: Mapping[str, str] | None
+) -> tuple[str, dict[str, str]]:
+    """Where a request goes, and its headers with the signature. Raises NoCredentials."""
     url = aws.reachable(url)
     request = AWSRequest(method, url, data=data, headers=dict(headers or {}))
     if data is not None:
@@ -124,13 +131,7 @@ def _signed(
     if credentials is None:
         raise NoCredentials("there are no AWS credentials")
     SigV4Auth(credentials.get_frozen_credentials(), _SERVICE, region).add_auth(request)
-    try:
-        answer = urllib3.request(
-            method, url, body=data, headers=dict(request.headers), timeout=_SECONDS, retries=False
-        )
-    except urllib3.exceptions.HTTPError as error:
-        raise ApiError(0, "NoAnswer", f"{url} does not answer: {error}") from error
-    return answer.status, answer.data
+    return url, dict(request.headers)
 
 
 def _refusal(status: int, method: str, path: str, answer: Mapping[str, Any]) -> ApiError:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import scripted_aws as scripted
 import worker_builders as build
+from botocore.exceptions import ClientError
 from fake_tenant import SILENCE, FakeTenant
 from verify_calls import Pools, run, statuses
 
@@ -92,3 +93,69 @@ def test_a_pool_that_does_not_sign_its_own_user_in_fails_the_sign_in_on_record(
         run(made, pools)
     assert pools.users() == []
     assert statuses(made)["sign-in"] == "FAILED"
+
+
+# Refusals ----------------------------------------------------------------------------------------
+
+POOL_CALLS = (
+    "AdminCreateUser", "AdminSetUserPassword", "AdminAddUserToGroup", "AdminInitiateAuth",
+    "AdminDeleteUser",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("operation", POOL_CALLS)
+@pytest.mark.parametrize(
+    "code",
+    ["ResourceNotFoundException", "InvalidParameterException", "UserLambdaValidationException"],
+)
+def test_a_refusal_by_the_tenants_pool_is_a_failed_test(
+    made: Deployment,
+    pools: Pools,
+    live: FakeTenant,
+    script: scripted.Scripted,
+    operation: str,
+    code: str,
+) -> None:
+    def answer(asked: dict[str, Any]) -> dict[str, Any]:
+        of_tenant = asked["UserPoolId"] == pools.pool
+        return scripted.failure(code, "said no") if of_tenant else scripted.MOTO
+
+    script.on(aws.cognito(), operation, answer)
+    with pytest.raises(TestsFailed, match=f"sign-in: the pool {pools.pool} does not .*said no"):
+        run(made, pools)
+    assert statuses(made)["sign-in"] == "FAILED"
+    assert statuses(made)["stranger-token"] == "PASSED"
+
+
+def test_a_group_that_a_build_dropped_is_a_failed_test(
+    made: Deployment, pools: Pools, live: FakeTenant
+) -> None:
+    aws.cognito().delete_group(UserPoolId=pools.pool, GroupName="ADMINS")
+    with pytest.raises(TestsFailed, match=r"sign-in: .* into the group ADMINS"):
+        run(made, pools)
+    assert pools.users() == []
+
+
+@pytest.mark.parametrize("operation", POOL_CALLS)
+def test_a_permission_that_the_worker_lacks_is_not_the_tenants_failure(
+    made: Deployment,
+    pools: Pools,
+    live: FakeTenant,
+    script: scripted.Scripted,
+    operation: str,
+) -> None:
+    script.on(aws.cognito(), operation, scripted.failure("AccessDeniedException"))
+    with pytest.raises(ClientError, match="AccessDenied"):
+        run(made, pools)
+
+
+def test_a_failure_of_the_control_planes_own_pool_is_not_the_tenants(
+    made: Deployment, pools: Pools, live: FakeTenant, script: scripted.Scripted
+) -> None:
+    def answer(asked: dict[str, Any]) -> dict[str, Any]:
+        ours = asked["UserPoolId"] == pools.stranger
+        return scripted.failure("ResourceNotFoundException") if ours else scripted.MOTO
+
+    script.on(aws.cognito(), "AdminCreateUser", answer)
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        run(made, pools)
