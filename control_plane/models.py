@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from control_plane.manifest import Manifest, Name
 
@@ -254,6 +254,9 @@ class Build(Frozen):
     """What CodeBuild made of a source for a tenant.
 
     `reused` says that no CodeBuild ran for this deployment: an earlier build had the fingerprint.
+    `code_digests`: the SHA-256 of each package (of a function, of a layer), base64 as in Lambda's
+    CodeSha256, by its key in the artifact bucket, recorded when the build ended; empty for a build
+    of an earlier release.
     """
 
     fingerprint: str
@@ -261,6 +264,7 @@ class Build(Frozen):
     build_id: str
     template_key: str
     reused: bool
+    code_digests: dict[str, str] = Field(default_factory=dict)
 
 
 class StackState(Frozen):

@@ -95,6 +95,11 @@ def await_build(deployment: Deployment, event: JsonObject) -> Outcome:
         build_id=build["build_id"],
         template_key=template_key,
         reused=bool(event["reused"]),
+        code_digests={
+            # As they are called below the tenant's own prefix.
+            f"{deployment.tenant.stack_name}{key.removeprefix(build['stack_name'])}": sha256
+            for key, sha256 in build.get("code_digests", {}).items()
+        },
     )
     Progress(known.table_name).add_facts(deployment, {"build": made.model_dump(mode="json")})
     return Outcome(made.model_dump(mode="json"), f"{print_[:12]} by {build['build_id']}")

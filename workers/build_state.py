@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from control_plane import aws
+from control_plane import aws, naming
 from control_plane.errors import ServiceBusy
 from control_plane.models import JsonObject, utc_now
 from control_plane.observability import logger
+from control_plane.services import build_artifacts
+from control_plane.settings import BuildSettings, settings
 from control_plane.store.builds import CLAIM_SECONDS, Builds, BuildStatus
 from workers import build_report
 
@@ -30,12 +32,33 @@ def refreshed(builds: Builds, print_: str) -> JsonObject | None:
         case "IN_PROGRESS":
             return build
         case "SUCCEEDED":
-            builds.finished(print_, build, BuildStatus.SUCCEEDED)
+            _succeeded(builds, print_, build)
         case ended:
             report = build_report.report(found[0])
             status = BuildStatus.STOPPED if ended == "STOPPED" else BuildStatus.FAILED
             builds.finished(print_, build, status, report.reason, report.log_tail)
     return builds.get(print_)
+
+
+def _succeeded(builds: Builds, print_: str, build: JsonObject) -> None:
+    """Record what a build made, as it is now that it has ended; without it the build failed."""
+    place = build["stack_name"]
+    template = f"{naming.build_prefix(place, print_)}/template.yaml"
+    try:
+        artifacts = build_artifacts.digests(
+            settings(BuildSettings).artifact_bucket, template, place
+        )
+    except build_artifacts.ArtifactsMissing as error:
+        reason = f"the build {build['build_id']} ended well and left no {', '.join(error.keys)}"
+        builds.finished(print_, build, BuildStatus.FAILED, reason)
+        return
+    builds.finished(
+        print_,
+        build,
+        BuildStatus.SUCCEEDED,
+        artifacts=artifacts,
+        code_digests=build_artifacts.code_digests(artifacts),
+    )
 
 
 def stop_own(builds: Builds, print_: str, execution_arn: str) -> str | None:

@@ -18,7 +18,8 @@ def build_of(facts: JsonObject) -> Build | None:
     found = facts.get("build")
     if not found:
         return None
-    return Build.model_validate({**{k: found[k] for k in Build.model_fields}, "reused": True})
+    known = {name: found[name] for name in Build.model_fields if name in found}
+    return Build.model_validate({**known, "reused": True})
 
 
 def refusal(record: JsonObject) -> str:

@@ -1,11 +1,27 @@
 """A build's artifacts: whose prefix they lie below, and the copy for another tenant."""
 
+import base64
+import hashlib
 import re
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 from botocore.exceptions import ClientError
 
 from control_plane import aws
+from control_plane.models import JsonObject
 from control_plane.naming import build_prefix
+
+_GONE = ("404", "NoSuchKey", "NoSuchVersion", "NotFound")
+_AT_ONCE = 4  # artifacts that are read at the same time
+
+
+class ArtifactsMissing(Exception):
+    """What a build should have and has not, by key."""
+
+    def __init__(self, keys: list[str]) -> None:
+        super().__init__(f"{', '.join(keys)} is gone")
+        self.keys = keys
 
 
 def exists(bucket: str, key: str) -> bool:
@@ -13,7 +29,7 @@ def exists(bucket: str, key: str) -> bool:
     try:
         aws.s3().head_object(Bucket=bucket, Key=key)
     except ClientError as error:
-        if aws.error_code(error) not in ("404", "NoSuchKey", "NotFound"):
+        if aws.error_code(error) not in _GONE:
             raise
         return False
     return True
@@ -52,6 +68,62 @@ def missing(bucket: str, template_key: str, stack_name: str) -> list[str]:
     body = aws.s3().get_object(Bucket=bucket, Key=template_key)["Body"].read().decode()
     keys = [f"{stack_name}/{name}" for name in artifact_names(body, bucket, stack_name)]
     return [key for key in keys if not exists(bucket, key)]
+
+
+def digests(bucket: str, template_key: str, prefix: str) -> dict[str, JsonObject]:
+    """What a build has made, by key: each object's SHA-256 (base64) and the version that has it.
+
+    The packaged template and every artifact below `prefix` that it refers to, read byte by byte: a
+    function of 250 MB (Lambda's limit) takes some seconds. Whoever asks when the build has just
+    ended knows later whether something was changed. Raises ArtifactsMissing.
+    """
+    content, template = _read(bucket, template_key)
+    keys = [f"{prefix}/{name}" for name in artifact_names(content.decode(), bucket, prefix)]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        found = dict(zip(keys, pool.map(lambda key: _digest(bucket, key), keys), strict=True))
+    if lost := [key for key, one in found.items() if one is None]:
+        raise ArtifactsMissing(lost)
+    return {template_key: template, **{key: one for key, one in found.items() if one is not None}}
+
+
+def code_digests(artifacts: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """The SHA-256 (base64) of each package among a build's artifacts, as Lambda's CodeSha256.
+
+    Packages are what is no template: of functions, of layers, and of whatever else is uploaded.
+    """
+    return {
+        key: one["sha256"]
+        for key, one in artifacts.items()
+        if not key.endswith((".template", "/template.yaml"))
+    }
+
+
+def _digest(bucket: str, key: str) -> JsonObject | None:
+    try:
+        answer = aws.s3().get_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if aws.error_code(error) not in _GONE:
+            raise
+        return None
+    digest = hashlib.sha256()
+    for chunk in answer["Body"].iter_chunks(1024 * 1024):
+        digest.update(chunk)
+    return _artifact(digest.digest(), answer.get("VersionId"))
+
+
+def _read(bucket: str, key: str) -> tuple[bytes, JsonObject]:
+    try:
+        answer = aws.s3().get_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if aws.error_code(error) not in _GONE:
+            raise
+        raise ArtifactsMissing([key]) from error
+    content = answer["Body"].read()
+    return content, _artifact(hashlib.sha256(content).digest(), answer.get("VersionId"))
+
+
+def _artifact(digest: bytes, version: str | None) -> JsonObject:
+    return {"sha256": base64.b64encode(digest).decode(), "version": version or ""}
 
 
 def artifact_names(template: str, bucket: str, owner: str) -> list[str]:

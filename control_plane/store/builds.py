@@ -48,7 +48,12 @@ class Builds(table.Store):
     """The table's builds."""
 
     def get(self, fingerprint: str) -> JsonObject | None:
-        """The build: status, stack_name (whose prefix holds it), build_id, reason; or None."""
+        """The build: status, stack_name (whose prefix holds it), build_id, reason; or None.
+
+        One that ended well has `artifacts`, what it made by key: {sha256, version}, and of these
+        `code_digests`, the packages of functions and layers by key: their SHA-256, base64 as in
+        Lambda's CodeSha256. Builds of earlier releases and installations have neither.
+        """
         return table.read(self._client, self._table, f"BUILD#{fingerprint}", "BUILD")
 
     def remember(self, fingerprint: str, execution_arn: str) -> None:
@@ -123,10 +128,13 @@ class Builds(table.Store):
         status: BuildStatus,
         reason: str = "",
         log_tail: Sequence[str] = (),
+        artifacts: JsonObject | None = None,
+        code_digests: JsonObject | None = None,
     ) -> None:
         """Record how a build ended; an end that was recorded before stays.
 
         `log_tail`: the last lines of a failed build's log, for every deployment that joined it.
+        `artifacts`, `code_digests`: what one made that ended well.
         """
         values = {
             "status": status,
@@ -135,6 +143,8 @@ class Builds(table.Store):
             "claimed_by": build.get("claimed_by"),
             "reason": reason,
             "log_tail": list(log_tail),
+            "artifacts": artifacts,
+            "code_digests": code_digests,
         }
         # Condition: it is this build, and nobody recorded its end.
         self._write(

@@ -1,15 +1,20 @@
 """The build worker: start, reuse, join, and make again what was lost."""
 
+import base64
+import hashlib
+
 import pytest
 import scripted_aws as scripted
 import worker_builders as build
-from codebuild_answers import TEMPLATE, CodeBuild, another, keys, start, wait
+from codebuild_answers import TEMPLATE, CodeBuild, another, keys, put, start, wait
 from worker_builders import ALPHA, ARTIFACTS, BETA, TABLE
 
 from control_plane import aws
-from control_plane.errors import ServiceBusy
+from control_plane.errors import BuildFailed, ServiceBusy
 from control_plane.models import Deployment
 from control_plane.store.builds import Builds
+
+CODE_SHA256 = base64.b64encode(hashlib.sha256(b"code").digest()).decode()
 
 
 @pytest.fixture
@@ -61,9 +66,30 @@ def test_a_build_is_waited_for_and_then_its_template_known(
         "template_key": f"notes-stage-alpha/builds/{print_}/template.yaml",
         "source": made.source,
         "reused": False,
+        "code_digests": {"notes-stage-alpha/c0de": CODE_SHA256},
         "done": True,
     }
     assert wait(made, started) == answer
+
+
+def test_what_a_build_made_is_recorded_when_it_ends(made: Deployment, codebuild: CodeBuild) -> None:
+    """Otherwise nobody could say later whether the code that runs is the code that was built."""
+    started = start(made)
+    codebuild.ends()
+    wait(made, started)
+    put("notes-stage-alpha/c0de", "changed since")
+    wait(made, started)
+    found = Builds(TABLE).get(started["fingerprint"]) or {}
+    assert found["code_digests"] == {"notes-stage-alpha/c0de": CODE_SHA256}
+    assert sorted(found["artifacts"]) == keys("notes-stage-alpha/")
+    assert found["artifacts"]["notes-stage-alpha/c0de"]["sha256"] == CODE_SHA256
+
+
+def test_a_build_that_left_nothing_has_failed(made: Deployment, codebuild: CodeBuild) -> None:
+    started = start(made)
+    codebuild.builds["syndi-build:1"]["buildStatus"] = "SUCCEEDED"
+    with pytest.raises(BuildFailed, match=r"left no .*template\.yaml"):
+        wait(made, started)
 
 
 def test_the_step_run_twice_starts_one_build(made: Deployment, codebuild: CodeBuild) -> None:

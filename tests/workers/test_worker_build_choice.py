@@ -28,6 +28,7 @@ def built(source: str, name: str) -> JsonObject:
         "build_id": "syndi-build:1",
         "template_key": key,
         "reused": False,
+        "code_digests": {"notes-stage-alpha/c0de": "b64"},
     }
 
 
