@@ -9,12 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    TokenRetrievalError,
+)
+from botocore.parsers import ResponseParserError
 
 from cli.failure import Failed, Refused
 from control_plane import aws
 from control_plane.services.client import ApiError, Client, NoCredentials
-from local import operator_user
+from local import lifecycle, operator_user
 from local.laptop import Laptop
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,6 +31,12 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCAL_STACK = "control-plane-dev-local"
 DEFAULT_STACK = "control-plane-prod-main"
 STACK_VARIABLE = "SYNDI_STACK"
+
+_BAD_CREDENTIALS = (
+    "InvalidClientTokenId", "UnrecognizedClientException", "ExpiredToken", "ExpiredTokenException",
+    "SignatureDoesNotMatch", "InvalidAccessKeyId", "IncompleteSignature", "InvalidToken",
+)  # fmt: skip
+_SIGN_IN = "sign in again ('aws sso login'), or choose others with AWS_PROFILE"
 
 _COMMAND = re.compile(r"'syndi (?!--local)")
 
@@ -38,7 +52,15 @@ def stack_name(local: bool) -> str:
 
 
 def act_as_operator() -> None:
-    """Make this process talk to the laptop's AWS as its operator, who may only call the API."""
+    """Make this process talk to the laptop's AWS as its operator, who may only call the API.
+
+    Raises Refused when it does not run; another program that listens on its port is not asked.
+    """
+    emulator = lifecycle.status(laptop())[0]
+    if not emulator.healthy:
+        raise Refused(
+            f"the laptop's AWS does not answer at {emulator.endpoint}: run 'syndi --local up'"
+        )
     key = operator_user.stored_key(laptop())
     if key is None:
         raise Refused("the laptop's control plane is not installed: run 'syndi --local up'")
@@ -109,15 +131,25 @@ def connect(local: bool) -> Api:
     name = stack_name(local)
     hint = "syndi --local up" if local else "syndi install"
     try:
-        stacks = aws.cloudformation().describe_stacks(StackName=name)["Stacks"]
+        stack = aws.cloudformation().describe_stacks(StackName=name)["Stacks"][0]
     except ClientError as error:
         if "does not exist" in str(error):
             raise Refused(f"there is no control plane {name}: run '{hint}'") from error
+        if aws.error_code(error) in _BAD_CREDENTIALS:
+            raise Refused(
+                f"AWS does not accept these credentials ({aws.error_code(error)}): {_SIGN_IN}"
+            ) from error
         raise Failed(f"the control plane {name} cannot be found: {error}") from error
-    except BotoCoreError as error:
-        told = "is the laptop's AWS up? run 'syndi --local up'" if local else "see AWS credentials"
-        raise Refused(f"AWS cannot be reached: {error}; {told}") from error
-    outputs = {item["OutputKey"]: item["OutputValue"] for item in stacks[0].get("Outputs", [])}
+    except (NoCredentialsError, PartialCredentialsError, TokenRetrievalError) as error:
+        raise Refused(f"there are no AWS credentials to use ({error}): {_SIGN_IN}") from error
+    except NoRegionError as error:
+        raise Refused("no AWS region is set: set AWS_REGION, or a profile's region") from error
+    except (BotoCoreError, ResponseParserError, KeyError, IndexError) as error:
+        # The last three: something answers there that is not AWS.
+        told = "is the laptop's AWS up? run 'syndi --local up'" if local else "see AWS_ENDPOINT_URL"
+        reason = " ".join(str(error).split())[:300]
+        raise Refused(f"AWS cannot be reached: {type(error).__name__}: {reason}; {told}") from error
+    outputs = {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", [])}
     if "ApiUrl" not in outputs:
-        raise Refused(f"{name} is {stacks[0]['StackStatus']} and has no API: run '{hint}'")
+        raise Refused(f"{name} is {stack['StackStatus']} and has no API: run '{hint}'")
     return Api(outputs["ApiUrl"], aws.cloudformation().meta.region_name, local)

@@ -8,6 +8,8 @@ from urllib.parse import quote, urlencode
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
 
 from cli import connection
 from cli.failure import CommandError
@@ -55,8 +57,10 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
         except KeyboardInterrupt:
             err.print("\ninterrupted; running the same command again is safe", style="red")
             raise typer.Exit(130) from None
-        except (ClientError, BotoCoreError) as error:
-            raise _ended(type(error).__name__, str(error), [], 1) from error
+        except (ClientError, BotoCoreError, ResponseParserError, HTTPError, OSError) as error:
+            # AWS, the network or a file: nothing that a traceback would explain.
+            told = " ".join(str(error).split())
+            raise _ended(type(error).__name__, told, [], 1) from error
 
     return run
 

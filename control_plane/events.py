@@ -24,6 +24,7 @@ from control_plane.models import (
     Priority,
     Sha256,
     Tenant,
+    Timezone,
 )
 
 STARTED_BY = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID"
@@ -145,7 +146,7 @@ class ScheduleRequest(Target):
     """The body of `PUT …/schedule`: when, and what each deployment is asked for."""
 
     expression: str = Field(pattern=EXPRESSION_PATTERN, max_length=256)
-    timezone: str = Field(default="UTC", max_length=50)
+    timezone: Timezone = "UTC"
     enabled: bool = True
 
 

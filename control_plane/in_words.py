@@ -15,6 +15,7 @@ from control_plane.models import (
     LOGICAL_ID_PATTERN,
     ORG_PATTERN,
     SHA256_PATTERN,
+    TIMEZONE_PATTERN,
 )
 
 _PATTERNS = {
@@ -22,6 +23,7 @@ _PATTERNS = {
     EMAIL_PATTERN: "must be an e-mail address",
     SHA256_PATTERN: "must be a SHA-256: 64 lowercase hexadecimal digits",
     EXPRESSION_PATTERN: "must be such as rate(5 minutes), or cron(0 6 * * ? *) with six fields",
+    TIMEZONE_PATTERN: "must be a time zone, such as UTC or Europe/Berlin",
     DEPLOYMENT_ID_PATTERN: "must be a deployment's id, as 'syndi history' lists them",
     LOGICAL_ID_PATTERN: "must be a resource's logical id, as the change set names it",
     ALLOWED_PATTERN: "must be a number or a whole percentage: 3 or 5%",

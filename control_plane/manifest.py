@@ -5,7 +5,6 @@ its reference. Parsed strictly: an unknown key is an error, because a misspelt o
 change what is deployed.
 """
 
-import tomllib
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
@@ -19,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from control_plane import parsing
 from control_plane.errors import InvalidRequest
 
 FILE_NAME = "application.toml"
@@ -186,9 +186,12 @@ def parse(text: str) -> Manifest:
     Raises InvalidRequest that names every wrong key.
     """
     try:
-        return Manifest.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidRequest.of(FILE_NAME, f"is not TOML: {error}") from error
+        table = parsing.toml_table(text)
+    except ValueError as error:
+        raise InvalidRequest.of(FILE_NAME, str(error)) from error
+    _check_characters(table)
+    try:
+        return Manifest.model_validate(table)
     except ValidationError as error:
         details = [
             {"field": ".".join(str(part) for part in item["loc"]), "reason": item["msg"]}
@@ -196,3 +199,18 @@ def parse(text: str) -> Manifest:
         ]
         told = "; ".join(f"{item['field']}: {item['reason']}" for item in details)
         raise InvalidRequest(f"{FILE_NAME}: {told}", details) from error
+
+
+def _check_characters(value: object, path: tuple[str, ...] = ()) -> None:
+    """Raise InvalidRequest for a text with a control character: a NUL ends a command, a variable or
+    a path early, wherever it is used."""
+    match value:
+        case dict():
+            for key, below in value.items():
+                _check_characters(key, (*path, repr(key)))
+                _check_characters(below, (*path, key))
+        case list():
+            for number, item in enumerate(value):
+                _check_characters(item, (*path, str(number)))
+        case str() if parsing.has_control_character(value.replace("\t", "")):
+            raise InvalidRequest.of(".".join(path), "holds a control character: remove it")

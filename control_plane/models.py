@@ -16,6 +16,8 @@ EMAIL_PATTERN = r"^[A-Za-z0-9_+=.-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$"
 LOGICAL_ID_PATTERN = r"^[A-Za-z0-9]{1,255}$"
 # What EventBridge Scheduler takes; a laptop's takes more, and then never starts anything.
 EXPRESSION_PATTERN = r"^(rate\([1-9]\d{0,4} (minute|hour|day)s?\)|cron\(\S+( \S+){5}\))$"
+# A name of the tz database; whether it exists is for EventBridge Scheduler to say.
+TIMEZONE_PATTERN = r"^[A-Za-z][A-Za-z0-9_+/-]*$"
 ALLOWED_PATTERN = r"^\d{1,5}%?$"
 LABEL_KEY_PATTERN = r"^[a-z][a-z0-9-]{0,39}$"
 LABEL_VALUE_PATTERN = r"^[A-Za-z0-9._-]{1,60}$"
@@ -27,6 +29,7 @@ Application = Name
 Sha256 = Annotated[str, StringConstraints(pattern=SHA256_PATTERN)]
 LogicalId = Annotated[str, StringConstraints(pattern=LOGICAL_ID_PATTERN)]
 DeploymentId = Annotated[str, StringConstraints(pattern=DEPLOYMENT_ID_PATTERN)]
+Timezone = Annotated[str, StringConstraints(pattern=TIMEZONE_PATTERN, max_length=50)]
 Email = Annotated[str, StringConstraints(pattern=EMAIL_PATTERN, max_length=128)]
 
 

@@ -11,10 +11,11 @@ from typing import Any, cast
 
 import yaml
 
+from control_plane import parsing
 from control_plane.models import JsonObject
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(parsing.BoundedLoader):
     """YAML with CloudFormation's short forms (template reference, intrinsic functions)."""
 
 
@@ -41,12 +42,8 @@ _Loader.yaml_implicit_resolvers = {
 
 
 def parse(text: str) -> JsonObject:
-    """A template, JSON or YAML, in its long form. Raises ValueError when it is neither."""
-    try:
-        # The loader is a SafeLoader: it makes plain values only.
-        value = yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
-        raise ValueError(f"is not YAML: {' '.join(str(error).split())}") from error
+    """A template, JSON or YAML, in its long form. Raises ValueError that says what is wrong."""
+    value = parsing.json_value(text) if text.startswith("{") else parsing.yaml_value(text, _Loader)
     if not isinstance(value, dict):
         raise ValueError("is not a template: its top level is no object")
     return cast(JsonObject, value)

@@ -1,12 +1,10 @@
 """The function's code past CloudFormation: patched, put back, and compared."""
 
-import io
 import json
-import zipfile
 from collections.abc import Mapping
 from typing import Any
 
-from control_plane import aws, naming
+from control_plane import aws, naming, parsing
 from control_plane.errors import PatchRefused
 from control_plane.models import Build, Deployment, JsonObject, utc_now
 from control_plane.rules import comebacks, patching
@@ -148,12 +146,19 @@ def _code(files: Contents, directory: str) -> Contents:
 
 
 def _unpacked(package: bytes) -> Contents:
-    with zipfile.ZipFile(io.BytesIO(package)) as archive:
-        return {
-            info.filename: (archive.read(info), bool(info.external_attr >> 16 & 0o100))
-            for info in archive.infolist()
-            if not info.is_dir()
-        }
+    """The files of a build's package. Raises PatchRefused for one that cannot be read."""
+    try:
+        with parsing.open_zip(package) as archive:
+            return {
+                info.filename: (
+                    parsing.zip_member(archive, info),
+                    bool(info.external_attr >> 16 & 0o100),
+                )
+                for info in archive.infolist()
+                if not info.is_dir()
+            }
+    except ValueError as error:
+        raise PatchRefused(f"the build's package {error}: deploy in full") from error
 
 
 def reconcile_function(deployment: Deployment, event: JsonObject) -> Outcome:

@@ -6,7 +6,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response, content_types
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 
-from control_plane import own
+from control_plane import own, parsing
 from control_plane.api import (
     routes_deployments,
     routes_health,
@@ -46,12 +46,22 @@ app.include_router(routes_traffic.router)
 
 def handler(event: dict[str, Any], context: Any) -> JsonObject:
     """Lambda's entry."""
-    body = event.get("body") or ""
-    if len(body.encode()) > BODY_LIMIT:
-        told = f"has {len(body.encode())} bytes; {BODY_LIMIT} are allowed"
-        return _proxy(_refusal(InvalidRequest.of("body", told)))
     # No body is an empty request: every field of a deployment may be left out.
-    return app.resolve({**event, "body": body or "{}"}, context)
+    body = event.get("body") or "{}"
+    try:
+        _check_body(body)
+    except ValueError as error:
+        return _proxy(_refusal(InvalidRequest.of("body", str(error))))
+    return app.resolve({**event, "body": body}, context)
+
+
+def _check_body(body: str) -> None:
+    """Raise ValueError for a body that Powertools would fail to parse, or that would cost much."""
+    size = len(body.encode(errors="replace"))
+    if size > BODY_LIMIT:
+        raise ValueError(f"has {size} bytes; {BODY_LIMIT} are allowed")
+    if not isinstance(parsing.json_value(body), dict):
+        raise ValueError("must be a JSON object")
 
 
 @app.get("/health", tags=["service"])

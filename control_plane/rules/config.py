@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
+from control_plane import parsing
 from control_plane.errors import ConfigInvalid
 from control_plane.manifest import ConfigTable
 from control_plane.models import JsonObject, Tenant
@@ -72,21 +73,12 @@ def from_outputs(table: ConfigTable, outputs: Mapping[str, str]) -> JsonObject:
 def parse_layer(name: str, text: str) -> JsonObject:
     """One file of the source. Raises ConfigInvalid that names the file and the line."""
     try:
-        value = json.loads(text, parse_constant=_no_number)
-    except json.JSONDecodeError as error:
-        raise ConfigInvalid(
-            f"{name} is not JSON (line {error.lineno}, column {error.colno}): {error.msg}"
-        ) from error
+        value = parsing.json_value(text)
     except ValueError as error:
-        raise ConfigInvalid(f"{name} is not JSON: {error}") from error
+        raise ConfigInvalid(f"{name} {error}") from error
     if not isinstance(value, dict):
         raise ConfigInvalid(f"{name} must hold a JSON object, not {type(value).__name__}")
     return value
-
-
-def _no_number(name: str) -> None:
-    """Python reads NaN and Infinity, which JSON does not have and other readers refuse."""
-    raise ValueError(f"{name} is no number of JSON")
 
 
 def file_layers(

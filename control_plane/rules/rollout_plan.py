@@ -21,6 +21,7 @@ from control_plane.models import (
     Org,
     Priority,
     Sha256,
+    Timezone,
 )
 from control_plane.rollout_models import Failure, Wave
 
@@ -97,7 +98,7 @@ class RolloutScheduleRequest(RolloutRequest):
     """The body of `PUT /envs/{env}/rollout-schedule`: when, and what each rollout is asked for."""
 
     expression: str = Field(pattern=EXPRESSION_PATTERN, max_length=256)
-    timezone: str = Field(default="UTC", max_length=50)
+    timezone: Timezone = "UTC"
     enabled: bool = True
 
     @model_validator(mode="after")

@@ -13,7 +13,7 @@ import urllib3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
-from control_plane import aws
+from control_plane import aws, parsing
 from control_plane.models import JsonObject
 from control_plane.services.live import Answer, fetch
 
@@ -54,7 +54,7 @@ class Client:
         data = json.dumps(body).encode() if body is not None else None
         status, content = _signed(method, self.url + path, self.region, data, headers)
         try:
-            answer = json.loads(content)
+            answer = parsing.json_value(content)
         except ValueError as error:
             told = f"{method} {path} answered {status} without JSON"
             raise ApiError(status, "NoJson", told) from error
@@ -136,8 +136,14 @@ def _signature(
 
 def _refusal(status: int, method: str, path: str, answer: Mapping[str, Any]) -> ApiError:
     told = answer.get("error")
-    if isinstance(told, Mapping):
-        return ApiError(status, told["code"], told["message"], told.get("details", []))
+    if isinstance(told, Mapping) and isinstance(told.get("message"), str):
+        details = told.get("details")
+        return ApiError(
+            status,
+            str(told.get("code", "Unknown")),
+            told["message"],
+            details if isinstance(details, list) else [],
+        )
     # API Gateway itself, such as a missing permission or a function that broke.
     message = answer.get("message") or answer.get("Message") or "no reason"
     code = "Forbidden" if status < 500 else "InternalError"

@@ -5,14 +5,11 @@ current one). In the bucket: `sources/{sha256}.zip`.
 """
 
 import hashlib
-import io
-import zipfile
-import zlib
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, manifest
+from control_plane import aws, manifest, parsing
 from control_plane.errors import InvalidRequest
 from control_plane.manifest import Manifest
 from control_plane.models import Env, JsonObject, utc_now
@@ -31,19 +28,23 @@ class SourceArchive:
 
     def __init__(self, content: bytes) -> None:
         try:
-            self._zip = zipfile.ZipFile(io.BytesIO(content))
-        except zipfile.BadZipFile as error:
-            raise InvalidRequest.of("source", f"is not a zip file: {error}") from error
+            self._zip = parsing.open_zip(content)
+        except ValueError as error:
+            raise InvalidRequest.of("source", str(error)) from error
 
     @classmethod
     def fetch(cls, bucket: str, sha256: str) -> "SourceArchive":
         """The source of that name. Raises InvalidRequest when there is none or it was tampered."""
         try:
-            content = aws.s3().get_object(Bucket=bucket, Key=source_key(sha256))["Body"].read()
+            answer = aws.s3().get_object(Bucket=bucket, Key=source_key(sha256))
         except ClientError as error:
             if aws.error_code(error) in ("NoSuchKey", "404"):
                 raise unknown_source(sha256) from error
             raise
+        if answer["ContentLength"] > parsing.ZIP_BYTES:
+            told = f"has {answer['ContentLength']} bytes; {parsing.ZIP_BYTES} are allowed"
+            raise InvalidRequest.of("source", told)
+        content = answer["Body"].read()
         if hashlib.sha256(content).hexdigest() != sha256:
             raise InvalidRequest.of("source", f"the content of {sha256} does not have that SHA-256")
         return cls(content)
@@ -57,9 +58,11 @@ class SourceArchive:
         if info.file_size > _FILE_LIMIT:
             raise InvalidRequest.of("source", f"{path} is larger than {_FILE_LIMIT} bytes")
         try:
-            return self._zip.read(info).decode()
-        except (UnicodeDecodeError, zipfile.BadZipFile, zlib.error) as error:
-            raise InvalidRequest.of("source", f"{path} cannot be read: {error}") from error
+            return parsing.zip_member(self._zip, info).decode()
+        except UnicodeDecodeError as error:
+            raise InvalidRequest.of("source", f"{path} is not UTF-8 text") from error
+        except ValueError as error:
+            raise InvalidRequest.of("source", f"{path} {error}") from error
 
     def contents(self) -> dict[str, tuple[bytes, bool]]:
         """Every file by its path: its bytes, and whether it can be executed.
@@ -74,11 +77,14 @@ class SourceArchive:
             )
         try:
             return {
-                info.filename: (self._zip.read(info), bool(info.external_attr >> 16 & 0o100))
+                info.filename: (
+                    parsing.zip_member(self._zip, info),
+                    bool(info.external_attr >> 16 & 0o100),
+                )
                 for info in infos
             }
-        except (zipfile.BadZipFile, zlib.error) as error:
-            raise InvalidRequest.of("source", f"cannot be read: {error}") from error
+        except ValueError as error:
+            raise InvalidRequest.of("source", str(error)) from error
 
     def manifest(self) -> Manifest:
         """The application that this source is. Raises InvalidRequest."""

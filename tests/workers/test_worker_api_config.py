@@ -211,7 +211,7 @@ def test_the_same_overrides_again_are_no_new_version(source: str) -> None:
         ({"overrides": {}}, "base_version"),
         ({"overrides": {}, "base_version": 0, "else": 1}, "else"),
         ({"overrides": {}, "base_version": 0, "application": "unknown"}, "application"),
-        ('{"overrides": {"a": NaN}, "base_version": 0}', "a"),
+        ('{"overrides": {"a": NaN}, "base_version": 0}', "body"),
     ],
 )
 def test_wrong_overrides_are_refused_and_none_are_stored(
