@@ -4,7 +4,6 @@ The tenant is not trusted: an answer is bounded in time and size, and a redirect
 """
 
 import http.client
-import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Any
 
 import urllib3
 
-from control_plane import aws
+from control_plane import aws, parsing
 from control_plane.errors import TenantNotReady
 
 SECONDS = 35.0
@@ -112,8 +111,8 @@ def answer_of(status: int, content: bytes | None, location: str = "") -> Answer:
     if content is None:
         return Answer(status, None, f"the answer is larger than {LARGEST} bytes", location)
     try:
-        return Answer(status, json.loads(content), location=location)
-    except (ValueError, RecursionError):
+        return Answer(status, parsing.json_value(content), location=location)
+    except ValueError:
         return Answer(status, None, "the answer is not JSON", location)
 
 
