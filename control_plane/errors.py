@@ -57,7 +57,7 @@ class ChangeSetFailed(ControlPlaneError):
 
 
 class ReplacementRefused(ControlPlaneError):
-    """The change set would remove or replace a resource that holds data."""
+    """The change set would remove or replace a resource that holds data, or adopt another's."""
 
 
 class NoSuchBuild(ControlPlaneError):

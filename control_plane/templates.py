@@ -93,8 +93,13 @@ def _named(resource: JsonObject, values: Mapping[str, str]) -> JsonObject:
 
 
 def _literal(value: Any, values: Mapping[str, str]) -> str | None:
-    """What a Ref or an Fn::Sub of known values comes to; None when it is anything else."""
+    """What a Ref, an Fn::Sub or an Fn::Join of known values comes to; None of anything else."""
     match value:
+        case {"Fn::Join": [str(between), list(parts)], **rest} if not rest:
+            known = [part if isinstance(part, str) else _literal(part, values) for part in parts]
+            if any(part is None for part in known):
+                return None
+            return between.join(part for part in known if part is not None)
         case {"Ref": str(name), **rest} if not rest:
             return values.get(name)
         case {"Fn::Sub": str(pattern), **rest} if not rest:
@@ -103,6 +108,18 @@ def _literal(value: Any, values: Mapping[str, str]) -> str | None:
             return _VARIABLE.sub(lambda found: values[found[1]], pattern)
         case _:
             return None
+
+
+def bucket_resource(template: JsonObject, name: str, values: Mapping[str, str]) -> str | None:
+    """The logical id of the bucket that a template names `name`, or None: as far as its name is a
+    text, or a Ref, an Fn::Sub or an Fn::Join of known `values`."""
+    for logical_id, resource in template.get("Resources", {}).items():
+        if not isinstance(resource, dict) or resource.get("Type") != "AWS::S3::Bucket":
+            continue
+        given = (resource.get("Properties") or {}).get("BucketName")
+        if given == name or _literal(given, values) == name:
+            return str(logical_id)
+    return None
 
 
 PARAMETERS_VARIABLE = "PARAMETERS_SHA256"

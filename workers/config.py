@@ -33,18 +33,24 @@ def handler(event: Mapping[str, Any], context: object) -> JsonObject:
 def upload_config(deployment: Deployment, event: JsonObject) -> Outcome:
     """Upload the configuration before the stack changes, with the outputs that are known so far.
 
-    Creates the bucket when the stack has not yet. Raises ConfigInvalid.
+    Creates the bucket when nobody has yet. One that is a resource of the stack is left to it, and
+    SyncConfig fills it. Raises ConfigInvalid.
     """
     table = deployment.manifest.config
     if table is None:
         return Outcome({"config": {}}, "the application has no configuration")
     current = Listing(settings(ConfigSettings).table_name).current(deployment.tenant) or {}
-    created = config_bucket.ensure(
-        deployment,
-        _bucket(deployment, table),
-        brought=not _creates_buckets(deployment, current),
-    )
     stored = _overrides(deployment, deployment.config_version)
+    bucket = _bucket(deployment, table)
+    if config_bucket.is_made_by_the_stack(deployment, bucket):
+        _merged(deployment, table, stored, current.get("outputs", {}))  # wrong ones fail here
+        later = {"overrides_version": stored.version}
+        return Outcome(
+            {"config": later, "changed": False}, "uploaded when the stack made its bucket"
+        )
+    created = config_bucket.ensure(
+        deployment, bucket, brought=not _creates_buckets(deployment, current)
+    )
     return _upload(deployment, table, stored, current.get("outputs", {}), created)
 
 
@@ -95,20 +101,7 @@ def _upload(
     outputs: Mapping[str, str],
     created: bool,
 ) -> Outcome:
-    source = SourceArchive.fetch(settings(ConfigSettings).artifact_bucket, deployment.config_source)
-    files = config.file_layers(table, deployment.tenant, source.read)
-    try:
-        # Again: they were right for the source that was current when they were stored.
-        check_overrides(stored.content, config.merged(files), table)
-    except InvalidRequest as error:
-        told = f"stored overrides version {stored.version} do not fit this source: {error}"
-        raise ConfigInvalid(f"{told}; mend them with 'syndi config edit'") from error
-    content = config.merged(config.all_layers(files, table, stored.content, outputs))
-    body = config.rendered(content)
-    if len(body) > config.SIZE_LIMIT:
-        raise ConfigInvalid(
-            f"the merged configuration has {len(body)} bytes; {config.SIZE_LIMIT} are allowed"
-        )
+    content, body = _merged(deployment, table, stored, outputs)
     bucket = _bucket(deployment, table)
     version = None if created else _same(bucket, table.key, body)
     changed = version is None
@@ -138,6 +131,30 @@ def _upload(
     if stored.version:
         note += f", with overrides version {stored.version}"
     return Outcome({"config": receipt, "changed": changed}, note)
+
+
+def _merged(
+    deployment: Deployment,
+    table: ConfigTable,
+    stored: StoredOverrides,
+    outputs: Mapping[str, str],
+) -> tuple[JsonObject, bytes]:
+    """The configuration, and its bytes as they are uploaded. Raises ConfigInvalid."""
+    source = SourceArchive.fetch(settings(ConfigSettings).artifact_bucket, deployment.config_source)
+    files = config.file_layers(table, deployment.tenant, source.read)
+    try:
+        # Again: they were right for the source that was current when they were stored.
+        check_overrides(stored.content, config.merged(files), table)
+    except InvalidRequest as error:
+        told = f"stored overrides version {stored.version} do not fit this source: {error}"
+        raise ConfigInvalid(f"{told}; mend them with 'syndi config edit'") from error
+    content = config.merged(config.all_layers(files, table, stored.content, outputs))
+    body = config.rendered(content)
+    if len(body) > config.SIZE_LIMIT:
+        raise ConfigInvalid(
+            f"the merged configuration has {len(body)} bytes; {config.SIZE_LIMIT} are allowed"
+        )
+    return content, body
 
 
 def _same(bucket: str, key: str, body: bytes) -> str | None:

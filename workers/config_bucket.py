@@ -52,6 +52,19 @@ def ensure(deployment: Deployment, bucket: str, *, brought: bool) -> bool:
     return True
 
 
+def is_made_by_the_stack(deployment: Deployment, bucket: str) -> bool:
+    """Whether the stack is about to make the bucket: it is a resource that the change set adds.
+
+    What is there already is adopted by the stack, and filled before it like any other.
+    """
+    found = Listing(settings(ConfigSettings).table_name).get(deployment.tenant, deployment.id) or {}
+    prefix = "rollback_" if deployment.rolling_back else ""
+    resource = found.get(f"{prefix}config_bucket_resource")
+    summary = found.get(f"{prefix}change_set", {}).get("summary", {})
+    added = resource and any(item["id"] == resource for item in summary.get("added", []))
+    return bool(added) and not _exists(bucket)
+
+
 def _exists(bucket: str) -> bool:
     try:
         aws.s3().head_bucket(Bucket=bucket, ExpectedBucketOwner=settings(ConfigSettings).account_id)

@@ -14,6 +14,7 @@ from control_plane.settings import StackSettings, settings
 from workers import (
     self_check,
     stack_check,
+    stack_data,
     stack_drift,
     stack_protection,
     stack_role,
@@ -23,7 +24,7 @@ from workers import stack_changes as changes
 from workers.step import Outcome, Step, run
 
 if TYPE_CHECKING:
-    from mypy_boto3_cloudformation.type_defs import DeleteStackInputTypeDef
+    from mypy_boto3_cloudformation.type_defs import DeleteStackInputTypeDef, StackTypeDef
 
 
 def handler(event: Mapping[str, Any], context: object) -> JsonObject:
@@ -45,6 +46,8 @@ def check_stack(deployment: Deployment, event: JsonObject) -> Outcome:
         blocked = reading.blockers(stack["StackId"]) if stack else []
         named = f" ({'; '.join(blocked)})" if blocked else ""
         raise StackRefused(f"{name} {_is(status)}: {decision.reason}{named}")
+    if stack and decision.action == StackAction.DELETE:
+        _refuse_destruction(deployment, stack)  # before anything is approved, exported or removed
     return Outcome(
         {"action": decision.action, "reason": decision.reason, "status": status or "NONE"},
         f"{status or 'no stack'}: {decision.action}, because {decision.reason}",
@@ -110,7 +113,7 @@ def delete_stack(deployment: Deployment, event: JsonObject) -> Outcome:
     """Delete the stack because its removal was asked for, by name, in the record.
 
     What blocked an earlier deletion is kept, and no longer belongs to any stack. Decided again,
-    right here. Raises StackRefused.
+    right here. Without a purge nothing that holds data is destroyed. Raises StackRefused.
     """
     name, options = deployment.tenant.stack_name, deployment.options
     if options.mode != Mode.OFFBOARD or options.confirm != name:
@@ -124,6 +127,7 @@ def delete_stack(deployment: Deployment, event: JsonObject) -> Outcome:
     decision = stack_verdict.decide(deployment, stack)
     if decision.action != StackAction.DELETE:
         raise StackRefused(f"{name} became {status} meanwhile: not deleted, {decision.reason}")
+    _refuse_destruction(deployment, stack)
     kept = reading.failed_resources(stack_id) if status == StackStatus.DELETE_FAILED else {}
     stack_protection.unprotect(stack)
     asked: DeleteStackInputTypeDef = {
@@ -141,6 +145,11 @@ def delete_stack(deployment: Deployment, event: JsonObject) -> Outcome:
     told = "; kept outside the stack: " * bool(kept)
     told += "; ".join(f"{name} ({reason})" for name, reason in kept.items())
     return Outcome({"stack_id": stack_id}, f"{status}: deleting {stack_id}{told}")
+
+
+def _refuse_destruction(deployment: Deployment, stack: "StackTypeDef") -> None:
+    half_deleted = stack["StackStatus"] == StackStatus.DELETE_FAILED
+    stack_data.refuse_destruction(deployment, stack["StackId"], half_deleted=half_deleted)
 
 
 def await_removal(deployment: Deployment, event: JsonObject) -> Outcome:

@@ -20,7 +20,7 @@ from control_plane.services import stack_reading as reading
 from control_plane.settings import StackSettings, settings
 from control_plane.store.listing import Listing
 from control_plane.store.progress import Progress
-from workers import stack_protection, stack_role, stack_template, stack_verdict
+from workers import stack_imports, stack_protection, stack_role, stack_template, stack_verdict
 from workers import stack_withdrawal as withdrawal
 from workers.step import Outcome
 
@@ -41,6 +41,9 @@ def create_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
         event["template_key"],
         previous=None if creating or not stack else reading.parameters(stack),
     )
+    if proposal.config_bucket:  # UploadConfig must not make what the stack makes
+        made = {"config_bucket_resource": proposal.config_bucket}
+        Progress(settings(StackSettings).table_name).add_facts(deployment, made)
     name = naming.change_set_name(deployment)
     try:
         answer = aws.cloudformation().create_change_set(
@@ -98,6 +101,7 @@ def await_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
     # What this very deployment added was never anybody's data: the way back takes it away again.
     added = _added(deployment) if deployment.rolling_back else []
     refusal = changes.refuse_changes(losses, [*options.allow_replacement, *added])
+    refusal = refusal or stack_imports.refuse_foreign(deployment, found)
     facts = {"id": change_set_id, "stack_id": event["stack_id"], **result}
     facts |= {"refused": refusal} if refusal else {}
     Progress(settings(StackSettings).table_name).add_facts(deployment, {"change_set": facts})

@@ -13,10 +13,14 @@ from control_plane.settings import StackSettings, settings
 
 @dataclass(frozen=True)
 class Proposal:
-    """A template's address, and parameters in CloudFormation's form."""
+    """A template's address, and parameters in CloudFormation's form.
+
+    `config_bucket`: the logical id of the tenant's config bucket, when the template makes it.
+    """
 
     url: str
     parameters: list[dict[str, str | bool]]
+    config_bucket: str | None = None
 
 
 def propose(
@@ -52,9 +56,8 @@ def propose(
     )
     before = previous or {}
     values = changes.known_values(parameters, declared=declared, previous=before)
-    named = templates.with_literal_names(
-        template, values | _here(tenant.stack_name), stack.stateful_types
-    )
+    values |= _here(tenant.stack_name)
+    named = templates.with_literal_names(template, values, stack.stateful_types)
     all_values = changes.all_values(parameters, declared=declared, previous=before)
     resolved = templates.with_versions_of(named, all_values)
     key = template_key
@@ -66,7 +69,12 @@ def propose(
             Body=templates.dump(resolved).encode(),
             ContentType="application/json",
         )
-    return Proposal(reading.template_url(known.aws_region, bucket, key), parameters)
+    table, config_bucket = deployment.manifest.config, None
+    if table:
+        name = naming.filled(table.bucket, tenant, known.account_id)
+        config_bucket = templates.bucket_resource(template, name, values)
+    url = reading.template_url(known.aws_region, bucket, key)
+    return Proposal(url, parameters, config_bucket)
 
 
 def _here(stack_name: str) -> dict[str, str]:

@@ -34,6 +34,7 @@ class Change:
     logical_id: str
     resource_type: str
     replacement: str = "False"
+    physical_id: str = ""
 
     @property
     def takes_away(self) -> bool:

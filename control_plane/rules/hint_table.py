@@ -115,6 +115,12 @@ TABLE = (
     Row("'syndi deploy ENV ORG' makes a build", errors=("NoSuchBuild",)),
     # The change set and the stack -----------------------------------------------------------------
     Row(
+        "put ${Environment}-${Organization} into the resource's name in the template and "
+        "'syndi source push' it, deploy again; what is this tenant's all the same needs its tag",
+        errors=("ReplacementRefused",),
+        reason=r"would adopt what is not certainly",
+    ),
+    Row(
         "when that data may be lost: 'syndi deploy ENV ORG --allow-replacement NAME'",
         errors=("ReplacementRefused",),
     ),
@@ -139,6 +145,12 @@ TABLE = (
     Row(
         "the template is wrong at that place: mend it, 'syndi source push' it, deploy again",
         errors=("ChangeSetFailed",),
+    ),
+    Row(
+        "'syndi offboard ENV ORG --purge' removes the data for good; to keep it, give the resource "
+        "'DeletionPolicy: RetainExceptOnCreate' in the template, deploy, and offboard again",
+        errors=("StackRefused",),
+        reason=r"would destroy what holds data",
     ),
     Row(
         "'syndi offboard ENV ORG' finishes the deletion and says what is left; then deploy again",

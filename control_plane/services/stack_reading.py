@@ -10,12 +10,12 @@ from control_plane import aws, templates
 from control_plane.models import JsonObject, StackStatus
 from control_plane.rules.changes import Change
 from control_plane.rules.decisions import StackEvent
+from control_plane.services import stack_contents
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import (
         DescribeChangeSetOutputTypeDef,
         StackEventTypeDef,
-        StackResourceSummaryTypeDef,
         StackTypeDef,
     )
 
@@ -55,15 +55,6 @@ def parameters(stack: "StackTypeDef") -> dict[str, str]:
     }
 
 
-def resources(stack_id: str) -> "list[StackResourceSummaryTypeDef]":
-    """All resources of a stack, also of a deleted one by its id (ListStackResources: 90 days).
-
-    DescribeStackResources answers with the first 100 of them only.
-    """
-    pages = aws.cloudformation().get_paginator("list_stack_resources").paginate(StackName=stack_id)
-    return [item for page in pages for item in page["StackResourceSummaries"]]
-
-
 def failed_resources(stack_id: str) -> dict[str, str]:
     """The resources that a failed operation left behind, by logical id, each with its reason.
 
@@ -71,7 +62,7 @@ def failed_resources(stack_id: str) -> dict[str, str]:
     """
     failed = {
         item["LogicalResourceId"]: _one_line(item.get("ResourceStatusReason", ""))
-        for item in resources(stack_id)
+        for item in stack_contents.summaries(stack_id)
         if item["ResourceStatus"].endswith("_FAILED")
     }
     if not all(failed.values()):
@@ -153,6 +144,7 @@ def changes(stack: str, change_set_id: str) -> list[Change]:
                     logical_id=change["LogicalResourceId"],
                     resource_type=change["ResourceType"],
                     replacement=change.get("Replacement", "False"),
+                    physical_id=change.get("PhysicalResourceId", ""),
                 )
             )
     return found

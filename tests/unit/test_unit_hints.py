@@ -53,6 +53,10 @@ CASES = [
     ("AwaitStack", "StackFailed", "B (AWS::S3::Bucket): You have attempted to create more buckets "
      "than allowed (ServiceLimitExceeded)", "Service Quotas"),
     ("CreateChangeSet", "ChangeSetFailed", "the template was refused: x", "mend it"),
+    ("AwaitChangeSet", "ReplacementRefused", "the change set would adopt what is not certainly "
+     "s's: T (AWS::DynamoDB::Table t) is another tenant's", "${Environment}-${Organization}"),
+    ("CheckStack", "StackRefused", "deleting the stack would destroy what holds data and has no "
+     "DeletionPolicy that retains it: T", "--purge"),
     ("CheckStack", "StackRefused", "s is DELETE_FAILED: a deletion stopped", "syndi offboard"),
     ("CheckStack", "StackRefused", "s does not exist: nothing is deployed to compare",
      "deploy it in full first: 'syndi deploy ENV ORG'"),

@@ -79,3 +79,25 @@ Resources:
     assert templates.parse(templates.dump(template)) == template
     assert json.loads(templates.dump(template)) == template
     assert templates.dump(template) == templates.dump(templates.parse(templates.dump(template)))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "forms-stage-alpha-123456789012",
+        PATTERN,
+        {"Fn::Join": ["-", ["forms", {"Ref": "Environment"}, {"Ref": "Organization"},
+                            {"Ref": "AWS::AccountId"}]]},
+    ],
+)  # fmt: skip
+def test_a_bucket_is_found_by_the_name_that_it_will_have(name: Any) -> None:
+    """Also one that nothing retains: the control plane must not make it before the stack does."""
+    template = {"Resources": {"Other": resource("x"), "It": resource(name, policy="Delete")}}
+    wanted = "forms-stage-alpha-123456789012"
+    assert templates.bucket_resource(template, wanted, VALUES) == "It"
+    assert templates.bucket_resource(template, "forms-stage-beta-123456789012", VALUES) is None
+
+
+def test_a_name_that_nobody_knows_yet_is_no_buckets_name() -> None:
+    unknown = {"Fn::Join": ["-", ["forms", {"Fn::GetAtt": ["X", "Arn"]}]]}
+    assert templates.bucket_resource({"Resources": {"It": resource(unknown)}}, "f", VALUES) is None

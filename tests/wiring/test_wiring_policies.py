@@ -37,7 +37,10 @@ BORROWED = {
         "control_plane/services/notifications.py",
     ],
     "AdminFunction": ["control_plane/services/secrets.py"],
-    "StackFunction": ["control_plane/services/stack_reading.py"],
+    "StackFunction": [
+        "control_plane/services/stack_contents.py",
+        "control_plane/services/stack_reading.py",
+    ],
     "BuildFunction": ["control_plane/services/build_artifacts.py"],
     "ReleaseFunction": ["control_plane/services/roles.py"],
 }

@@ -63,17 +63,19 @@ def resource(
     }
 
 
-def change(action: str, name: str, kind: str, replacement: str = "False") -> dict[str, Any]:
+def change(
+    action: str, name: str, kind: str, replacement: str = "False", physical_id: str = ""
+) -> dict[str, Any]:
     """One change of a change set."""
-    return {
-        "Type": "Resource",
-        "ResourceChange": {
-            "Action": action,
-            "LogicalResourceId": name,
-            "ResourceType": kind,
-            "Replacement": replacement,
-        },
+    changed = {
+        "Action": action,
+        "LogicalResourceId": name,
+        "ResourceType": kind,
+        "Replacement": replacement,
     }
+    if physical_id:
+        changed["PhysicalResourceId"] = physical_id
+    return {"Type": "Resource", "ResourceChange": changed}
 
 
 def change_set(status: str, reason: str = "", changes: list[Any] | None = None) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The tenant's config bucket: made as the template would, and nobody else's."""
 
 import json
+from typing import Any
 
 import pytest
 import scripted_aws as scripted
@@ -12,13 +13,17 @@ from config_calls import (
     accept_policies,
     content,
     succeed,
+    sync,
     upload,
 )
 
 from control_plane import aws, manifest
 from control_plane.errors import ConfigInvalid, ServiceBusy
 from control_plane.models import Deployment
+from control_plane.rules import config
 from control_plane.settings import forget_settings
+from control_plane.store.overrides import Overrides
+from control_plane.store.progress import Progress
 
 
 @pytest.fixture(autouse=True)
@@ -173,3 +178,46 @@ def test_an_operators_own_bucket_is_used_by_later_deployments_that_leave_the_opt
     succeed(first, stack={"parameters": parameters}, outputs={})
     second = build.opened(build.deployment(number=2, source=source))
     assert upload(second)["changed"] is False
+
+
+# A bucket that the stack makes --------------------------------------------------------------------
+
+
+def changing(made: Deployment, **summary: Any) -> None:
+    """The deployment's template makes the bucket as `Config`, and that is what its change set does.
+
+    CreateChangeSet and AwaitChangeSet put it into the record.
+    """
+    facts = {"config_bucket_resource": "Config", "change_set": {"summary": summary}}
+    Progress(build.TABLE).add_facts(made, facts)
+
+
+CONFIG = [{"id": "Config", "type": "AWS::S3::Bucket"}]
+
+
+def test_a_bucket_that_the_stack_is_about_to_make_is_left_to_it(made: Deployment) -> None:
+    """Made here, it would be in the stack's way: the first deployment failed, "already exists"."""
+    changing(made, added=CONFIG)
+    answer = upload(made)
+    assert answer["config"] == {"overrides_version": 0}
+    assert BUCKET not in [item["Name"] for item in aws.s3().list_buckets()["Buckets"]]
+    assert "config" not in build.record(made)
+    aws.s3().create_bucket(Bucket=BUCKET)  # as the stack does
+    assert sync(made, PoolId="p")["changed"] is True
+    assert content()["auth"]["pool"] == "p"
+    assert build.record(made)["config"]["bucket"] == BUCKET
+
+
+def test_a_bucket_that_the_stack_adopts_is_filled_before(made: Deployment) -> None:
+    upload(made)
+    changing(made, imported=CONFIG)
+    assert upload(made)["config"]["bucket"] == BUCKET
+    assert content()["title"] == "Alpha"
+
+
+def test_a_configuration_that_is_wrong_fails_before_the_stack_is_changed(source: str) -> None:
+    Overrides(build.TABLE).put(build.ALPHA, {"title": "x" * config.SIZE_LIMIT}, 0, "me", "")
+    made = build.opened(build.deployment(source=source))
+    changing(made, added=CONFIG)
+    with pytest.raises(ConfigInvalid):
+        upload(made)

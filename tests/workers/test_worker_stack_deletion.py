@@ -1,5 +1,6 @@
 """The stack worker deletes: a failed creation by itself, anything else only when asked to."""
 
+import json
 from typing import Any
 
 import pytest
@@ -114,6 +115,7 @@ def remove(made: Deployment) -> dict[str, Any]:
 def removal(world: None, cloud: Cloud) -> Deployment:
     cloud.says("DeleteStack", {})
     cloud.says("UpdateTerminationProtection", {})
+    cloud.has_resources()
     return build.opened(build.deployment(mode="offboard", confirm=NAME))
 
 
@@ -137,7 +139,8 @@ def test_a_half_deleted_stack_is_deleted_without_what_blocked_it(
 ) -> None:
     cloud.says("DescribeStacks", stack("DELETE_FAILED"))
     cloud.has_resources(
-        resource("Forms", "DELETE_FAILED", "not empty"), resource("Role", "CREATE_COMPLETE")
+        resource("Forms", "DELETE_FAILED", "not empty"),
+        resource("Role", "CREATE_COMPLETE", kind="AWS::IAM::Role"),
     )
     remove(removal)
     assert cloud.asked("DeleteStack")[0]["RetainResources"] == ["Forms"]
@@ -228,3 +231,121 @@ def test_a_removal_that_stopped_half_way_says_how_to_go_on(
     cloud.has_resources(resource("Forms", "DELETE_FAILED", "not empty"))
     with pytest.raises(StackFailed, match=r"offboard again .*Forms: not empty"):
         worker.handler(build.event(removal, "AwaitRemoval", stack_id=STACK_ID), None)
+
+
+# Data ---------------------------------------------------------------------------------------------
+
+TABLE = "AWS::DynamoDB::Table"
+NESTED = "AWS::CloudFormation::Stack"
+
+
+def declared(*policies: str | None, kind: str = TABLE) -> dict[str, Any]:
+    """A template with a resource a policy, as GetTemplate answers."""
+    resources = {
+        f"R{number}": {"Type": kind} | ({"DeletionPolicy": policy} if policy else {})
+        for number, policy in enumerate(policies)
+    }
+    return {"TemplateBody": json.dumps({"Resources": resources})}
+
+
+def look(made: Deployment) -> dict[str, Any]:
+    return worker.handler(build.event(made, "CheckStack", rollback_continued=False), None)
+
+
+@pytest.mark.parametrize("step", [look, remove])
+@pytest.mark.parametrize("policy", [None, "Delete"])
+def test_a_removal_that_would_destroy_a_table_is_refused_before_anything_is_done(
+    removal: Deployment, cloud: Cloud, step: Any, policy: str | None
+) -> None:
+    """CheckStack refuses before anybody approves or exports anything, DeleteStack once more."""
+    cloud.says("DescribeStacks", stack("UPDATE_COMPLETE", EnableTerminationProtection=True))
+    cloud.has_resources(resource("R0", "CREATE_COMPLETE", kind=TABLE))
+    cloud.says("GetTemplate", declared(policy))
+    with pytest.raises(StackRefused, match=rf"R0 \({TABLE} id-of-R0\); nothing was removed"):
+        step(removal)
+    assert cloud.asked("DeleteStack") == []
+    assert cloud.asked("UpdateTerminationProtection") == []
+    assert {asked["TemplateStage"] for asked in cloud.asked("GetTemplate")} == {"Processed"}
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        declared("Retain"),
+        declared("RetainExceptOnCreate"),
+        declared("Snapshot"),
+        {"TemplateBody": "Resources:\n  R0:\n    Type: 'X'\n    DeletionPolicy: Retain"},
+    ],
+)
+def test_what_is_retained_may_be_left_behind(
+    removal: Deployment, cloud: Cloud, template: dict[str, Any]
+) -> None:
+    cloud.says("DescribeStacks", stack("UPDATE_COMPLETE"))
+    cloud.has_resources(
+        resource("R0", "CREATE_COMPLETE", kind=TABLE),
+        resource("R1", "CREATE_COMPLETE", kind="AWS::SNS::Topic"),
+        resource("R2", "DELETE_COMPLETE", kind=TABLE),
+    )
+    cloud.says("GetTemplate", template)
+    remove(removal)
+    assert len(cloud.asked("DeleteStack")) == 1
+
+
+def test_a_purge_may_destroy_data(world: None, cloud: Cloud) -> None:
+    purging = build.opened(build.deployment(mode="offboard", confirm=NAME, purge=True))
+    cloud.says("DescribeStacks", stack("UPDATE_COMPLETE"))
+    cloud.has_resources(resource("R0", "CREATE_COMPLETE", kind=TABLE))
+    cloud.says("GetTemplate", declared(None))
+    cloud.says("DeleteStack", {})
+    remove(purging)
+    assert len(cloud.asked("DeleteStack")) == 1
+
+
+def test_a_policy_that_nobody_can_decide_does_not_retain(removal: Deployment, cloud: Cloud) -> None:
+    cloud.says("DescribeStacks", stack("UPDATE_COMPLETE"))
+    cloud.has_resources(resource("R0", "CREATE_COMPLETE", kind=TABLE))
+    body = {"Resources": {"R0": {"Type": TABLE, "DeletionPolicy": {"Ref": "Policy"}}}}
+    cloud.says("GetTemplate", {"TemplateBody": json.dumps(body)})
+    with pytest.raises(StackRefused, match="R0"):
+        remove(removal)
+
+
+def test_a_table_that_the_template_does_not_declare_any_more_is_not_destroyed(
+    removal: Deployment, cloud: Cloud
+) -> None:
+    cloud.says("DescribeStacks", stack("UPDATE_COMPLETE"))
+    cloud.has_resources(resource("Old", "UPDATE_COMPLETE", kind=TABLE))
+    cloud.says("GetTemplate", declared("Retain"))
+    with pytest.raises(StackRefused, match="Old"):
+        remove(removal)
+
+
+@pytest.mark.parametrize(("policy", "refused"), [(None, True), ("Retain", False)])
+def test_a_table_in_a_nested_stack_is_not_destroyed(
+    removal: Deployment, cloud: Cloud, policy: str | None, refused: bool
+) -> None:
+    inner = resource("Table", "CREATE_COMPLETE", kind=TABLE)
+    answers = {
+        STACK_ID: [resource("R0", "CREATE_COMPLETE", kind=NESTED)],
+        "id-of-R0": [inner],
+    }
+    cloud.says("DescribeStacks", stack("UPDATE_COMPLETE"))
+    cloud.says(
+        "ListStackResources", lambda asked: {"StackResourceSummaries": answers[asked["StackName"]]}
+    )
+    cloud.says("GetTemplate", declared(policy, kind=NESTED))
+    if refused:
+        with pytest.raises(StackRefused, match=rf"R0/Table \({TABLE}"):
+            remove(removal)
+    else:
+        remove(removal)
+    assert bool(cloud.asked("DeleteStack")) is not refused
+
+
+def test_a_template_that_cannot_be_read_deletes_nothing(removal: Deployment, cloud: Cloud) -> None:
+    cloud.says("DescribeStacks", stack("UPDATE_COMPLETE"))
+    cloud.has_resources(resource("R0", "CREATE_COMPLETE", kind=TABLE))
+    cloud.says("GetTemplate", scripted.failure("AccessDenied", "no"))
+    with pytest.raises(Exception, match="AccessDenied"):
+        remove(removal)
+    assert cloud.asked("DeleteStack") == []

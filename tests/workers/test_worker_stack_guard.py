@@ -7,6 +7,7 @@ import scripted_aws as scripted
 import worker_builders as build
 from cloudformation_answers import CHANGE_SET_ID, STACK_ID, Cloud, change, change_set, stack
 
+from control_plane import aws
 from control_plane.errors import ChangeSetFailed, ReplacementRefused, ServiceBusy
 from control_plane.models import Deployment
 from control_plane.store.progress import Progress
@@ -127,7 +128,8 @@ def test_a_replacement_that_was_allowed_goes_on(world: None, cloud: Cloud) -> No
 def test_what_would_change_is_in_the_record_before_anybody_is_asked(
     made: Deployment, cloud: Cloud
 ) -> None:
-    changed = change("Import", "Forms", "AWS::S3::Bucket")
+    aws.s3().create_bucket(Bucket="notes-forms-stage-alpha")
+    changed = change("Import", "Forms", "AWS::S3::Bucket", physical_id="notes-forms-stage-alpha")
     cloud.says("DescribeChangeSet", change_set("CREATE_COMPLETE", changes=[changed]))
     answer = run(made, "AwaitChangeSet", **IDS)
     assert build.record(made)["change_set"] == {
