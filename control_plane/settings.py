@@ -118,6 +118,7 @@ class ApiSettings(_Settings):
     scheduler_role_arn: str
     config_function: str
     code_function: str
+    record_function: str
     deployment_slots: int
     route_function: str
     shift_state_machine_arn: str

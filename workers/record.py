@@ -19,6 +19,7 @@ from control_plane.models import (
     OnConflict,
     Options,
     StepStatus,
+    Tenant,
 )
 from control_plane.rules import turns
 from control_plane.services.executions import is_running, still_holds
@@ -31,13 +32,15 @@ from control_plane.store.rollouts import Rollouts, loaded
 from control_plane.store.sources import Sources
 from control_plane.use_cases.admission import admit, has_meaning, parse_input, tenant_of
 from workers import record_approval, record_slots, self_check
+from workers import record_closing as closing
 from workers import record_ends as ends
 from workers import record_failures as failures
 from workers.step import Outcome, Step, measure, run
 
 
 def handler(event: Mapping[str, Any], context: object) -> JsonObject:
-    """Lambda's entry: a step of the state machine, or EventBridge's word that one ended."""
+    """Lambda's entry: a step of the state machine, EventBridge's event that one ended, its
+    schedule for the sweep, or the API, which found a record whose execution is over."""
     if self_check.is_one(event):
         return self_check.loads(_settings())
     try:
@@ -58,6 +61,12 @@ def handler(event: Mapping[str, Any], context: object) -> JsonObject:
                 return failures.record_failure(
                     event["execution"], event["failure"], event["rollback"]
                 )
+            case None if "close" in event:  # the API, which may release nothing itself
+                return closing.close(
+                    Tenant.model_validate(event["close"]["tenant"]), event["close"]["id"]
+                )
+            case None if "sweep" in event:
+                return closing.sweep()
             case None:
                 return failures.finalize(event["detail"])
             case step:
@@ -107,7 +116,9 @@ def prepare_deployment(execution: Mapping[str, Any]) -> JsonObject:
     if not DeploymentStatus(record["status"]).is_final:
         progress.add_missing_steps(deployment, record["steps"])
     progress.begin_step(deployment, "PrepareDeployment")
-    progress.add_facts(deployment, {"control_plane": own.running().model_dump()})
+    running, began = own.running().model_dump(), started.isoformat()
+    # The latter for whoever closes the record, should the execution not do it.
+    progress.add_facts(deployment, {"control_plane": running, "execution_started_at": began})
     note = f"{request.mode}: {tenant.stack_name}"
     if has_meaning("source", request.mode):
         note += f" from source {source[:12]}"
@@ -150,6 +161,7 @@ def acquire_lock(deployment: Deployment, event: JsonObject) -> Outcome:
     if holder is None:
         return Outcome(done=False)  # it was released in this moment: the next attempt gets it
     if not still_holds(holder):
+        closing.close_dead(holder["deployment_id"], holder["execution_arn"], tenant)
         taken = locks.acquire(tenant, deployment.id, me, instead_of=holder["execution_arn"])
         if taken:
             _check_still_wanted(deployment, listing)
@@ -177,15 +189,24 @@ def _going_first(deployment: Deployment, listing: Listing) -> str | None:
     tenant, me = deployment.tenant, deployment.id
     rivals = listing.rivals(tenant, naming.earliest_id(deployment.started_at - turns.LOOK_BACK))
     for newer in turns.taking_its_place(me, rivals):
-        if newer.had_the_tenant or _is_running(newer):
+        if newer.had_the_tenant or _is_running(newer, tenant):
             raise Superseded(f"deployment {newer.id} of {tenant.stack_name} took its place")
     supersedes = deployment.options.on_conflict == OnConflict.SUPERSEDE
     waiting = turns.going_first(me, rivals, supersedes=supersedes)
-    return next((older.id for older in waiting if _is_running(older)), None)
+    return next((older.id for older in waiting if _is_running(older, tenant)), None)
 
 
-def _is_running(rival: turns.Rival) -> bool:
-    return is_running(rival.execution_arn, naming.time_of(rival.id))
+def _is_running(rival: turns.Rival, tenant: Tenant) -> bool:
+    """Whether a rival's execution runs; the record of one that does not is closed.
+
+    But not that of the lock's holder: whoever takes the lock over does it, and says so.
+    """
+    if is_running(rival.execution_arn, naming.time_of(rival.id)):
+        return True
+    holder = Locks(_settings().table_name).holder(tenant) or {}
+    if holder.get("execution_arn") != rival.execution_arn:
+        closing.close_dead(rival.id, rival.execution_arn, tenant)
+    return False
 
 
 def _wait_for(other: str, deployment: Deployment) -> Outcome:
@@ -199,10 +220,15 @@ def _wait_for(other: str, deployment: Deployment) -> Outcome:
     return Outcome({"holder": other}, done=False)
 
 
+def acquire_slot(deployment: Deployment, event: JsonObject) -> Outcome:
+    """Take a slot, also one whose holder is dead."""
+    return record_slots.acquire_slot(deployment, event, closing.close_dead)
+
+
 WAITS: dict[str, Step] = {
     "AcquireLock": acquire_lock,
-    "AcquireSlot": record_slots.acquire_slot,
-    "RegainSlot": record_slots.acquire_slot,
+    "AcquireSlot": acquire_slot,
+    "RegainSlot": acquire_slot,
     "AwaitApproval": record_approval.await_approval,
 }
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from control_plane import naming
@@ -11,6 +11,8 @@ from control_plane.observability import count_unexpected, logger
 from control_plane.reasons import one_line, plain, shortened
 from control_plane.rules import comebacks, endings
 from control_plane.rules.hints import addressed, hint
+from control_plane.services import executions
+from control_plane.services.executions import UNKNOWN, ExecutionEnd
 from control_plane.settings import RecordSettings, settings
 from control_plane.store.history import History
 from control_plane.store.listing import Listing
@@ -51,15 +53,19 @@ def record_failure(
             reason += "; the previous good build was put back and works"
             status = DeploymentStatus.ROLLED_BACK
             restored = comebacks.restored(rollback["restored"])
-    facts = {
+    facts: JsonObject = {
         "reason": reason,
         "hint": hint(first["state"], first["error"], reason),
         "failed_step": first["state"],
         "error": first["error"],
     }
-    ended = _end(
-        execution["Input"], execution["Id"], execution["StartTime"], status, facts, restored
-    )
+    found = _deployment_of(execution["Input"], execution["Id"], execution["StartTime"])
+    if found is None:
+        # Not swallowed: the execution itself is red and carries the reason.
+        logger().warning("execution without a tenant", execution_arn=execution["Id"], **facts)
+        ended: JsonObject = {}
+    else:
+        ended = _end(*found, execution["Id"], execution["StartTime"], status, facts, restored)
     return {
         "id": ended.get("id", ""),
         "reason": _told(ended if "reason" in ended else facts),
@@ -78,28 +84,73 @@ def finalize(detail: Mapping[str, Any]) -> JsonObject:
     `detail` is EventBridge's `Step Functions Execution Status Change`. Harmless after a
     RecordFailure.
     """
-    status = {
-        "ABORTED": DeploymentStatus.CANCELLED,
-        "TIMED_OUT": DeploymentStatus.TIMED_OUT,
-        # One whose RecordFailure was not heard: its error says what it was, as there.
-    }.get(detail["status"]) or _STATUS.get(str(detail.get("error")), DeploymentStatus.FAILED)
-    started = datetime.fromtimestamp(detail["startDate"] / 1000, utc_now().tzinfo).isoformat()
-    raw, arn, error = (
-        json.loads(detail.get("input") or "{}"),
-        detail["executionArn"],
-        detail.get("error"),
-    )
-    told = plain(str(detail.get("cause") or error or "it was stopped"))
-    reason = shortened(f"the execution ended {detail['status']}: {told}")
-    left = endings.left_behind(_record(raw, arn, started))
-    stopped = status == DeploymentStatus.CANCELLED
-    facts = {
-        "reason": reason + (f"; {left}" if left else ""),
-        "hint": None if stopped else hint("", error or detail["status"], reason),
+    started = datetime.fromtimestamp(detail["startDate"] / 1000, utc_now().tzinfo)
+    arn = detail["executionArn"]
+    end = ExecutionEnd.of(detail)
+    found = _deployment_of(json.loads(detail.get("input") or "{}"), arn, started.isoformat())
+    if found is None:
+        # Not swallowed: the execution itself is red and carries the reason.
+        logger().warning("execution without a tenant", execution_arn=arn, status=end.status)
+        return {"id": "", "status": _status_of(end, {})}
+    ended = end_with(*found, arn, started, end)
+    return {"id": ended["id"], "status": ended["status"]}
+
+
+def end_with(
+    tenant: Tenant, deployment_id: str, execution_arn: str, started: datetime, end: ExecutionEnd
+) -> JsonObject:
+    """End the record of an execution that is over, as it ended; gives the record.
+
+    The one way in which a record is closed by somebody else than its execution. A record that has
+    ended stays as it is; lock, slot, place in the queue and given password are released in either
+    case. `started`: when the execution was.
+    """
+    record = Listing(_settings().table_name).get(tenant, deployment_id) or {}
+    status = _status_of(end, record)
+    error = None if end.status == UNKNOWN else end.error
+    facts: JsonObject = {
+        "reason": _reason_of(end, record),
+        "hint": None,
         "error": error,
     }
-    ended = _end(raw, arn, started, status, facts)
-    return {"id": ended.get("id", ""), "status": status}
+    left = endings.left_behind(record)
+    if left:
+        facts["reason"] += f"; {left}"
+    if status != DeploymentStatus.CANCELLED:
+        facts["hint"] = hint("", error or end.status, facts["reason"])
+    if end.stopped_at:
+        facts["finished_at"] = end.stopped_at.astimezone(UTC).isoformat(timespec="milliseconds")
+    return _end(tenant, deployment_id, execution_arn, started.isoformat(), status, facts)
+
+
+def _status_of(end: ExecutionEnd, record: Mapping[str, Any]) -> DeploymentStatus:
+    """What a deployment is whose execution ended like that without recording it."""
+    match end.status:
+        case "ABORTED":
+            return DeploymentStatus.CANCELLED
+        case "TIMED_OUT":
+            return DeploymentStatus.TIMED_OUT
+        case executions.UNKNOWN if "cancel" in record:
+            return DeploymentStatus.CANCELLED
+        case _:
+            # One whose RecordFailure was not heard: its error says what it was, as there. One
+            # that SUCCEEDED without recording its success has proved nothing.
+            return _STATUS.get(str(end.error), DeploymentStatus.FAILED)
+
+
+def _reason_of(end: ExecutionEnd, record: Mapping[str, Any]) -> str:
+    match end.status:
+        case executions.UNKNOWN:
+            begun = any(step.get("attempts") for step in record.get("steps", {}).values())
+            gone = "Step Functions does not know its execution any more"
+            reason = gone if begun else "its execution was never started"
+            by = record.get("cancel", {}).get("by")
+            return f"cancelled by {by}: {reason}" if by else reason
+        case "SUCCEEDED":
+            return "the execution ended SUCCEEDED, but its success was never recorded"
+        case status:
+            told = plain(str(end.cause or end.error or "it was stopped"))
+            return shortened(f"the execution ended {status}: {told}")
 
 
 def _cancelled(execution: Mapping[str, Any], failure: Mapping[str, str]) -> str:
@@ -111,24 +162,19 @@ def _cancelled(execution: Mapping[str, Any], failure: Mapping[str, str]) -> str:
 
 
 def _end(
-    raw: Any,
+    tenant: Tenant,
+    deployment_id: str,
     execution_arn: str,
     execution_started: str,
     status: DeploymentStatus,
     facts: JsonObject,
     restored: JsonObject | None = None,
 ) -> JsonObject:
-    """End the record that an execution belongs to, and answer it; empty when there is no tenant.
+    """End a record, release what its execution holds, tell people, and answer the record.
 
     `restored` is what a way back made of the tenant: its function has the stack's code again.
     """
-    found = _deployment_of(raw, execution_arn, execution_started)
-    if found is None:
-        # Not swallowed: the execution itself is red and carries the reason.
-        logger().warning("execution without a tenant", execution_arn=execution_arn, **facts)
-        return {}
-    tenant, deployment_id = found
-    before = _record(raw, execution_arn, execution_started)
+    before = Listing(_settings().table_name).get(tenant, deployment_id) or {}
     facts = {**facts, "created_at": before.get("created_at", execution_started)}
     application = _settings().default_application
     facts["hint"] = addressed(

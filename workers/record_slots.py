@@ -1,5 +1,6 @@
 """A deployment's slot: the share of the account's limits that whoever works on a stack holds."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 from control_plane import observability, own
@@ -12,8 +13,12 @@ from control_plane.store.slots import Slots
 from workers.step import Outcome
 
 
-def acquire_slot(deployment: Deployment, event: JsonObject) -> Outcome:
+def acquire_slot(
+    deployment: Deployment, event: JsonObject, close_dead: Callable[[str, str], None]
+) -> Outcome:
     """Take a slot, or wait for one; the rules are `control_plane/rules/slot_rules.py`.
+
+    `close_dead` closes the record of a holder that runs no more, by its id and its execution.
 
     The control plane itself and its trials take none: neither may wait for tenants, and a trial is
     waited for by whoever has one. Whoever waits for the tenant lends its priority: an urgent
@@ -26,7 +31,7 @@ def acquire_slot(deployment: Deployment, event: JsonObject) -> Outcome:
     if slots.take(deployment, lent):
         _measure(slots)
         return Outcome(note="has a slot")
-    if not _recover(slots):
+    if not _recover(slots, close_dead):
         return Outcome(note="other deployments have the slots, or go first", done=False)
     taken = slots.take(deployment, lent)
     if taken:
@@ -52,8 +57,8 @@ def _measure(slots: Slots) -> None:
     observability.slots(len(state["holders"]), state["limit"], waiting)
 
 
-def _recover(slots: Slots) -> bool:
-    """Whether a slot was freed whose holder runs no more and never said so."""
+def _recover(slots: Slots, close_dead: Callable[[str, str], None]) -> bool:
+    """Whether a slot was freed whose holder runs no more; its record is closed too."""
     state = slots.state()
     if len(state["holders"]) < state["limit"]:
         return False
@@ -63,6 +68,7 @@ def _recover(slots: Slots) -> bool:
         arn = held["execution_arn"]
         if not is_running(arn, datetime.fromisoformat(held["taken_at"])):
             slots.give_back(name, arn)
+            close_dead(name, arn)
             freed = True
     return freed
 

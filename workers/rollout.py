@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from control_plane import aws, naming
-from control_plane.errors import Conflict, InvalidRequest, ServiceBusy
+from control_plane.errors import Conflict, InvalidRequest, ServiceBusy, Superseded
 from control_plane.events import STARTED_BY, Trigger
 from control_plane.models import JsonObject, utc_now
 from control_plane.observability import logger
@@ -14,6 +15,7 @@ from control_plane.reasons import one_line, plain
 from control_plane.rollout_models import Rollout, RolloutStatus
 from control_plane.rules import rollout_rules as rules
 from control_plane.rules.rollout_rules import Decision, Do
+from control_plane.services import executions
 from control_plane.settings import RolloutSettings, settings
 from control_plane.store.rollout_turns import RolloutTurns
 from control_plane.store.rollouts import Rollouts, is_open, loaded
@@ -32,8 +34,13 @@ AT_ONCE = 40
 """Deployments that one look starts: as many as an inline Map carries out side by side."""
 
 
+SWEPT = 300
+"""Of the newest rollouts, so many are looked at by the sweep."""
+
+
 def handler(event: Mapping[str, Any], context: object) -> JsonObject:
-    """Lambda's entry: a step of the state machine, or EventBridge's word that one ended."""
+    """Lambda's entry: a step of the state machine, EventBridge's event that one ended, or its
+    schedule for the sweep."""
     if self_check.is_one(event):
         return self_check.loads(settings(RolloutSettings))
     try:
@@ -46,6 +53,8 @@ def handler(event: Mapping[str, Any], context: object) -> JsonObject:
                 )
             case "StopRollout":
                 return stop_rollout(event["execution"], event["failure"])
+            case None if "sweep" in event:
+                return sweep()
             case None:
                 return finalize(event["detail"])
             case step:
@@ -203,6 +212,29 @@ def finalize(detail: Mapping[str, Any]) -> JsonObject:
     return _end(
         rollout_id, drivers, status, f"{detail['status']}: {told}", "ABORTED" if stopped else error
     )
+
+
+def sweep() -> JsonObject:
+    """End the open rollouts whose executions are over: the events of their ends were lost.
+
+    Gives {closed: [id, …]}. Only the newest `SWEPT` are looked at: an application has one open
+    rollout in an environment at a time.
+    """
+    rollouts, closed = Rollouts(settings(RolloutSettings).table_name), list[str]()
+    for found in rollouts.newest(SWEPT):
+        if not is_open(found):
+            continue
+        since = datetime.fromisoformat(found.get("changed_at") or found["created_at"])
+        end = executions.end_of(found["execution_arn"], since)
+        if end is None:
+            continue
+        told = plain(end.cause or end.error or "nobody drives it any more")
+        status = RolloutStatus.CANCELLED if end.status == "ABORTED" else RolloutStatus.FAILED
+        arn, error = found["execution_arn"], end.error or end.status
+        with suppress(Superseded):  # it ended, or went on in another execution, in this moment
+            _end(found["id"], (arn,), status, f"the execution ended {end.status}: {told}", error)
+            closed.append(found["id"])
+    return {"closed": closed}
 
 
 def _drivers(execution_arn: str, asked: Mapping[str, Any]) -> tuple[str, ...]:

@@ -18,7 +18,8 @@ CHANGES = 20
 
 
 def handler(event: Mapping[str, Any], context: object) -> JsonObject:
-    """Lambda's entry: a step of a shift, a question of the API, or EventBridge's word of an end."""
+    """Lambda's entry: a step of a shift, a question of the API, EventBridge's event of an end, or
+    its schedule for the sweep."""
     if self_check.is_one(event):
         return self_check.loads(settings(RouteSettings))
     try:
@@ -27,6 +28,8 @@ def handler(event: Mapping[str, Any], context: object) -> JsonObject:
         if "ask" in event:
             logger().info("asked", what=event["ask"])
             return ASKED[event["ask"]](Tenant.model_validate(event["of"]), event)
+        if "sweep" in event:
+            return route_ends.sweep()
         return route_ends.finalize(event["detail"])
     except Exception as error:
         if aws.is_busy(error):

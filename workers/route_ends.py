@@ -11,6 +11,8 @@ from control_plane.models import JsonObject, Tenant, utc_now
 from control_plane.observability import logger
 from control_plane.reasons import one_line, plain, shortened
 from control_plane.rules.fleet_hints import of_shift
+from control_plane.services import executions
+from control_plane.services.executions import ExecutionEnd
 from control_plane.settings import RouteSettings, settings
 from control_plane.store.route_store import FAILED, SUCCEEDED, Routes
 from workers.route_changes import change_of, zone
@@ -50,17 +52,38 @@ def finalize(detail: Mapping[str, Any]) -> JsonObject:
         of, _ = parsed(json.loads(detail.get("input") or "{}"))
     except InvalidRequest:
         return {"status": FAILED, "reason": "it had no route"}
-    arn = detail["executionArn"]
     started = datetime.fromtimestamp(detail["startDate"] / 1000, utc_now().tzinfo).isoformat()
+    return _over(of, detail["executionArn"], started, ExecutionEnd.of(detail))
+
+
+def sweep() -> JsonObject:
+    """End the shifts whose executions are over: the events of their ends were lost.
+
+    Gives {closed: [id, …]}.
+    """
+    closed = []
+    for of in list(_routes().held()):
+        item = _routes().get(of) or {}
+        if "holder" not in item:
+            continue
+        began = datetime.fromisoformat(item["shift"]["started_at"])
+        end = executions.end_of(item["holder"], began)
+        if end is not None:
+            _over(of, item["holder"], began.isoformat(), end)
+            closed.append(item["shift"]["id"])
+    return {"closed": closed}
+
+
+def _over(of: Tenant, arn: str, started: str, end: ExecutionEnd) -> JsonObject:
+    """End the shift of an execution that is over and did not record it."""
     item = _routes().get(of) or {}
-    why = plain(str(detail.get("cause") or detail.get("error") or "it was stopped"))
-    reason = shortened(f"the execution ended {detail['status']}: {why}")
+    why = plain(str(end.cause or end.error or "it was stopped"))
+    reason = shortened(f"the execution ended {end.status}: {why}")
     if item.get("holder") == arn and item["shift"].get("through"):
         reason = ""  # every step was well, and only the end could not be recorded
     elif item.get("holder") == arn:
         reason = f"{reason}; {restored(shift_of(of, item), reason)}"
-    stopped = detail["status"] == "ABORTED"
-    error = "ABORTED" if stopped else str(detail.get("error") or detail["status"])
+    error = "ABORTED" if end.status == "ABORTED" else str(end.error or end.status)
     return _ended(of, arn, started, reason, error)
 
 

@@ -28,7 +28,7 @@ from control_plane.events import (
 )
 from control_plane.models import Env, JsonObject, Mode, Tenant
 from control_plane.store.route_store import Routes
-from control_plane.use_cases import approvals, deployments, operations, traffic
+from control_plane.use_cases import approvals, closing, deployments, operations, traffic
 from control_plane.use_cases.deployments import Asked
 
 router = Router()  # type: ignore[no-untyped-call]  # Powertools does not type it
@@ -83,7 +83,7 @@ def list_deployments(
 ) -> JsonObject:
     """The newest deployments of a tenant, newest first."""
     of = tenant(env, org, application)
-    found = front().listing.deployments(of, limit)
+    found = closing.read(front(), front().listing.deployments(of, limit))
     changes = Routes(front().settings.table_name).changes(of, 1)
     return {
         "deployments": [presented(record) for record in found],
@@ -96,7 +96,8 @@ def get_deployment(
     env: Env, org: OrgPath, deployment_id: str, application: ApplicationQuery = None
 ) -> JsonObject:
     """One deployment: request, steps, changes, tests, reason, receipt."""
-    return presented(record_of(tenant(env, org, application), deployment_id))
+    of = tenant(env, org, application)
+    return presented(*closing.read(front(), [record_of(of, deployment_id)]))
 
 
 @router.get("/deployments/<deployment_id>", tags=["deployments"])
@@ -105,7 +106,7 @@ def find_deployment(deployment_id: str) -> JsonObject:
     record = front().listing.find(deployment_id)
     if record is None:
         raise NotFound(f"there is no deployment {deployment_id}")
-    return presented(record)
+    return presented(*closing.read(front(), [record]))
 
 
 @router.post("/envs/<env>/orgs/<org>/deployments/<deployment_id>/cancel", tags=["deployments"])

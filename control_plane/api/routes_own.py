@@ -28,7 +28,7 @@ from control_plane.events import (
 )
 from control_plane.models import Env, JsonObject, Mode, Tenant
 from control_plane.own import APPLICATION, own_tenant
-from control_plane.use_cases import approvals, deployments, operations, pushes, schedules
+from control_plane.use_cases import approvals, closing, deployments, operations, pushes, schedules
 from control_plane.use_cases.deployments import Asked
 
 router = Router()  # type: ignore[no-untyped-call]  # Powertools does not type it
@@ -56,14 +56,14 @@ def start_own_rollback(
 @router.get("/control-plane/deployments", tags=["control plane"])
 def list_self_updates(limit: Limit = 20) -> JsonObject:
     """The newest deployments of the control plane, newest first."""
-    found = front().listing.deployments(_own(), limit)
+    found = closing.read(front(), front().listing.deployments(_own(), limit))
     return {"deployments": [presented(record) for record in found]}
 
 
 @router.get("/control-plane/deployments/<deployment_id>", tags=["control plane"])
 def get_self_update(deployment_id: IdPath) -> JsonObject:
     """One deployment of the control plane: request, steps, changes, trial, reason, receipt."""
-    return presented(record_of(_own(), deployment_id))
+    return presented(*closing.read(front(), [record_of(_own(), deployment_id)]))
 
 
 @router.post("/control-plane/deployments/<deployment_id>/cancel", tags=["control plane"])

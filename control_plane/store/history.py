@@ -192,17 +192,11 @@ class History(table.Store):
 
         The last good state stays untouched in CURRENT, but for what a way back did to the tenant:
         `current`, without what is in `forget`. A deployment whose request was refused before it had
-        a record gets one. Harmless when repeated: the first end stays.
+        a record gets one. `facts` may have `finished_at`, when somebody else found the end later.
+        Harmless when repeated: the first end stays.
         """
         end = {**writes.identity(tenant), "id": deployment_id, "execution_arn": execution_arn}
-        end |= {**facts, "status": status, "finished_at": self._now()}
-        last = {
-            **writes.identity(tenant),
-            "last_deployment": deployment_id,
-            "last_status": status,
-            "last_reason": facts.get("reason"),
-            **(current or {}),
-        }
+        end |= {"finished_at": self._now(), **facts, "status": status}
         before = self._listing.get(tenant, deployment_id)
         running = [
             name
@@ -215,10 +209,17 @@ class History(table.Store):
             ),
         ]
         known = self._listing.current(tenant)
-        # Else the word of its end came too late.
+        # Else its end was noticed too late: a newer one succeeded.
         if (known or {}).get("last_good", "") < deployment_id:
+            now = {**writes.identity(tenant), **(current or {})}
+            if (known or {}).get("last_deployment", "") <= deployment_id:
+                now |= {
+                    "last_deployment": deployment_id,
+                    "last_status": status,
+                    "last_reason": facts.get("reason"),
+                }
             changes.append(
-                writes.current_state(self._table, tenant, last, forget, is_whole=known is None)
+                writes.current_state(self._table, tenant, now, forget, is_whole=known is None)
             )
         lock = self._locks.holder(tenant)
         if lock and lock["execution_arn"] == execution_arn:

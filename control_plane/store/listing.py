@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from control_plane import aws
 from control_plane.models import DeploymentStatus, JsonObject, OnConflict, StepStatus, Tenant
 from control_plane.rules.turns import Rival
-from control_plane.store import items, schema, table
+from control_plane.store import items, schema, table, writes
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -74,6 +74,27 @@ class Listing:
         part = items.from_part(answer["Items"][0])
         tenant = Tenant(application=part["application"], env=part["env"], org=part["org"])
         return self.get(tenant, deployment_id)
+
+    def open_deployments(self, since: str) -> Iterator[JsonObject | str]:
+        """What the index has of the deployments from id `since` on that have not ended, oldest
+        first; after each page of it the id up to which it was read."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            IndexName=items.LISTING_INDEX,
+            KeyConditionExpression="listing = :listing AND listed_at >= :since",
+            FilterExpression=f"#status IN ({', '.join(writes.OPEN)})",
+            ExpressionAttributeNames={"#status": "status"},
+            ExpressionAttributeValues={
+                ":listing": {"S": "DEPLOYMENT"},
+                ":since": {"S": since},
+                **writes.OPEN,
+            },
+            PaginationConfig={"PageSize": 250},
+        )
+        for page in pages:
+            yield from (items.from_part(item) for item in page["Items"])
+            if "LastEvaluatedKey" in page:
+                yield str(page["LastEvaluatedKey"]["listed_at"]["S"])
 
     def rivals(self, tenant: Tenant, since: str) -> list[Rival]:
         """The tenant's deployments from id `since` on that matter to one which waits, oldest first.

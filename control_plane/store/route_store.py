@@ -8,7 +8,7 @@ Every write counts `revision` up, so that whoever decided by what it read notice
 wrote meanwhile.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 ROUTE = "ROUTE"
 CHANGE = "ROUTE#"
 
+SHIFT = "SHIFT"
+"""What the index lists a route as while a shift has it."""
+
 RUNNING, SUCCEEDED, FAILED, REVERSED = "RUNNING", "SUCCEEDED", "FAILED", "REVERSED"
 """What becomes of a shift."""
 
@@ -34,6 +37,19 @@ class Routes(table.Store):
     def get(self, of: Tenant) -> JsonObject | None:
         """The route of an organization as it was last recorded, or None."""
         return table.read(self._client, self._table, _partition(of), ROUTE)
+
+    def held(self) -> Iterator[Tenant]:
+        """The routes that a shift has, by the index (those of earlier releases are not in it)."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            IndexName=items.LISTING_INDEX,
+            KeyConditionExpression="listing = :listing",
+            ExpressionAttributeValues={":listing": {"S": SHIFT}},
+        )
+        for page in pages:
+            for item in page["Items"]:
+                found = items.from_part(item)
+                yield Tenant(application=found["application"], env=found["env"], org=found["org"])
 
     def changes(self, tenant: Tenant, limit: int) -> list[JsonObject]:
         """The newest changes of routes that lead to the tenant, newest first."""
@@ -57,7 +73,8 @@ class Routes(table.Store):
         facts |= {"status": RUNNING, "step": 0, "started_at": self._now()}
         return self._update(
             shift.route,
-            {"holder": shift.execution_arn, "shift": facts},
+            {"holder": shift.execution_arn, "shift": facts, "listing": SHIFT, "listed_at": shift.id}
+            | writes.identity(shift.route),
             # Condition: there is a route, and nobody has it (nor has this shift had it and lost
             # it), or this very shift.
             "attribute_exists(SK) AND (holder = :me OR (attribute_not_exists(holder)"
@@ -148,7 +165,7 @@ class Routes(table.Store):
         told = ", ".join(f"#shift.#{name} = :{name}" for name in values)
         return {
             "Key": items.key(_partition(of), ROUTE),
-            "UpdateExpression": f"SET {told} ADD revision :one REMOVE holder",
+            "UpdateExpression": f"SET {told} ADD revision :one REMOVE holder, listing, listed_at",
             # Condition: the shift has the route.
             "ConditionExpression": "holder = :holder",
             "ExpressionAttributeNames": {f"#{name}": name for name in values} | {"#shift": "shift"},

@@ -9,7 +9,7 @@ from control_plane.events import RetryRequest, Target, invalid
 from control_plane.models import DeploymentStatus, Env, JsonObject, Mode, Tenant
 from control_plane.rules.endings import refuse_cancel, refuse_retry
 from control_plane.services import executions
-from control_plane.use_cases import deployments
+from control_plane.use_cases import closing, deployments
 from control_plane.use_cases.deployments import Asked, Front
 
 _MOVED_ON = ("TaskDoesNotExist", "TaskTimedOut", "InvalidToken")
@@ -18,27 +18,26 @@ _MOVED_ON = ("TaskDoesNotExist", "TaskTimedOut", "InvalidToken")
 def cancel(front: Front, tenant: Tenant, deployment_id: str, by: str | None) -> JsonObject:
     """Ask for a deployment's end; gives its record, with who asked first.
 
-    It ends by itself, before its next step; one that waits for an approval is woken for that.
+    It ends by itself, before its next step; one that waits for an approval is woken for that. One
+    whose execution is over, or was never started, is closed at once: nobody else would.
     Asking again is harmless. Raises NotFound, and Conflict with what became of it.
     """
     record = _record(front, tenant, deployment_id)
     asked = None if refuse_cancel(record) else front.history.ask_for_end(tenant, deployment_id, by)
     if asked is None:
-        record = _record(front, tenant, deployment_id)  # it may have ended in this moment
+        record = closing.closed(front, _record(front, tenant, deployment_id))  # it may have ended
         raise Conflict(refuse_cancel(record) or f"{deployment_id} went on meanwhile: ask again")
+    arn = asked["execution_arn"]
+    if asked["status"] == DeploymentStatus.QUEUED and executions.status(arn) is None:
+        # However young it is: should it be started now, its first step finds that it has ended.
+        reason = f"cancelled by {by}: its execution was never started"
+        return front.history.fail(
+            tenant, deployment_id, arn, DeploymentStatus.CANCELLED, {"reason": reason}
+        )
+    asked = closing.closed(front, asked)
     token = asked.get("approval", {}).get("token")
     if asked["status"] == DeploymentStatus.AWAITING_APPROVAL and token:
         _wake(token)
-    queued, arn = asked["status"] == DeploymentStatus.QUEUED, asked["execution_arn"]
-    if queued and executions.status(arn) is None:
-        reason = f"cancelled by {by}: its execution was never started"
-        return front.history.fail(
-            tenant,
-            deployment_id,
-            asked["execution_arn"],
-            DeploymentStatus.CANCELLED,
-            {"reason": reason},
-        )
     return asked
 
 

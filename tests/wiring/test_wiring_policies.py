@@ -31,7 +31,10 @@ BORROWED = {
         "control_plane/services/executions.py",
         "control_plane/services/notifications.py",
     ],
-    "RolloutFunction": ["control_plane/services/notifications.py"],
+    "RolloutFunction": [
+        "control_plane/services/executions.py",
+        "control_plane/services/notifications.py",
+    ],
     "RouteFunction": [
         "control_plane/services/executions.py",
         "control_plane/services/notifications.py",

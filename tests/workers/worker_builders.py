@@ -57,6 +57,7 @@ ENVIRONMENT = {
     "DEPLOYMENT_SLOTS": "2",
     "CONFIG_FUNCTION": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:syndi-config:live",
     "CODE_FUNCTION": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:syndi-code:live",
+    "RECORD_FUNCTION": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:syndi-record:live",
     "ROUTE_FUNCTION": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:syndi-route:live",
     "SHIFT_STATE_MACHINE_ARN": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:syndi-shift",
     "STRANGER_POOL_ID": f"{REGION}_stranger",
