@@ -60,6 +60,10 @@ class ReplacementRefused(ControlPlaneError):
     """The change set would remove or replace a resource that holds data, or adopt another's."""
 
 
+class IsolationRefused(ControlPlaneError):
+    """The template would let its tenant reach another one, or others reach this one."""
+
+
 class NoSuchBuild(ControlPlaneError):
     """The mode needs an earlier build of the tenant, and there is none that fits."""
 

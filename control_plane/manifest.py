@@ -5,6 +5,7 @@ its reference. Parsed strictly: an unknown key is an error, because a misspelt o
 change what is deployed.
 """
 
+import re
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
@@ -109,6 +110,34 @@ class AdminTable(_Table):
     group: str
 
 
+Reason = Annotated[str, StringConstraints(min_length=3, max_length=300, pattern=r"\S")]
+
+
+def _one_resource(arn: str) -> str:
+    """An ARN, with an open end only where its resource has parts: never a choice of resources."""
+    named = re.sub(r"(/\*|:\*|-\?{6})$", "", arn)
+    if not re.fullmatch(r"arn:[a-z-]+:[a-z0-9-]+:[a-z0-9-]*:(\d{12}|aws)?:[^*?\s]+", named):
+        raise ValueError(
+            "must be the ARN of one resource; '*' may only stand for what is in it (…:::x/*)"
+        )
+    return arn
+
+
+class IsolationTable(_Table):
+    """What is reached beyond the tenant, or from everywhere, on purpose; each with its reason.
+
+    `shared`: ARNs of resources that are no tenant's. `public`: what answers without signing in:
+    `GET /path` of the API, or the logical id of a function's address, a bucket, a queue, a topic.
+    """
+
+    shared: dict[Annotated[str, AfterValidator(_one_resource)], Reason] = Field(
+        default_factory=dict
+    )
+    public: dict[
+        Annotated[str, StringConstraints(pattern=r"^([A-Z]+ /\S*|[A-Za-z0-9]{1,255})$")], Reason
+    ] = Field(default_factory=dict)
+
+
 class RouteTable(_Table):
     """Where a weighted route leads to: the stack output with the address or the host name that
     answers for `{org}.{env}.{domain}`."""
@@ -159,6 +188,7 @@ class Manifest(_Table):
     admin: AdminTable | None = None
     tests: TestsTable
     route: RouteTable | None = None
+    isolation: IsolationTable = IsolationTable()
     trial: TrialTable | None = None
 
     @model_validator(mode="after")

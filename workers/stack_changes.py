@@ -8,6 +8,7 @@ from control_plane import aws, naming, own
 from control_plane.errors import (
     Cancelled,
     ChangeSetFailed,
+    IsolationRefused,
     ReplacementRefused,
     StackFailed,
     StackRefused,
@@ -20,7 +21,14 @@ from control_plane.services import stack_reading as reading
 from control_plane.settings import StackSettings, settings
 from control_plane.store.listing import Listing
 from control_plane.store.progress import Progress
-from workers import stack_imports, stack_protection, stack_role, stack_template, stack_verdict
+from workers import (
+    stack_imports,
+    stack_isolation,
+    stack_protection,
+    stack_role,
+    stack_template,
+    stack_verdict,
+)
 from workers import stack_withdrawal as withdrawal
 from workers.step import Outcome
 
@@ -72,11 +80,13 @@ def create_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
 
 
 def await_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
-    """Read the change set when it is there, and refuse it when it would lose data.
+    """Read the change set when it is there, and refuse it when it would lose data or let the
+    tenant out of its bounds.
 
     A change set without changes is a success. What it says goes into the record before anybody is
     asked or anything is done. A dry run ends here: its change set is removed, and the step goes on
-    until what was there only for it is gone. Raises ChangeSetFailed or ReplacementRefused.
+    until what was there only for it is gone. Raises ChangeSetFailed,
+    ReplacementRefused or IsolationRefused.
     """
     change_set_id, options = event["change_set_id"], deployment.options
     try:
@@ -102,12 +112,16 @@ def await_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
     added = _added(deployment) if deployment.rolling_back else []
     refusal = changes.refuse_changes(losses, [*options.allow_replacement, *added])
     refusal = refusal or stack_imports.refuse_foreign(deployment, found)
+    leak = None if refusal else stack_isolation.refusal(deployment, event, described)
     facts = {"id": change_set_id, "stack_id": event["stack_id"], **result}
-    facts |= {"refused": refusal} if refusal else {}
+    facts |= {"refused": refusal} if refusal else {"not_isolated": leak} if leak else {}
     Progress(settings(StackSettings).table_name).add_facts(deployment, {"change_set": facts})
     if refusal:
         withdrawal.withdraw(deployment, event)
         raise ReplacementRefused(refusal)
+    if leak:
+        withdrawal.withdraw(deployment, event)
+        raise IsolationRefused(leak)
     if options.dry_run:
         gone = withdrawal.withdraw(deployment, event)
         return Outcome(result, f"{told}; a dry run, nothing was changed", done=gone)

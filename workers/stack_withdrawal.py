@@ -1,7 +1,7 @@
 """Taking back a change set that will not be executed, and what was there only for it."""
 
 from control_plane import aws
-from control_plane.errors import ChangeSetFailed, ReplacementRefused
+from control_plane.errors import ChangeSetFailed, IsolationRefused, ReplacementRefused
 from control_plane.models import Deployment, JsonObject, StackStatus
 from control_plane.rules import changes
 from control_plane.services import stack_reading as reading
@@ -50,6 +50,8 @@ def repeated(deployment: Deployment, event: JsonObject) -> Outcome:
     facts = record.get(f"{prefix}change_set", {})
     if facts.get("refused"):
         raise ReplacementRefused(facts["refused"])
+    if facts.get("not_isolated"):
+        raise IsolationRefused(facts["not_isolated"])
     dry_run = deployment.options.dry_run
     if facts.get("id") != event["change_set_id"] or (facts["has_changes"] and not dry_run):
         raise ChangeSetFailed("the change set disappeared before it was executed: deploy again")

@@ -125,6 +125,10 @@ TABLE = (
         errors=("ReplacementRefused",),
     ),
     Row(
+        "fix the template (docs/application.md, Isolation), 'syndi source push' it, deploy again",
+        errors=("IsolationRefused",),
+    ),
+    Row(
         "when the bucket is this tenant's own: 'syndi deploy ENV ORG --no-create-buckets' uses it "
         "as it is; otherwise remove or rename it, then 'syndi retry ID'",
         errors=STACK,

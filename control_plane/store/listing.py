@@ -5,7 +5,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from control_plane import aws
-from control_plane.models import DeploymentStatus, JsonObject, OnConflict, StepStatus, Tenant
+from control_plane.models import DeploymentStatus, Env, JsonObject, OnConflict, StepStatus, Tenant
 from control_plane.rules.turns import Rival
 from control_plane.store import items, schema, table, writes
 
@@ -142,6 +142,26 @@ class Listing:
                 part = found[start : start + _BATCH]
                 unlisted = self._unlisted([key for key, _ in part])
                 yield from ({**tenant, **unlisted.get(key, {})} for key, tenant in part)
+
+    def neighbours(self, tenant: Tenant) -> list[Tenant]:
+        """Every other tenant that ever had a deployment end, of all applications."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            IndexName=items.LISTING_INDEX,
+            KeyConditionExpression="listing = :listing",
+            ExpressionAttributeValues={":listing": {"S": "TENANT"}},
+            ProjectionExpression="application, env, org",
+        )
+        found = [
+            Tenant(
+                application=item["application"]["S"],
+                env=Env(item["env"]["S"]),
+                org=item["org"]["S"],
+            )
+            for page in pages
+            for item in page["Items"]
+        ]
+        return [other for other in found if other != tenant]
 
     def _unlisted(self, partitions: list[str]) -> dict[str, JsonObject]:
         """What the index does not hold of these tenants: DynamoDB cannot change an index that is

@@ -16,7 +16,9 @@ from workers import stack as worker
 
 @pytest.fixture
 def cloud(script: scripted.Scripted) -> Cloud:
-    return Cloud(script)
+    found = Cloud(script)
+    found.says("GetTemplate", {"TemplateBody": {"Resources": {}}})
+    return found
 
 
 @pytest.fixture
