@@ -44,6 +44,7 @@ class Target:
     default_application: str
     variables: dict[str, str]
     approval_in: tuple[str, ...] = ()
+    manual_start_in: tuple[str, ...] = ("dev", "stage", "test")
     hosted_zone: str = ""
     domain: str = ""
     version_retention_days: int = 14
@@ -67,6 +68,7 @@ class Target:
             "ApplicationPrefixes": self.prefixes,
             "DefaultApplication": self.default_application,
             "ApprovalEnvironments": ",".join(self.approval_in),
+            "ManualStartEnvironments": ",".join(self.manual_start_in),
             "HostedZoneId": self.hosted_zone,
             "Domain": self.domain,
             "VersionRetentionDays": str(self.version_retention_days),

@@ -58,6 +58,13 @@ ApprovalOption = Annotated[
     ),
 ]
 
+ManualStartOption = Annotated[
+    str | None,
+    typer.Option(
+        help="environments that accept executions which were started by hand: dev,test, or none"
+    ),
+]
+
 HostedZoneOption = Annotated[
     str | None,
     typer.Option(
@@ -81,6 +88,7 @@ DowngradeOption = Annotated[
 def install(
     prefixes: PrefixesOption = None,
     approval_in: ApprovalOption = None,
+    manual_start_in: ManualStartOption = None,
     hosted_zone: HostedZoneOption = None,
     domain: DomainOption = None,
     runtime: Annotated[str, typer.Option(help="the functions' runtime")] = "python3.13",
@@ -106,6 +114,7 @@ def install(
         default_application="rawscribe",
         variables={},
         approval_in=approval_environments(approval_in, installed),
+        manual_start_in=manual_start_environments(manual_start_in, installed),
         hosted_zone=zone,
         domain=below,
         role_arn=role_arn,
@@ -185,6 +194,23 @@ def approval_environments(given: str | None, installed: dict[str, str]) -> tuple
             "control plane can try itself without somebody's approval"
         )
     return tuple(sorted(set(named)))
+
+
+def manual_start_environments(given: str | None, installed: dict[str, str]) -> tuple[str, ...]:
+    """The environments that accept executions which were started by hand: as given, otherwise as
+    installed, otherwise all but prod. Raises Refused."""
+    if given == NOWHERE:
+        return ()
+    if given is None:
+        before = installed.get("ManualStartEnvironments", f"{Env.DEV},{Env.STAGE},{Env.TEST}")
+        return tuple(before.split(",")) if before else ()
+    named = {name.strip() for name in given.split(",")}
+    if not named <= set(Env):
+        raise Refused(
+            f"--manual-start-in {given}: must be environments ({', '.join(Env)}) with commas "
+            f"between, or {NOWHERE}"
+        )
+    return tuple(sorted(named))
 
 
 def install_stack(

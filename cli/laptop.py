@@ -24,6 +24,7 @@ POLL_SECONDS = 0.3
 def up(
     prefixes: installing.PrefixesOption = None,
     approval_in: installing.ApprovalOption = None,
+    manual_start_in: installing.ManualStartOption = None,
     hosted_zone: installing.HostedZoneOption = None,
     domain: installing.DomainOption = None,
     downgrade: installing.DowngradeOption = False,
@@ -49,6 +50,7 @@ def up(
         default_application="rawscribe",
         variables=laptop.aws_environment(),
         approval_in=installing.approval_environments(approval_in, installed),
+        manual_start_in=installing.manual_start_environments(manual_start_in, installed),
         hosted_zone=zone,
         domain=below,
         version_retention_days=0,

@@ -14,6 +14,7 @@ from cli.failure import Failed
 from cli.output import err, out, print_json
 from cli.summaries import asked, changes, steps_of, steps_table, summary
 from control_plane.models import DeploymentStatus, Env
+from control_plane.rules.timings import QUEUES
 
 POLL_SECONDS = 1.0
 _PATIENCE_SECONDS = 120.0
@@ -111,6 +112,10 @@ def _question(record: dict[str, Any]) -> list[Text]:
 def _print_news(record: dict[str, Any], seen: set[tuple[str, str]]) -> None:
     """A line for each step that ended since the last look, for a log file."""
     for name, step in steps_of(record):
+        note = step.get("note", "")
+        if name in QUEUES and step["status"] == "RUNNING" and note and (name, note) not in seen:
+            seen.add((name, note))
+            err.print(f"{'WAITING':<10} {name:<20} {note}", markup=False)
         if step["status"] != "RUNNING" and (name, step["status"]) not in seen:
             seen.add((name, step["status"]))
             err.print(f"{step['status']:<10} {name:<20} {step.get('note', '')}", markup=False)

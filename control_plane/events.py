@@ -39,7 +39,8 @@ class Trigger(StrEnum):
     SCHEDULE = "schedule"
     ROLLOUT = "rollout"
     INSTALL = "install"  # by hand, past the state machine: the control plane itself
-    EXECUTION = "execution"  # StartExecution: by hand, in the console, by another program
+    MANUAL = "manual"  # StartExecution: by hand, in the console, by another program
+    EXECUTION = "execution"  # the same, as earlier releases wrote it
 
 
 class Target(Options):
@@ -117,7 +118,7 @@ class ExecutionInput(Target):
     env: Env
     org: Org
     admin_secret_arn: str | None = None
-    trigger: Trigger = Trigger.EXECUTION
+    trigger: Trigger = Trigger.MANUAL
     requested_by: str | None = Field(default=None, max_length=300)
     retry_of: DeploymentId | None = None
     rollout: str | None = Field(default=None, max_length=60)

@@ -21,11 +21,13 @@ class _Settings(BaseModel):
 
 
 class RecordSettings(_Settings):
-    """workers/record.py. `approval_environments`: with commas between, or empty."""
+    """workers/record.py. `…_environments`: with commas between, or empty."""
 
     default_application: str
     approval_environments: str
     deployment_slots: int
+    manual_start_environments: str
+    schedule_group: str
 
 
 class StackSettings(_Settings):
@@ -77,9 +79,11 @@ class ReleaseSettings(_Settings):
 
 
 class RolloutSettings(_Settings):
-    """workers/rollout.py. `approval_environments`: with commas between, or empty."""
+    """workers/rollout.py. `…_environments`: with commas between, or empty."""
 
     deployment_slots: int
+    manual_start_environments: str
+    schedule_group: str
     application_prefixes: str
     approval_environments: str
     artifact_bucket: str
@@ -100,9 +104,10 @@ class VerifySettings(_Settings):
 
 
 class RouteSettings(_Settings):
-    """workers/route.py"""
+    """workers/route.py. `manual_start_environments`: with commas between, or empty."""
 
     default_application: str
+    manual_start_environments: str
 
 
 class ApiSettings(_Settings):

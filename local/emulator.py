@@ -71,6 +71,7 @@ def apply_patches(seconds: float, *, without: frozenset[str] = frozenset()) -> N
         "lambda_errors": patches.lambda_errors,
         "task_token_errors": execution_patches.task_token_errors,
         "executions_keep_their_definition": execution_patches.executions_keep_their_definition,
+        "schedules_have_context": execution_patches.schedules_have_context,
         "shared_layers": layer_patches.shared_layers,
         "lambda_metrics": metric_patches.lambda_metrics,  # after the one before
         "embedded_metrics": metric_patches.embedded_metrics,

@@ -29,6 +29,25 @@ def task_token_errors() -> None:
     install(name, rewrite(stepfunctions, name, [(forgets, fails)]), [stepfunctions])
 
 
+def schedules_have_context() -> None:
+    """EventBridge Scheduler puts into a target's input which schedule it is, and for when.
+
+    Without this the keywords `<aws.scheduler.…>` arrive as they are written, and the function that
+    a schedule calls cannot tell one time from another.
+    """
+    scheduler = emulator_module("services.scheduler")
+    fires = "_eb._invoke_target(target, event, sched)"
+    with_context = (
+        '_eb._invoke_target({**target, "Input": (target.get("Input") or "")'
+        '.replace("<aws.scheduler.schedule-arn>", sched.get("Arn", ""))'
+        '.replace("<aws.scheduler.scheduled-time>", now_dt.strftime("%Y-%m-%dT%H:%M:%SZ"))'
+        '.replace("<aws.scheduler.execution-id>", new_uuid())'
+        '.replace("<aws.scheduler.attempt-number>", "1")}, event, sched)'
+    )
+    name = "_tick_schedules"
+    install(name, rewrite(scheduler, name, [(fires, with_context)]), [scheduler])
+
+
 def executions_keep_their_definition() -> None:
     """An execution runs the definition that its state machine had when it was started, and
     DescribeStateMachineForExecution gives that one, with the role of then.

@@ -31,7 +31,7 @@ from control_plane.store.progress import Progress
 from control_plane.store.rollouts import Rollouts, loaded
 from control_plane.store.sources import Sources
 from control_plane.use_cases.admission import admit, has_meaning, parse_input, tenant_of
-from workers import record_approval, record_slots, self_check
+from workers import record_approval, record_origin, record_schedules, record_slots, self_check
 from workers import record_closing as closing
 from workers import record_ends as ends
 from workers import record_failures as failures
@@ -65,8 +65,10 @@ def handler(event: Mapping[str, Any], context: object) -> JsonObject:
                 return closing.close(
                     Tenant.model_validate(event["close"]["tenant"]), event["close"]["id"]
                 )
+            case None if "start" in event:  # EventBridge Scheduler
+                return record_schedules.start(event)
             case None if "sweep" in event:
-                return closing.sweep()
+                return {**closing.sweep(), "upgraded": record_schedules.upgrade()}
             case None:
                 return failures.finalize(event["detail"])
             case step:
@@ -89,6 +91,7 @@ def prepare_deployment(execution: Mapping[str, Any]) -> JsonObject:
     arn = execution["Id"]
     started = datetime.fromisoformat(execution["StartTime"])
     deployment_id = naming.deployment_id_of(tenant, arn, started)
+    request = record_origin.proven(request, tenant, deployment_id, execution)
     source, manifest = admit(
         tenant, request, Sources(known.table_name), known.account_id, known.control_plane_stack
     )
@@ -166,6 +169,8 @@ def acquire_lock(deployment: Deployment, event: JsonObject) -> Outcome:
         if taken:
             _check_still_wanted(deployment, listing)
         return Outcome(note=f"taken over from {holder['deployment_id']}, which ended", done=taken)
+    if deployment.options.on_conflict == OnConflict.SUPERSEDE:
+        record_approval.supersede(deployment, holder["deployment_id"])
     return _wait_for(holder["deployment_id"], deployment)
 
 
@@ -216,8 +221,11 @@ def _wait_for(other: str, deployment: Deployment) -> Outcome:
             f"deployment {other} of {deployment.tenant.stack_name} is running or goes first: wait "
             "for it, or start with on_conflict=wait"
         )
-    Locks(_settings().table_name).hurry(deployment.tenant, deployment.options.priority)
-    return Outcome({"holder": other}, done=False)
+    tenant, table = deployment.tenant, _settings().table_name
+    Locks(table).hurry(tenant, deployment.options.priority)
+    holder = (Locks(table).holder(tenant) or {}).get("deployment_id")
+    record = Listing(table).get(tenant, holder) if holder else None
+    return Outcome({"holder": other}, turns.waits_for(other, record or {}), done=False)
 
 
 def acquire_slot(deployment: Deployment, event: JsonObject) -> Outcome:

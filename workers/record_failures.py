@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from control_plane import naming
+from control_plane.events import Trigger
 from control_plane.models import DeploymentStatus, JsonObject, StepStatus, Tenant, utc_now
 from control_plane.observability import count_unexpected, logger
 from control_plane.reasons import one_line, plain, shortened
@@ -176,6 +177,8 @@ def _end(
     """
     before = Listing(_settings().table_name).get(tenant, deployment_id) or {}
     facts = {**facts, "created_at": before.get("created_at", execution_started)}
+    # Without a record, nobody proved who started it (`record_origin`).
+    facts["trigger"] = before.get("trigger", Trigger.MANUAL)
     application = _settings().default_application
     facts["hint"] = addressed(
         facts["hint"],

@@ -21,7 +21,7 @@ from control_plane.store.rollout_turns import RolloutTurns
 from control_plane.store.rollouts import Rollouts, is_open, loaded
 from control_plane.store.slots import Slots
 from control_plane.use_cases import selecting
-from workers import rollout_alarms, rollout_telling, rollout_tenants, self_check
+from workers import rollout_alarms, rollout_origin, rollout_telling, rollout_tenants, self_check
 
 SPENT = 15_000
 """Events of its history after which an execution hands its rollout over to another one: it may have
@@ -72,7 +72,7 @@ def prepare_rollout(execution: Mapping[str, Any]) -> JsonObject:
     is skipped then, unless the other waits for somebody: that nobody would notice.
     """
     known, arn = settings(RolloutSettings), execution["Id"]
-    asked = selecting.parse(execution["Input"])
+    asked = rollout_origin.proven(selecting.parse(execution["Input"]), execution)
     rollouts = Rollouts(known.table_name)
     if asked.continues:
         rollouts.hand_over(asked.continues, arn)
@@ -83,7 +83,7 @@ def prepare_rollout(execution: Mapping[str, Any]) -> JsonObject:
     if asked.dry_run:
         raise InvalidRequest.of("dry_run", "is answered by the API alone: leave it out")
     rollout, members = selecting.planned(rollout_id, asked.env, asked, known)
-    facts = {"trigger": asked.trigger, "requested_by": asked.requested_by}
+    facts = {"trigger": asked.trigger, "requested_by": asked.requested_by, "registered": True}
     found = rollouts.open(rollout, arn, facts)
     if found["execution_arn"] != arn:
         raise InvalidRequest(f"rollout {rollout_id} belongs to {found['execution_arn']}")
@@ -136,7 +136,12 @@ def advance_rollout(
     starts = rollout_tenants.starts(rollouts, after, to_start[:AT_ONCE], execution_arn)
     ends = decision.do == Do.END
     action = "finished" if ends else "continue" if spent > SPENT and not starts else "wait"
+    goes_on: JsonObject = {}
+    if action == "continue":
+        revision = int(found["revision"])
+        goes_on = {"next": rollout_origin.next_execution(after, execution_arn, revision)}
     return {
+        **goes_on,
         "action": action,
         "starts": starts,
         "seconds": max(1, decision.seconds),
@@ -184,7 +189,7 @@ def stop_rollout(execution: Mapping[str, Any], failure: Mapping[str, str]) -> Js
     the Fail state.
     """
     reason = one_line(failure)
-    asked = execution["Input"] if isinstance(execution["Input"], Mapping) else {}
+    asked = rollout_origin.claims(execution["Id"], execution["Input"])
     rollout_id = str(asked.get("continues") or _id_of(asked.get("id"), execution))
     rollouts = Rollouts(settings(RolloutSettings).table_name)
     error = failure["error"]
@@ -199,8 +204,7 @@ def finalize(detail: Mapping[str, Any]) -> JsonObject:
 
     `detail` is EventBridge's `Step Functions Execution Status Change`. Harmless when repeated.
     """
-    asked = json.loads(detail.get("input") or "{}")
-    asked = asked if isinstance(asked, Mapping) else {}
+    asked = rollout_origin.claims(detail["executionArn"], json.loads(detail.get("input") or "{}"))
     started = datetime.fromtimestamp(detail["startDate"] / 1000, utc_now().tzinfo).isoformat()
     execution = {"Id": detail["executionArn"], "StartTime": started}
     rollout_id = str(asked.get("continues") or _id_of(asked.get("id"), execution))

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from control_plane import aws, naming
-from control_plane.events import STARTED_BY, Trigger
 from control_plane.models import DeploymentStatus, JsonObject, Mode, Tenant, utc_now
 from control_plane.rollout_models import Result, Rollout, RolloutStatus, RowStatus, Running
+from control_plane.rules.origins import child_input
 from control_plane.rules.rollout_rules import LOST_AFTER, row_status
 from control_plane.rules.rollout_skips import why_skip
 from control_plane.services.needed_builds import needed_build
@@ -164,20 +164,11 @@ def starts(
 
 
 def _input(rollouts: Rollouts, rollout: Rollout, one: Running, execution_arn: str) -> JsonObject:
-    given: JsonObject = {
-        "application": rollout.application,
-        "env": rollout.env,
-        "org": one.org,
-        "mode": rollout.mode,
-        "priority": rollout.priority,
-        "trigger": Trigger.ROLLOUT,
-        "rollout": rollout.id,
-        STARTED_BY: execution_arn,
-    }
+    """The row is what registers the deployment: PrepareDeployment compares both."""
+    previous = None
     if rollout.status == RolloutStatus.ROLLING_BACK:
-        row = next(rollouts.rows(rollout.id, rollout.wave, one.row))
-        return {**given, "mode": Mode.ROLLBACK, "to": row["previous"]}
-    return {**given, "source": rollout.source} if rollout.mode == Mode.FULL else given
+        previous = next(rollouts.rows(rollout.id, rollout.wave, one.row))["previous"]
+    return child_input(rollout, one.org, previous, execution_arn)
 
 
 def _next_rows(rollouts: Rollouts, rollout: Rollout, room: int) -> list[JsonObject]:

@@ -17,6 +17,7 @@ from control_plane.errors import (
 from control_plane.events import Target, invalid
 from control_plane.models import JsonObject, Tenant, utc_now
 from control_plane.reasons import one_line
+from control_plane.rules import origins
 from control_plane.rules.shifting import (
     Move,
     check_start,
@@ -49,8 +50,16 @@ def prepare_shift(event: Mapping[str, Any]) -> JsonObject:
     """
     execution = event["execution"]
     of, request = parsed(execution["Input"])
+    item = _routes().get(of) or {}
+    if item.get("holder") == execution["Id"]:
+        # The API took the route for it, or an earlier attempt: what was asked then is what counts,
+        # whatever the input says now.
+        return {"shift": shift_of(of, item).model_dump(mode="json")}
+    accepted = settings(RouteSettings).manual_start_environments
+    origins.check_by_hand(request.env, accepted, "shift", f"syndi route shift {of.env} {of.org}")
     started = datetime.fromisoformat(execution["StartTime"])
-    return {"shift": take(of, request, execution["Id"], started).model_dump(mode="json")}
+    by_hand = request.model_copy(update={"requested_by": None})
+    return {"shift": take(of, by_hand, execution["Id"], started).model_dump(mode="json")}
 
 
 def parsed(raw: object) -> tuple[Tenant, ShiftInput]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from control_plane.errors import InvalidRequest
-from control_plane.events import STARTED_BY
+from control_plane.events import STARTED_BY, Trigger
 from control_plane.models import (
     ALLOWED_PATTERN,
     BUILD_PATTERN,
@@ -125,7 +125,7 @@ class RolloutInput(RolloutRequest):
     env: Env
     id: str | None = None
     continues: str | None = None
-    trigger: str = "execution"
+    trigger: Trigger = Trigger.MANUAL
     requested_by: str | None = Field(default=None, max_length=300)
     started_by: str | None = Field(default=None, alias=STARTED_BY)
 

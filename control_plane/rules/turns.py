@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from control_plane.models import DeploymentStatus, JsonObject
+
 LOOK_BACK = timedelta(hours=2)
 """How far back rivals are looked for. AcquireLock gives up after one hour (state machine), so
 whatever is older does not wait any more."""
@@ -28,6 +30,29 @@ class Rival:
     is_open: bool
     supersedes: bool
     had_the_tenant: bool
+
+
+def waits_for(other: str, holder: JsonObject) -> str:
+    """What a deployment that does not have its tenant waits for, for its reader: `other`, which has
+    it or goes first. `holder`: the record of the one that has it, or empty.
+
+    A pending approval is a person's to give: whoever waits behind it is shown what to do.
+    """
+    approval = holder.get("approval", {})
+    if not is_undecided(holder):
+        return f"waits for deployment {other}"
+    return (
+        f"waits for the approval of {holder['id']} since {approval['requested_at']}: "
+        f"'syndi approve {holder['id']}' or 'syndi reject {holder['id']}'; with "
+        "on_conflict=supersede a deployment takes its place"
+    )
+
+
+def is_undecided(record: JsonObject) -> bool:
+    """Whether a deployment waits for an approval that nobody has decided yet."""
+    approval = record.get("approval", {})
+    waits = record.get("status") == DeploymentStatus.AWAITING_APPROVAL
+    return waits and "token" in approval and "decision" not in approval
 
 
 def taking_its_place(me: str, rivals: Sequence[Rival]) -> list[Rival]:

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from control_plane import aws
 from control_plane.errors import Conflict, NotFound
 from control_plane.models import DeploymentStatus, JsonObject, StepStatus, Tenant, utc_now
-from control_plane.store import items, table
+from control_plane.store.approvals import Approvals
 from control_plane.use_cases.deployments import Front
 
 
@@ -93,38 +93,12 @@ def _recorded(
         "comment": " ".join(comment.split()),
         "decided_at": utc_now().isoformat(timespec="milliseconds"),
     }
-    values = {
-        **{f":{name}": value for name, value in decided.items()},
-        ":token": record["approval"]["token"],
-        ":step": StepStatus.SUCCEEDED if verdict == Verdict.APPROVED else StepStatus.FAILED,
-        ":note": _decided(decided),
-        ":waiting": DeploymentStatus.AWAITING_APPROVAL,
-    }
-    try:
-        aws.dynamodb().update_item(
-            TableName=front.settings.table_name,
-            Key=items.key(items.tenant_key(tenant), items.DEPLOYMENT + record["id"]),
-            UpdateExpression="SET "
-            + ", ".join(f"approval.#{name} = :{name}" for name in decided)
-            + ", #steps.AwaitApproval.#status = :step, #steps.AwaitApproval.note = :note,"
-            " #steps.AwaitApproval.finished_at = :decided_at",
-            # Condition: the deployment waits with this token, and nobody has decided yet.
-            ConditionExpression="#status = :waiting AND approval.#token = :token"
-            " AND attribute_not_exists(approval.#decision)",
-            ExpressionAttributeNames={
-                "#status": "status",
-                "#steps": "steps",
-                "#token": "token",
-                **{f"#{name}": name for name in decided},
-            },
-            ExpressionAttributeValues=items.to_item(values),
-        )
-    except ClientError as error:
-        if not table.condition_failed(error):
-            raise
+    step = StepStatus.SUCCEEDED if verdict == Verdict.APPROVED else StepStatus.FAILED
+    store = Approvals(front.settings.table_name)
+    if not store.decide(tenant, record, decided, step, _decided(decided)):
         faster = _waiting(front, tenant, record["id"], verdict)
         if "decision" not in faster["approval"]:
-            raise Conflict(f"{record['id']} began to wait anew: try again") from error
+            raise Conflict(f"{record['id']} began to wait anew: try again")
         return faster
     return _read(front, tenant, record["id"])
 

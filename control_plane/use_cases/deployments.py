@@ -18,6 +18,7 @@ from control_plane.settings import ApiSettings
 from control_plane.store.history import History
 from control_plane.store.listing import Listing
 from control_plane.store.sources import Sources
+from control_plane.store.starts import Starts
 from control_plane.use_cases.admission import admit, check_prefix, has_meaning, tenant_of
 
 
@@ -75,7 +76,8 @@ def start(front: Front, env: Env, org: str, asked: Asked) -> JsonObject:
         }
     )
     request = target.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
-    facts = {**facts_of(given, source), "request": request}
+    # `registered`: its execution counts as its own only if it is registered too, before its start.
+    facts = {**facts_of(given, source), "request": request, "registered": True}
     idempotency = (asked.key, _digest(request)) if asked.key else None
     record = front.history.open(tenant, deployment_id, arn, facts, idempotency)
     if not DeploymentStatus(record["status"]).is_final:
@@ -100,6 +102,8 @@ def _ensure_started(
             execution_input["admin_secret_arn"] = _carry_password(
                 tenant, record["id"], str(given.admin_username), password.get_secret_value()
             )
+        starts = Starts(front.settings.table_name)
+        execution_input = starts.register(record["execution_arn"], execution_input)
         aws.stepfunctions().start_execution(
             stateMachineArn=front.settings.state_machine_arn,
             name=naming.execution_name(tenant, record["id"]),

@@ -14,8 +14,10 @@ from control_plane.rules.rollout_plan import RolloutRequest, RolloutScheduleRequ
 from control_plane.services import executions
 from control_plane.store.rollout_turns import RolloutTurns
 from control_plane.store.rollouts import Rollouts, loaded
+from control_plane.store.starts import Starts
 from control_plane.use_cases import schedules, selecting
 from control_plane.use_cases.deployments import Front
+from control_plane.use_cases.schedule_targets import ROLLOUT
 from control_plane.use_cases.schedules import When
 
 BEGINS_WITHIN = timedelta(minutes=2)
@@ -46,13 +48,14 @@ def start(front: Front, env: Env, request: RolloutRequest, by: str | None) -> Js
     name = naming.rollout_execution(env, rollout_id)
     arn = naming.execution_arn(known.rollout_machine_arn, name)
     asked = request.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
-    given = {**asked, "application": application, "env": env}
+    given = {**asked, "application": application, "env": env, "trigger": Trigger.SCHEDULE}
     if request.mode == Mode.FULL:  # resolved once, at the door
         given["source"] = rollout.source
     whose = {"trigger": Trigger.API, "requested_by": by}
-    found = rollouts.open(rollout, arn, {**whose, "request": _short(asked)})
+    found = rollouts.open(rollout, arn, {**whose, "request": _short(asked), "registered": True})
     given |= {"id": rollout_id, **{k: v for k, v in whose.items() if v}}
     try:
+        Starts(known.table_name).register(arn, given)
         aws.stepfunctions().start_execution(
             stateMachineArn=known.rollout_machine_arn, name=name, input=json.dumps(given)
         )
@@ -231,10 +234,10 @@ def put_schedule(front: Front, env: Env, request: RolloutScheduleRequest) -> Jso
         exclude_defaults=True,
     )  # fmt: skip
     selecting.planned(naming.new_deployment_id(utc_now()), env, request, known)
-    given = {**asked, "application": application, "env": env, "trigger": Trigger.SCHEDULE}
+    given = {**asked, "application": application, "env": env}
     when = When(request.expression, request.timezone, request.enabled)
     name = naming.rollout_schedule_name(application, env)
-    schedules.store(front, name, when, known.rollout_machine_arn, given)
+    schedules.store(front, name, when, ROLLOUT, given)
     return show_schedule(front, env, application)
 
 

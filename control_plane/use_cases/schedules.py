@@ -3,7 +3,6 @@
 A tenant has up to two: one for its deployments, one for its drift checks.
 """
 
-import json
 from dataclasses import dataclass
 
 from botocore.exceptions import ClientError
@@ -12,9 +11,9 @@ from control_plane import aws, naming
 from control_plane.errors import InvalidRequest, NotFound
 from control_plane.events import ScheduleRequest, Trigger
 from control_plane.models import Env, JsonObject, Mode, Tenant
-from control_plane.store.schema import upgraded_request
 from control_plane.use_cases.admission import check_prefix, tenant_of
 from control_plane.use_cases.deployments import Front
+from control_plane.use_cases.schedule_targets import DEPLOYMENT, request_of, target_input
 
 SCHEDULED = (Mode.FULL, Mode.DEPLOY_ONLY, Mode.DRIFT)
 """The modes that need nobody to look on: the others are asked for one by one."""
@@ -53,7 +52,7 @@ def put(front: Front, env: Env, org: str, request: ScheduleRequest) -> JsonObjec
         front,
         _name(tenant, request.mode),
         When(request.expression, request.timezone, request.enabled),
-        front.settings.state_machine_arn,
+        DEPLOYMENT,
         execution_input,
     )
     return show(front, tenant, request.mode)
@@ -73,8 +72,10 @@ def delete(front: Front, tenant: Tenant, mode: Mode) -> None:
         raise _none(tenant, mode)
 
 
-def store(front: Front, name: str, when: When, machine_arn: str, given: JsonObject) -> None:
-    """Create or replace a schedule that starts executions with that input.
+def store(front: Front, name: str, when: When, machine: str, given: JsonObject) -> None:
+    """Create or replace a schedule that starts executions of a machine with that input.
+
+    It calls the record worker, which registers what it starts (`workers/record_schedules`).
 
     Raises InvalidRequest for an expression that EventBridge Scheduler does not take.
     """
@@ -89,9 +90,9 @@ def store(front: Front, name: str, when: When, machine_arn: str, given: JsonObje
             State="ENABLED" if when.enabled else "DISABLED",
             FlexibleTimeWindow={"Mode": "OFF"},
             Target={
-                "Arn": machine_arn,
+                "Arn": front.settings.record_function,
                 "RoleArn": front.settings.scheduler_role_arn,
-                "Input": json.dumps(given),
+                "Input": target_input(machine, given),
             },
         )
     except ClientError as error:
@@ -134,5 +135,5 @@ def read(front: Front, name: str) -> JsonObject | None:
         "expression": found["ScheduleExpression"],
         "timezone": found.get("ScheduleExpressionTimezone", "UTC"),
         "enabled": found.get("State", "ENABLED") == "ENABLED",
-        "request": upgraded_request(json.loads(found["Target"].get("Input", "{}"))),
+        "request": request_of(found["Target"]),
     }

@@ -7,6 +7,8 @@ from typing import Any
 
 from local_aws import Aws, client, zipped
 
+from local.processes import wait_until
+
 RAISES = """
 class TargetIsBad(Exception):
     pass
@@ -112,6 +114,24 @@ def execution_keeps_the_definition_and_role_that_it_started_with(aws: Aws) -> No
             assert json.loads(aws.ended(execution)["output"]) == number
 
 
+def a_schedule_says_which_it_is_and_for_when(aws: Aws) -> None:
+    queue = client(aws.laptop, "sqs").create_queue(QueueName="scheduled")["QueueUrl"]
+    arn = "arn:aws:sqs:us-east-1:000000000000:scheduled"
+    given = {"schedule": "<aws.scheduler.schedule-arn>", "at": "<aws.scheduler.scheduled-time>"}
+    target = {"Arn": arn, "RoleArn": aws.role("scheduler", "scheduler.amazonaws.com")}
+    aws.scheduler.create_schedule(
+        Name="once", ScheduleExpression="at(2020-01-01T00:00:00)",
+        FlexibleTimeWindow={"Mode": "OFF"}, Target={**target, "Input": json.dumps(given)},
+    )  # fmt: skip
+    sqs = client(aws.laptop, "sqs")
+    assert wait_until(lambda: "Messages" in sqs.receive_message(
+        QueueUrl=queue, VisibilityTimeout=0), 20)  # fmt: skip
+    (message,) = sqs.receive_message(QueueUrl=queue)["Messages"]
+    found = json.loads(message["Body"])
+    assert found["schedule"].endswith(":schedule/default/once")
+    assert found["at"].endswith("Z")
+
+
 WHERE = "import shared\n\ndef handler(event, context):\n    return shared.__file__\n"
 
 
@@ -135,4 +155,5 @@ CHECKS = [
     a_function_that_fails_sends_no_task_token,
     execution_keeps_the_definition_and_role_that_it_started_with,
     functions_share_an_unpacked_layer,
+    a_schedule_says_which_it_is_and_for_when,
 ]

@@ -28,10 +28,12 @@ from control_plane.rules import self_checks
 THE_TABLE = "dynamodb:"
 BORROWED = {
     "RecordFunction": [
+        "control_plane/services/earlier_schedules.py",
         "control_plane/services/executions.py",
         "control_plane/services/notifications.py",
     ],
     "RolloutFunction": [
+        "control_plane/services/earlier_schedules.py",
         "control_plane/services/executions.py",
         "control_plane/services/notifications.py",
     ],
@@ -108,7 +110,7 @@ def test_whoever_passes_a_role_says_to_which_service() -> None:
         for statement in statements(function)
         if "iam:PassRole" in listed(statement["Action"])
     ]
-    assert len(passing) == 2
+    assert len(passing) == 3
     for statement in passing:
         assert "iam:PassedToService" in statement["Condition"]["StringEquals"]
 

@@ -8,6 +8,7 @@ from worker_builders import ALPHA, TABLE, arn
 
 from control_plane.models import Deployment
 from control_plane.store.history import History
+from control_plane.store.starts import Starts
 from workers import record
 
 BY_HAND = "6f0d1c9e-1111-2222-3333-444455556666"
@@ -19,6 +20,11 @@ BUILD = {"fingerprint": "a" * 64, "source": "5" * 64}
 def execution(given: Any, name: str = BY_HAND) -> dict[str, Any]:
     """The context object's `Execution`."""
     return {"Id": arn(name), "StartTime": "2026-11-22T12:00:00.123Z", "Input": given}
+
+
+def registered(given: Any, name: str = BY_HAND) -> Any:
+    """The same input, of an execution that the API has registered."""
+    return Starts(TABLE).register(arn(name), given)
 
 
 def prepare(given: Any, name: str = BY_HAND) -> Deployment:

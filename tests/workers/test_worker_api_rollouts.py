@@ -1,5 +1,6 @@
 """Rollouts, their schedule and tenants' labels through the API."""
 
+import json
 from typing import Any
 
 import pytest
@@ -201,7 +202,8 @@ def test_rollouts_by_a_schedule(machine: str) -> None:
     put = call("PUT", "/envs/stage/rollout-schedule", body)
     assert put.body["expression"] == "rate(1 day)"
     target = aws.scheduler().get_schedule(Name="rollout-notes-stage", GroupName="syndi")["Target"]
-    assert target["Arn"] == build.ROLLOUT_MACHINE
+    assert target["Arn"] == build.ENVIRONMENT["RECORD_FUNCTION"], "it registers what it starts"
+    assert json.loads(target["Input"])["start"]["machine"] == "rollout"
     given = put.body["request"]
     assert (given["env"], given["trigger"], given["max_failures"]) == ("stage", "schedule", "5%")
     assert call("DELETE", "/envs/stage/rollout-schedule").body == {"deleted": True}

@@ -7,7 +7,7 @@ import pytest
 import scripted_aws as scripted
 import worker_builders as build
 from api_calls import CALLER, Reply, call
-from record_calls import BARE, prepare
+from record_calls import BARE, prepare, registered
 from worker_builders import ALPHA, TABLE
 
 from control_plane import aws
@@ -76,13 +76,13 @@ def test_an_approval_is_needed_where_it_is_asked_for_or_required(
 ) -> None:
     monkeypatch.setenv("APPROVAL_ENVIRONMENTS", environments)
     forget_settings()
-    assert prepare({**BARE, **given}).options.approval is needed
+    assert prepare(registered({**BARE, **given})).options.approval is needed
 
 
 def test_removing_prod_always_needs_an_approval(world: None) -> None:
     build.push_source(envs=(Env.PROD,))
     asked = {"env": "prod", "org": "alpha", "mode": "offboard", "confirm": "notes-prod-alpha"}
-    assert prepare(asked).options.approval is True
+    assert prepare(registered(asked)).options.approval is True
 
 
 # Asking -------------------------------------------------------------------------------------------

@@ -30,7 +30,8 @@ def test_drift_checks_have_a_schedule_of_their_own_beside_the_deployments() -> N
     assert (reply.status, reply.body["expression"]) == (200, "rate(1 day)")
     assert names() == ["notes-stage-alpha", "notes-stage-alpha-drift"]
     found = aws.scheduler().get_schedule(Name="notes-stage-alpha-drift", GroupName="syndi")
-    assert parse_input(json.loads(found["Target"]["Input"])).mode == "drift"
+    assert found["Target"]["Arn"] == build.ENVIRONMENT["RECORD_FUNCTION"], "it registers its start"
+    assert parse_input(json.loads(found["Target"]["Input"])["start"]["input"]).mode == "drift"
     assert call("GET", f"{HERE}/schedule").body["expression"] == "rate(2 hours)"
     drift = {"mode": "drift"}
     assert call("GET", f"{HERE}/schedule", **drift).body["expression"] == "rate(1 day)"

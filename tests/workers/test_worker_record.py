@@ -6,7 +6,7 @@ import pytest
 import scripted_aws as scripted
 import worker_builders as build
 from botocore.exceptions import HTTPClientError
-from record_calls import BARE, BY_HAND, prepare
+from record_calls import BARE, BY_HAND, prepare, registered
 from worker_builders import ALPHA, BETA, TABLE, arn
 
 from control_plane import aws, naming, own
@@ -25,7 +25,7 @@ def test_an_environment_and_an_organization_make_a_deployment(source: str) -> No
     assert made.manifest.name == "notes"
     assert made.id.startswith("20261122-120000-")
     found = build.record(made)
-    assert (found["status"], found["trigger"]) == ("QUEUED", "execution")
+    assert (found["status"], found["trigger"]) == ("QUEUED", "manual")
     assert found["steps"]["PrepareDeployment"]["status"] == "SUCCEEDED"
 
 
@@ -55,7 +55,7 @@ def test_the_record_that_the_api_opened_is_used(source: str) -> None:
 def test_what_was_asked_for_reaches_every_step_and_the_record(source: str) -> None:
     secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:syndi/notes-stage-alpha/admin-x"
     asked = {"enable_auth": True, "admin_username": "a@b.cd", "on_conflict": "reject"}
-    made = prepare({**BARE, **asked, "admin_secret_arn": secret})
+    made = prepare(registered({**BARE, **asked, "admin_secret_arn": secret}))
     assert (made.options.enable_auth, made.options.create_buckets) == (True, None)
     assert made.admin_secret_arn == secret
     request = build.record(made)["request"]
@@ -69,7 +69,7 @@ def test_what_was_asked_for_reaches_every_step_and_the_record(source: str) -> No
         ({"admin_password": "secret-password"}, "admin_password"),
         ({"source": "a" * 64}, "is unknown"),
         ({"application": "unknown"}, "has no source"),
-        ({"env": "prod"}, "has no source for prod"),
+        ({"env": "test"}, "has no source for test"),
         ({"org": "o" * 32}, "has room for"),
         ({"env": "nowhere"}, "env"),
     ],

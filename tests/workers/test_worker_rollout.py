@@ -45,7 +45,7 @@ def _slots_enough(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_rollout_by_hand_is_planned_and_written(source: str) -> None:
     made = prepare(tenants=FOUR, waves=[{"tenants": ["gamma"]}, {"rest": True}])
-    assert (state(made)["status"], found(made)["trigger"]) == ("RUNNING", "execution")
+    assert (state(made)["status"], found(made)["trigger"]) == ("RUNNING", "manual")
     assert [(row["org"], row["wave"], row["status"]) for row in rows(made).values()] == [
         ("gamma", 0, "PENDING"), ("alpha", 1, "PENDING"), ("beta", 1, "PENDING"),
         ("delta", 1, "PENDING"),
@@ -90,7 +90,9 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("a field that nobody knows", {"env": "stage", "wave": 1}, "wave"),
     ("an application that is not this one's", {"env": "stage", "application": "else"}, "else"),
     ("the control plane", {"env": "stage", "application": "control-plane"}, "self-update"),
-    ("no source", {"env": "prod", "tenants": ["a"]}, "no source for prod"),
+    ("no source", {"env": "test", "tenants": ["a"]}, "no source for test"),
+    ("prod by hand", {"env": "prod", "tenants": ["a"]}, "prod accepts no rollout"),
+    ("a rollout that goes on by hand", {"env": "stage", "continues": "x"}, "goes on by itself"),
     ("nobody", {"env": "stage"}, "no tenant fits"),
     ("a name that does not fit", {"env": "stage", "tenants": ["a" * 40]}, "org: has 40"),
 ]

@@ -15,6 +15,7 @@ from control_plane.rules.rollout_overlaps import UNSEEN
 from control_plane.settings import forget_settings
 from control_plane.store.rollout_turns import RolloutTurns
 from control_plane.store.rollouts import Rollouts, loaded
+from control_plane.store.starts import Starts
 from workers import rollout
 
 CLOCK = {"env": "stage", "tenants": ["beta"], "trigger": "schedule"}
@@ -27,10 +28,18 @@ def _slots_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     forget_settings()
 
 
+def by_schedule(given: JsonObject) -> str:
+    """The rollout of an execution that the record worker registered for a schedule, or that was
+    started by hand, as its input says."""
+    if "trigger" in given:
+        Starts(TABLE).register(OTHER, given)
+    return prepare(given, OTHER)
+
+
 def refused(given: JsonObject) -> str:
     """A rollout cannot be prepared, and the state machine ends it; the reason."""
     with pytest.raises(InvalidRequest) as error:
-        prepare(given, OTHER)
+        by_schedule(given)
     cause = json.dumps({"errorType": "InvalidRequest", "errorMessage": str(error.value)})
     failure = {"state": "PrepareRollout", "error": "InvalidRequest", "cause": cause}
     event = {"step": "StopRollout", "execution": execution(given, OTHER), "failure": failure}
@@ -42,7 +51,7 @@ def test_while_another_is_at_work_it_is_skipped_and_nobody_is_told(
 ) -> None:
     first = prepare(tenants=["alpha"])
     for _ in range(2):
-        made = prepare(CLOCK, OTHER)
+        made = by_schedule(CLOCK)
         answer = advance(made, arn=OTHER)
         assert (answer["action"], answer["good"], answer["starts"]) == ("finished", True, [])
     assert (found(made)["trigger"], state(made)["status"]) == ("schedule", "SKIPPED")
@@ -53,12 +62,12 @@ def test_while_another_is_at_work_it_is_skipped_and_nobody_is_told(
 
 def test_one_that_was_skipped_stays_so_when_it_is_prepared_again_later(source: str) -> None:
     first = prepare(tenants=["alpha"])
-    made = prepare(CLOCK, OTHER)
+    made = by_schedule(CLOCK)
     Rollouts(TABLE).ask(first, {"paused_by": "eve"})
-    assert prepare(CLOCK, OTHER) == made, "also when the other one waits for somebody by now"
+    assert by_schedule(CLOCK) == made, "also when the other one waits for somebody by now"
     Rollouts(TABLE).ask(first, {"paused_by": None, "cancelled_by": "eve"})
     advance(first)
-    assert prepare(CLOCK, OTHER) == made
+    assert by_schedule(CLOCK) == made
     assert (state(made)["status"], advance(made, arn=OTHER)["starts"]) == ("SKIPPED", [])
     assert prepare(CLOCK, ARN + "3") != made, "and the next one begins"
 

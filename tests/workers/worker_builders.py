@@ -54,6 +54,7 @@ ENVIRONMENT = {
     "SCHEDULE_GROUP": "syndi",
     "SCHEDULER_ROLE_ARN": ROLE,
     "APPROVAL_ENVIRONMENTS": "",
+    "MANUAL_START_ENVIRONMENTS": "dev,test,stage",
     "DEPLOYMENT_SLOTS": "2",
     "CONFIG_FUNCTION": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:syndi-config:live",
     "CODE_FUNCTION": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:syndi-code:live",
