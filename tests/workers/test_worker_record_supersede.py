@@ -94,7 +94,7 @@ def test_a_message_that_was_lost_is_sent_again(
 ) -> None:
     script.on(aws.stepfunctions(), "SendTaskFailure", scripted.failure("InternalServerError"))
     second = newer(on_conflict="supersede")
-    with pytest.raises(Exception, match="InternalServerError|busy"):
+    with pytest.raises(Exception, match=r"InternalServerError|busy"):
         acquire(second)
     script.on(aws.stepfunctions(), "SendTaskFailure", {})
     assert acquire(second)["done"] is False
