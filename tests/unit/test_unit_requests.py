@@ -32,7 +32,7 @@ WITH_USERS = {
 def test_an_environment_and_an_organization_are_enough() -> None:
     found = parse_input({"env": "stage", "org": "myorg"})
     assert (found.env, found.org) == (Env.STAGE, "myorg")
-    assert (found.source, found.application, found.trigger) == (None, None, "execution")
+    assert (found.source, found.application, found.trigger) == (None, None, "manual")
     assert (found.enable_auth, found.create_buckets) == (None, None)
     assert (found.on_conflict, found.allow_replacement) == (OnConflict.WAIT, ())
 
