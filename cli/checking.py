@@ -7,6 +7,8 @@ from typing import Any
 from cli.failure import Refused
 from control_plane import aws
 from control_plane.errors import TenantNotReady
+from control_plane.manifest import TestsTable
+from control_plane.rules.tenant_health import health_verdict
 from control_plane.services.live import at, get
 
 
@@ -17,10 +19,14 @@ def check_tenant(
     tests, endpoint = manifest["tests"], tenant["endpoint"].rstrip("/")
     try:
         health = get(endpoint + tests["health"])
+        # Another release may have registered it, with keys of its own.
+        table = TestsTable.model_validate(tests, extra="ignore")
+        verdict = health_verdict(health.status, health.body, table)
+        problem = verdict.problem or health.problem
         expected = tenant["running"]  # the build, or the patch over it
         reported = at(health.body, tests["fingerprint"])
         results = [
-            _result("health", health.status == 200, f"answered {health.status}"),
+            _result("health", not problem, problem or "answered 200"),
             _result("build", reported == expected, f"reports {reported}, deployed is {expected}"),
         ]
         if username:

@@ -7,6 +7,7 @@ from cli.failure import Failed
 from cli.install import Built, Target
 from control_plane import aws
 from control_plane.errors import TenantNotReady
+from control_plane.rules.tenant_health import health_verdict
 from control_plane.services import stack_reading as reading
 from control_plane.services.client import signed_get
 
@@ -23,7 +24,7 @@ def prove(target: Target, built: Built, clock: Callable[[], float] = time.monoto
     assert stack is not None  # it was deployed a moment ago
     outputs = {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", [])}
     url, until = f"{outputs['ApiUrl']}/health", clock() + PATIENCE
-    while told := _not_yet(url, built.fingerprint):
+    while told := _not_yet(url, built):
         if clock() > until:
             raise Failed(
                 f"{target.stack} was brought to build {built.fingerprint[:12]} and does not work: "
@@ -33,7 +34,7 @@ def prove(target: Target, built: Built, clock: Callable[[], float] = time.monoto
         time.sleep(target.poll_seconds)
 
 
-def _not_yet(url: str, fingerprint: str) -> str:
+def _not_yet(url: str, built: Built) -> str:
     """What is wrong with the answer; empty when it is the build's own."""
     try:
         answer = signed_get(url, aws.cloudformation().meta.region_name)
@@ -42,6 +43,6 @@ def _not_yet(url: str, fingerprint: str) -> str:
     if answer.status != 200:
         return f"{url} answered {answer.status}"
     reported = answer.body.get("build") if isinstance(answer.body, dict) else None
-    if reported != fingerprint:
+    if reported != built.fingerprint:
         return f"{url} reports build {str(reported)[:12]}"
-    return ""
+    return health_verdict(answer.status, answer.body, built.manifest.tests).problem

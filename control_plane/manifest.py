@@ -14,6 +14,9 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
     StringConstraints,
     ValidationError,
     model_validator,
@@ -35,6 +38,7 @@ def _inside(path: str) -> str:
 
 SourcePath = Annotated[str, AfterValidator(_inside)]
 HttpPath = Annotated[str, StringConstraints(pattern=r"^/\S*$")]
+DottedPath = Annotated[str, StringConstraints(pattern=r"^[^.\s]+(\.[^.\s]+)*$", max_length=200)]
 Command = Annotated[str, StringConstraints(pattern=r"^[^\n]+$", max_length=1000)]
 
 
@@ -153,13 +157,18 @@ class TrialTable(_Table):
 
 class TestsTable(_Table):
     """How a live tenant is asked whether it works. `signed`: with Signature Version 4, by an
-    endpoint that wants AWS credentials."""
+    endpoint that wants AWS credentials. `healthy`: the values at `status` that are green
+    (`rules/tenant_health.py`)."""
 
     __test__ = False  # pytest would take a class of this name for tests
 
     endpoint: str
     health: HttpPath
     fingerprint: str
+    status: DottedPath | None = None
+    healthy: (
+        Annotated[tuple[StrictStr | StrictBool | StrictInt, ...], Field(min_length=1)] | None
+    ) = None
     signed: bool = False
     protected: HttpPath | None = None
     identity: str | None = None
@@ -169,6 +178,8 @@ class TestsTable(_Table):
 
     @model_validator(mode="after")
     def _complete(self) -> "TestsTable":
+        if self.status and self.healthy is None:
+            raise ValueError("status needs healthy: which of its values are green?")
         if self.protected and not (self.identity and self.groups):
             raise ValueError("protected needs identity and groups: where its answer names the user")
         if self.runtime_config and not self.runtime_user_pool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from control_plane.errors import TenantNotReady
 from control_plane.manifest import StackTable, TestsTable
 from control_plane.models import Deployment, JsonObject
+from control_plane.rules.tenant_health import health_verdict
 from control_plane.services.live import Answer, at
 
 PASSED, FAILED, SKIPPED = "PASSED", "FAILED", "SKIPPED"
@@ -66,8 +67,10 @@ def attempt(name: str, test: Callable[[], JsonObject]) -> JsonObject:
 def health(answer: Answer, table: TestsTable, fingerprint: str) -> JsonObject:
     """The result of asking for the tenant's health.
 
-    Raises TenantNotReady when it is not well, or another build than `fingerprint`.
+    FAILED when the manifest does not fit the answer. Raises TenantNotReady when the answer is not
+    green, or of another build than `fingerprint`: both may pass.
     """
+    verdict = health_verdict(answer.status, answer.body, table)
     if answer.status != 200:
         raise TenantNotReady(f"{table.health}: expected 200, got {got(answer)}")
     if answer.problem:
@@ -79,6 +82,10 @@ def health(answer: Answer, table: TestsTable, fingerprint: str) -> JsonObject:
             f"{table.health}: expected build {fingerprint[:12]} at {table.fingerprint}, "
             f"got {shown(seen)}"
         )
+    if verdict.is_final:
+        return result("health", FAILED, verdict.problem)
+    if verdict.problem:
+        raise TenantNotReady(verdict.problem)
     return result("health", PASSED, f"reports {fingerprint[:12]}")
 
 

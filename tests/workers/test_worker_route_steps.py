@@ -61,6 +61,12 @@ def test_a_tenant_that_is_well_gets_the_next_step(traffic: Traffic) -> None:
         ("/health", Answer(500, None), TenantNotReady, "expected 200, got 500"),
         (
             "/health",
+            Answer(200, {"build": calls.FINGERPRINT, "status": "degraded"}),
+            TenantNotReady,
+            "status is 'degraded'",
+        ),
+        (
+            "/health",
             Answer(200, {"build": "0" * 64}),
             TenantNotReady,
             "expected build ffffffffffff",

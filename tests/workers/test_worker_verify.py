@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import worker_builders as build
-from fake_tenant import SILENCE, URL, FakeTenant
+from fake_tenant import PRINT, SILENCE, URL, FakeTenant
 from verify_calls import OFF, ON, Pools, run, statuses
 
 from control_plane.errors import TenantNotReady, TestsFailed
@@ -164,6 +164,7 @@ def test_an_application_without_runtime_configuration_skips_that_test(
     ("answer", "told"),
     [
         (Answer(502, None), "/health: expected 200, got 502"),
+        (Answer(200, {"build": PRINT, "status": "degraded"}), "/health: status is 'degraded'"),
         (Answer(200, {"build": "a" * 64}), "expected build .* at build, got aaaaaaaaaaaa"),
         (Answer(200, {}), "expected build .*, got None"),
         (Answer(200, None), "expected build .*, got None"),
@@ -187,3 +188,14 @@ def test_a_stack_without_an_endpoint_cannot_be_tested(
 ) -> None:
     with pytest.raises(TestsFailed, match="no output Url"):
         run(made, pools, outputs={"PoolId": pools.pool})
+
+
+def test_a_health_path_that_the_answer_does_not_have_is_a_failed_test(
+    pools: Pools, live: FakeTenant
+) -> None:
+    """Not a tenant that is not ready: trying again for half a minute would change nothing."""
+    text = build.MANIFEST.replace("[tests]", '[tests]\nstatus = "state"\nhealthy = ["ok"]')
+    made = build.opened(build.deployment(manifest=build.manifest.parse(text)))
+    with pytest.raises(TestsFailed, match=r"^health: /health: the answer has no state"):
+        run(made, pools)
+    assert statuses(made)["health"] == "FAILED"
