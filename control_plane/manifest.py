@@ -91,11 +91,13 @@ class StackTable(_Table):
 
 
 class ConfigTable(_Table):
-    """Where the tenant's configuration comes from and goes to."""
+    """Where the tenant's configuration comes from and goes to. `schema`: the file of the source
+    with the JSON Schema that every merged configuration must fit."""
 
     directory: SourcePath
     bucket: str
     key: str
+    schema_: SourcePath | None = Field(default=None, alias="schema")
     outputs: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")

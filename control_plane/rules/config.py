@@ -6,7 +6,7 @@ merge, arrays and scalars replace, `null` deletes a key.
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from control_plane import parsing
 from control_plane.errors import ConfigInvalid
@@ -54,7 +54,7 @@ def layer_names(table: ConfigTable, tenant: Tenant) -> list[str]:
     ]
 
 
-def from_outputs(table: ConfigTable, outputs: Mapping[str, str]) -> JsonObject:
+def from_outputs(table: ConfigTable, outputs: Mapping[str, Any]) -> JsonObject:
     """The strongest layer: what the stack says of itself, at the manifest's dotted paths.
 
     An output that the stack does not have (authentication is off) deletes its key: a value from an

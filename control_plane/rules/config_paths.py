@@ -34,12 +34,16 @@ def leaves(content: JsonObject, above: Path = ()) -> Iterator[tuple[Path, Any]]:
 def differing(one: JsonObject, other: JsonObject) -> list[str]:
     """The paths, for people, at which two configurations differ. Values are not told."""
     first, second = (
-        {path: json.dumps(_plain(value), sort_keys=True) for path, value in leaves(content)}
-        for content in (one, other)
+        {path: canonical(value) for path, value in leaves(content)} for content in (one, other)
     )
     return sorted(
         dotted(path) for path in first.keys() | second.keys() if first.get(path) != second.get(path)
     )
+
+
+def canonical(value: Any) -> str:
+    """A value as text: the same for equal values, however their numbers and keys are written."""
+    return json.dumps(_plain(value), sort_keys=True)
 
 
 def _plain(value: Any) -> Any:
