@@ -5,6 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response, content_types
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
 
 from control_plane import own, parsing
 from control_plane.api import (
@@ -64,19 +65,78 @@ def _check_body(body: str) -> None:
         raise ValueError("must be a JSON object")
 
 
+_DESCRIPTION: dict[int, OpenAPIResponse] = {
+    200: {
+        "description": "OpenAPI 3.1",
+        "content": {"application/json": {"schema": {"type": "object"}}},
+    }
+}
+
+
 @app.get("/health", tags=["service"])
 def health() -> JsonObject:
     """Whether the API answers, and which release of the control plane it is."""
     return {"status": "ok", **own.running().model_dump()}
 
 
-@app.get("/openapi.json", tags=["service"])
+@app.get("/openapi.json", tags=["service"], responses=_DESCRIPTION)
 def openapi() -> Response[str]:
     """This description."""
-    schema = app.get_openapi_json_schema(
+    text = app.get_openapi_json_schema(
         title="syndi", version="1", description="Deploys tenants of serverless applications."
     )
-    return Response(200, content_types.APPLICATION_JSON, schema)
+    schema = json.loads(text)
+    schema["components"]["schemas"]["Error"] = _ERROR
+    refusals = {str(status): _answer(meaning) for status, meaning in _REFUSALS.items()}
+    for operations in schema["paths"].values():
+        for operation in operations.values():
+            # Powertools says 422 for what is wrong with a request; this API answers 400.
+            operation["responses"].pop("422", None)
+            operation["responses"] |= {**refusals, "403": _FORBIDDEN}
+    return Response(200, content_types.APPLICATION_JSON, json.dumps(schema))
+
+
+_REFUSALS = {
+    400: "The request is wrong: `details` names each field.",
+    404: "There is no such thing.",
+    409: "The request does not fit what is there.",
+    503: "AWS is busy: the same request may succeed later.",
+}
+"""What an answer without success means, by its status."""
+
+_ERROR = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "message", "details"],
+            "properties": {
+                "code": {"type": "string"},
+                "message": {"type": "string"},
+                "details": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "required": ["field", "reason"],
+                        "properties": {"field": {"type": "string"}, "reason": {"type": "string"}},
+                    },
+                },
+            },
+        }
+    },
+}
+
+
+_FORBIDDEN = {
+    "description": "API Gateway's own: no or a wrong signature, or a policy does not allow it.",
+    "content": {"application/json": {"schema": {"type": "object"}}},
+}
+
+
+def _answer(meaning: str) -> JsonObject:
+    schema = {"$ref": "#/components/schemas/Error"}
+    return {"description": meaning, "content": {"application/json": {"schema": schema}}}
 
 
 # Errors ------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from functools import cache
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
+from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
 
 from control_plane.errors import InvalidRequest, NotFound
 from control_plane.events import Target
@@ -36,6 +37,14 @@ Digest = Annotated[str, Path(pattern=SHA256_PATTERN, description="the SHA-256 of
 ModeQuery = Annotated[Mode, Query(description="drift: the schedule of its drift checks")]
 Limit = Annotated[int, Query(ge=1, le=100)]
 VersionLimit = Annotated[int, Query(ge=1, le=50)]  # of 64 KiB each, and an answer may have 6 MB
+
+ACCEPTED: dict[int, OpenAPIResponse] = {
+    202: {
+        "description": "It has begun: the answer says where it stands.",
+        "content": {"application/json": {"schema": {"type": "object"}}},
+    }
+}
+"""What a route answers that starts something, or asks for its end."""
 
 
 @cache

@@ -3,6 +3,7 @@
 from aws_lambda_powertools.event_handler.api_gateway import Router
 
 from control_plane.api.routes import (
+    ACCEPTED,
     ApplicationQuery,
     IdPath,
     KeyHeader,
@@ -38,7 +39,7 @@ DEPLOYING = (Mode.FULL, Mode.DEPLOY_ONLY, Mode.FUNCTION)
 tell who may roll back and who may remove."""
 
 
-@router.post("/envs/<env>/orgs/<org>/deployments", tags=["deployments"])
+@router.post("/envs/<env>/orgs/<org>/deployments", tags=["deployments"], responses=ACCEPTED)
 def start_deployment(
     env: Env, org: OrgPath, request: DeploymentRequest, idempotency_key: KeyHeader = None
 ) -> tuple[JsonObject, int]:
@@ -49,7 +50,7 @@ def start_deployment(
     return _start(env, org, Asked(target, _by(), idempotency_key, request.admin_password))
 
 
-@router.post("/envs/<env>/orgs/<org>/rollback", tags=["deployments"])
+@router.post("/envs/<env>/orgs/<org>/rollback", tags=["deployments"], responses=ACCEPTED)
 def start_rollback(
     env: Env, org: OrgPath, request: RollbackRequest, idempotency_key: KeyHeader = None
 ) -> tuple[JsonObject, int]:
@@ -58,7 +59,7 @@ def start_rollback(
     return _start(env, org, Asked(target, _by(), idempotency_key))
 
 
-@router.post("/envs/<env>/orgs/<org>/drift", tags=["tenants"])
+@router.post("/envs/<env>/orgs/<org>/drift", tags=["tenants"], responses=ACCEPTED)
 def start_drift_check(
     env: Env, org: OrgPath, request: DriftRequest, idempotency_key: KeyHeader = None
 ) -> tuple[JsonObject, int]:
@@ -67,7 +68,7 @@ def start_drift_check(
     return _start(env, org, Asked(target, _by(), idempotency_key))
 
 
-@router.delete("/envs/<env>/orgs/<org>", tags=["tenants"])
+@router.delete("/envs/<env>/orgs/<org>", tags=["tenants"], responses=ACCEPTED)
 def start_offboarding(
     env: Env, org: OrgPath, request: OffboardRequest, idempotency_key: KeyHeader = None
 ) -> tuple[JsonObject, int]:
@@ -109,7 +110,11 @@ def find_deployment(deployment_id: str) -> JsonObject:
     return presented(*closing.read(front(), [record]))
 
 
-@router.post("/envs/<env>/orgs/<org>/deployments/<deployment_id>/cancel", tags=["deployments"])
+@router.post(
+    "/envs/<env>/orgs/<org>/deployments/<deployment_id>/cancel",
+    tags=["deployments"],
+    responses=ACCEPTED,
+)
 def cancel_deployment(
     env: Env, org: OrgPath, deployment_id: IdPath, application: ApplicationQuery = None
 ) -> tuple[JsonObject, int]:
@@ -144,7 +149,11 @@ def reject_deployment(
     return _decided(of, deployment_id, request, approved=False)
 
 
-@router.post("/envs/<env>/orgs/<org>/deployments/<deployment_id>/retry", tags=["deployments"])
+@router.post(
+    "/envs/<env>/orgs/<org>/deployments/<deployment_id>/retry",
+    tags=["deployments"],
+    responses=ACCEPTED,
+)
 def retry_deployment(
     env: Env,
     org: OrgPath,

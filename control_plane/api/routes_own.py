@@ -6,6 +6,7 @@ The same use cases as for a tenant, apart from them so that an IAM policy can te
 from aws_lambda_powertools.event_handler.api_gateway import Router
 
 from control_plane.api.routes import (
+    ACCEPTED,
     Digest,
     IdPath,
     KeyHeader,
@@ -34,7 +35,7 @@ from control_plane.use_cases.deployments import Asked
 router = Router()  # type: ignore[no-untyped-call]  # Powertools does not type it
 
 
-@router.post("/control-plane/deployments", tags=["control plane"])
+@router.post("/control-plane/deployments", tags=["control plane"], responses=ACCEPTED)
 def start_self_update(
     request: SelfUpdateRequest, idempotency_key: KeyHeader = None
 ) -> tuple[JsonObject, int]:
@@ -42,7 +43,7 @@ def start_self_update(
     return _start(Target(application=APPLICATION, **request.model_dump()), idempotency_key)
 
 
-@router.post("/control-plane/rollback", tags=["control plane"])
+@router.post("/control-plane/rollback", tags=["control plane"], responses=ACCEPTED)
 def start_own_rollback(
     request: RollbackRequest, idempotency_key: KeyHeader = None
 ) -> tuple[JsonObject, int]:
@@ -66,7 +67,9 @@ def get_self_update(deployment_id: IdPath) -> JsonObject:
     return presented(*closing.read(front(), [record_of(_own(), deployment_id)]))
 
 
-@router.post("/control-plane/deployments/<deployment_id>/cancel", tags=["control plane"])
+@router.post(
+    "/control-plane/deployments/<deployment_id>/cancel", tags=["control plane"], responses=ACCEPTED
+)
 def cancel_self_update(deployment_id: IdPath) -> tuple[JsonObject, int]:
     """Ask for the end of an update: once its stack has begun to change, that is the way back."""
     return presented(operations.cancel(front(), _own(), deployment_id, _by())), 202
@@ -84,7 +87,9 @@ def reject_self_update(deployment_id: IdPath, request: Decision) -> JsonObject:
     return _decided(deployment_id, request, approved=False)
 
 
-@router.post("/control-plane/deployments/<deployment_id>/retry", tags=["control plane"])
+@router.post(
+    "/control-plane/deployments/<deployment_id>/retry", tags=["control plane"], responses=ACCEPTED
+)
 def retry_self_update(deployment_id: IdPath, request: RetryRequest) -> tuple[JsonObject, int]:
     """Start the request of an ended update again, with its source."""
     return presented(operations.retry(front(), _own(), deployment_id, request, _by())), 202

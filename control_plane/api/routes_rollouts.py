@@ -9,6 +9,7 @@ from aws_lambda_powertools.event_handler.api_gateway import Router
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
 from control_plane.api.routes import (
+    ACCEPTED,
     ApplicationQuery,
     Limit,
     OrgPath,
@@ -29,7 +30,7 @@ WaveQuery = Annotated[int, Query(ge=1, le=50, description="which wave, from 1")]
 StartQuery = Annotated[int, Query(ge=0, description="from which row of the wave, from 0")]
 
 
-@router.post("/envs/<env>/rollouts", tags=["fleet"])
+@router.post("/envs/<env>/rollouts", tags=["fleet"], responses=ACCEPTED)
 def start_rollout(env: Env, request: RolloutRequest) -> tuple[JsonObject, int]:
     """Bring many tenants to a build, in waves."""
     return fleets.start(front(), env, request, _by()), 202
@@ -55,25 +56,25 @@ def get_rollout_tenants(
     return {"tenants": fleets.tenants(front(), rollout_id, wave - 1, start, limit)}
 
 
-@router.post("/envs/<env>/rollouts/<rollout_id>/pause", tags=["fleet"])
+@router.post("/envs/<env>/rollouts/<rollout_id>/pause", tags=["fleet"], responses=ACCEPTED)
 def pause_rollout(env: Env, rollout_id: RolloutIdPath) -> tuple[JsonObject, int]:
     """Start no more deployments until it is resumed."""
     return fleets.pause(front(), env, rollout_id, _by()), 202
 
 
-@router.post("/envs/<env>/rollouts/<rollout_id>/resume", tags=["fleet"])
+@router.post("/envs/<env>/rollouts/<rollout_id>/resume", tags=["fleet"], responses=ACCEPTED)
 def resume_rollout(env: Env, rollout_id: RolloutIdPath) -> tuple[JsonObject, int]:
     """Go on after a pause."""
     return fleets.resume(front(), env, rollout_id), 202
 
 
-@router.post("/envs/<env>/rollouts/<rollout_id>/cancel", tags=["fleet"])
+@router.post("/envs/<env>/rollouts/<rollout_id>/cancel", tags=["fleet"], responses=ACCEPTED)
 def cancel_rollout(env: Env, rollout_id: RolloutIdPath) -> tuple[JsonObject, int]:
     """Start no more deployments, for good."""
     return fleets.cancel(front(), env, rollout_id, _by()), 202
 
 
-@router.post("/envs/<env>/rollouts/<rollout_id>/approve", tags=["fleet"])
+@router.post("/envs/<env>/rollouts/<rollout_id>/approve", tags=["fleet"], responses=ACCEPTED)
 def approve_rollout(env: Env, rollout_id: RolloutIdPath) -> tuple[JsonObject, int]:
     """Let the next wave begin."""
     return fleets.approve(front(), env, rollout_id, _by()), 202

@@ -3,6 +3,7 @@
 from aws_lambda_powertools.event_handler.api_gateway import Router
 
 from control_plane.api.routes import (
+    ACCEPTED,
     ApplicationQuery,
     OrgPath,
     caller,
@@ -30,7 +31,7 @@ def put_route(env: Env, org: OrgPath, request: RouteRequest) -> JsonObject:
     return traffic.put(front(), of, request.weights, _by())
 
 
-@router.post("/envs/<env>/orgs/<org>/route/shift", tags=["routes"])
+@router.post("/envs/<env>/orgs/<org>/route/shift", tags=["routes"], responses=ACCEPTED)
 def shift_route(env: Env, org: OrgPath, request: ShiftRequest) -> tuple[JsonObject, int]:
     """Bring traffic to another tenant, in steps that are tested."""
     of = _changed(env, org, request.application)
