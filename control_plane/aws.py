@@ -113,6 +113,11 @@ def cloudformation() -> "CloudFormationClient":
     return client
 
 
+def cloudfront() -> Any:
+    """Distributions. Untyped: there are no stubs for it here."""
+    return _client("cloudfront")
+
+
 def cloudwatch() -> Any:
     """Alarms and metrics. Untyped: there are no stubs for it here."""
     return _client("cloudwatch")

@@ -106,6 +106,14 @@ class TestsFailed(ControlPlaneError):
     __test__ = False  # pytest would take a class of this name for tests
 
 
+class OutputRefused(ControlPlaneError):
+    """An output of the stack names something that is not the stack's own."""
+
+
+class ProofIncomplete(ControlPlaneError):
+    """The deployment seems to be through, but it is not proven: a part of the proof is missing."""
+
+
 class TrialFailed(ControlPlaneError):
     """The new version of the control plane did not deploy and remove its trial application."""
 

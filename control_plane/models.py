@@ -143,6 +143,7 @@ STEPS = (
     "SyncConfig",
     "CreateAdmin",
     "RunTests",
+    "ProveDeployment",
     "StartTrial",
     "AwaitTrial",
     "PruneVersions",

@@ -99,6 +99,7 @@ class AdminSettings(_Settings):
 class VerifySettings(_Settings):
     """workers/verify.py"""
 
+    artifact_bucket: str
     stranger_pool_id: str
     stranger_client_id: str
 

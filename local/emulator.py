@@ -10,9 +10,7 @@ import os
 import sys
 from collections.abc import Callable
 from importlib import metadata
-from pathlib import Path
 
-from local import saving
 from local.environment import STACK_SECONDS_VARIABLE, WITHOUT_VARIABLE
 from local.errors import LaptopError, SettingInvalid, UnexpectedEmulator
 from local.rewriting import emulator_module
@@ -32,7 +30,6 @@ def main() -> int:
     except (LaptopError, ImportError, AttributeError, KeyError) as error:
         print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
         return 1
-    saving.save_while_running(Path(os.environ["STATE_DIR"]).parent)
     sys.argv = sys.argv[:1]  # the emulator reads arguments of its own
     emulator_module("app").main()
     return 0
@@ -82,6 +79,7 @@ def apply_patches(seconds: float, *, without: frozenset[str] = frozenset()) -> N
         "codebuild_projects": patches.codebuild_projects,
         "leading_keys": iam_patches.leading_keys,
         "schedule_groups": iam_patches.schedule_groups,
+        "lambda_reads": iam_patches.lambda_reads,
         "role_paths": iam_patches.role_paths,
         "user_pool_tags": iam_patches.user_pool_tags,
         "bucket_tags": patches.bucket_tags,

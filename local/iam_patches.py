@@ -90,6 +90,30 @@ def schedule_groups() -> None:
     install("extract_resource_arn", with_group, [iam_actions])
 
 
+def lambda_reads() -> None:
+    """Reading one alias, one version of a layer or a function's URLs needs its own action.
+
+    Without this they count as ListAliases, ListLayers and GetFunction, and a policy that allows
+    what AWS asks for allows nothing.
+    """
+    iam_actions = emulator_module("core.iam_actions")
+    known: Callable[[str, str], str | None] = iam_actions._lambda_action
+    if known("GET", "/2018-10-31/layers/a/versions/1") != "ListLayers":
+        raise UnexpectedEmulator("_lambda_action does not take a layer's version for ListLayers")
+
+    def with_reads(method: str, path: str) -> str | None:
+        match [part for part in path.split("/") if part][1:], method:
+            case ["layers", _, "versions", _], "GET":
+                return "GetLayerVersion"
+            case ["functions", _, "aliases", _], "GET":
+                return "GetAlias"
+            case ["functions", _, "urls"], "GET":
+                return "ListFunctionUrlConfigs"
+        return known(method, path)
+
+    install("_lambda_action", with_reads, [iam_actions])
+
+
 def user_pool_tags() -> None:
     """A policy's `aws:ResourceTag` condition on a user pool is evaluated.
 

@@ -147,6 +147,7 @@ class Deployment(Execution):
             yield from self.step("RollBack")
             self.enter("CanRollBack")
             return (yield from self._brought(back=True))
+        yield from self.step("ProveDeployment")
         self.enter("IsTrialWanted", "IsRolledBack")
         return DeploymentStatus.ROLLED_BACK if back else DeploymentStatus.SUCCEEDED
 

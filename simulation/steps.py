@@ -55,8 +55,15 @@ STEPS = {
         timeout=120,
         route=("IsTrialRequired",),
     ),
-    "SyncConfig": Step(more=2, route=("IsTrialRequired",)),
-    "RunTests": Step(more=2, timeout=290, route=("IsTrialRequired",)),
+    "SyncConfig": Step((q.STACK_RESOURCE,), more=2, route=("IsTrialRequired",)),
+    # As many functions as an application has, here one with a layer and an alias.
+    "ProveDeployment": Step(
+        (q.DESCRIBE_STACKS, q.STACK_RESOURCE, q.GET_TEMPLATE, *3 * (q.FUNCTION_CONTROL,)),
+        more=2,
+        timeout=290,
+        route=("IsTrialRequired",),
+    ),
+    "RunTests": Step((q.STACK_RESOURCE,), more=2, timeout=290, route=("IsTrialRequired",)),
     "RollBack": Step(more=3, timeout=120),
     # The record and the tenant's current state in a transaction, the lock, the slot.
     "RecordSuccess": Step(records=2, more=1, units=8),

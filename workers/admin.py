@@ -1,18 +1,22 @@
 """The tenant's administrator in its user pool."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from control_plane import aws
-from control_plane.errors import AdminFailed
+from control_plane.errors import AdminFailed, TestsFailed
 from control_plane.models import Deployment, JsonObject
 from control_plane.naming import admin_secret
-from control_plane.services import secrets
+from control_plane.rules.proof import cannot_sign_in
+from control_plane.services import ownership, secrets
 from control_plane.settings import AdminSettings, settings
 from workers import self_check
 from workers.step import Outcome, Step, run
+
+if TYPE_CHECKING:
+    from mypy_boto3_cognito_idp.type_defs import AdminGetUserResponseTypeDef
 
 
 def handler(event: Mapping[str, Any], context: object) -> JsonObject:
@@ -26,56 +30,65 @@ def create_admin(deployment: Deployment, event: JsonObject) -> Outcome:
     """Create the administrator: verified e-mail, permanent password, group. Idempotent.
 
     A password that was given is set, also on a user who is there. Without one, a new user gets a
-    generated one, kept as the tenant's secret, and an existing user keeps theirs.
-    Raises AdminFailed.
+    generated one, kept as the tenant's secret, and an existing user who has a password keeps it.
+    Raises OutputRefused for a pool that is not the tenant's, TestsFailed for one that refuses, and
+    AdminFailed for a user or a password that do not do.
     """
     table, username = deployment.manifest.admin, deployment.options.admin_username
     if table is None or username is None:
         raise AdminFailed("no administrator was asked for, or the application has none")
-    pool = event["outputs"].get(table.user_pool)
+    tenant, pool = deployment.tenant, event["outputs"].get(table.user_pool)
     if not pool:
         raise AdminFailed(
             f"the stack has no output {table.user_pool}: is its authentication switched off?"
         )
+    owned = ownership.resources(tenant.stack_name)
+    ownership.check_pool(tenant, table, event["outputs"], owned)
     password = None
     if deployment.admin_secret_arn:
-        password = secrets.carried(
-            deployment.tenant, deployment.id, deployment.admin_secret_arn, username
-        )
+        password = secrets.carried(tenant, deployment.id, deployment.admin_secret_arn, username)
     try:
         existing = _create(pool, username)
-        if password is None and not existing:
+        if password is None and not _has_password(existing, username):
             password = secrets.generated_password()
         if password is not None:
             aws.cognito().admin_set_user_password(
                 UserPoolId=pool, Username=username, Password=password, Permanent=True
             )
-            secrets.keep(deployment.tenant, username, password)
+            secrets.keep(tenant, username, password)
+        user = aws.cognito().admin_get_user(UserPoolId=pool, Username=username)
+        if refusal := cannot_sign_in(user["Enabled"], user["UserStatus"]):
+            raise AdminFailed(f"{username} {refusal}")
         aws.cognito().admin_add_user_to_group(
             UserPoolId=pool, Username=username, GroupName=table.group
         )
     except ClientError as error:
-        match aws.error_code(error):
-            case "InvalidPasswordException":
-                raise AdminFailed(
-                    "the password does not meet the user pool's policy: give another one"
-                ) from error
-            case "InvalidParameterException" | "ResourceNotFoundException":
-                message = error.response["Error"].get("Message", "")
-                raise AdminFailed(f"{username} in {pool}: {message}") from error
-            case _:
-                raise
-    kept = secrets.is_kept(deployment.tenant, username)
+        if aws.is_busy(error) or aws.is_denied(error):
+            raise
+        if aws.error_code(error) == "InvalidPasswordException":
+            raise AdminFailed(
+                "the password does not meet the user pool's policy: give another one"
+            ) from error
+        message = error.response["Error"].get("Message", "")
+        raise TestsFailed(
+            f"the pool {pool} does not take the administrator {username}: {message or error}"
+        ) from error
+    kept = secrets.is_kept(tenant, username)
     admin = {
         "username": username,
         "group": table.group,
-        "secret": admin_secret(deployment.tenant, username) if kept else "",
+        "secret": admin_secret(tenant, username) if kept else "",
+        # Whether this deployment knows the password, so that a sign-in can be tried.
+        "password_set": password is not None,
     }
     return Outcome({"admin": admin}, f"{username} {'is there' if existing else 'created'}")
 
 
-def _create(pool: str, username: str) -> bool:
-    """Create the user without a message to them. True when they were there, with a password."""
+def _create(pool: str, username: str) -> "AdminGetUserResponseTypeDef | None":
+    """Create the user without a message to them; the user as they were when they were there.
+
+    Raises AdminFailed for one who was disabled: somebody did that on purpose.
+    """
     attributes = [{"Name": "email", "Value": username}, {"Name": "email_verified", "Value": "true"}]
     try:
         aws.cognito().admin_create_user(
@@ -88,15 +101,30 @@ def _create(pool: str, username: str) -> bool:
         if aws.error_code(error) != "UsernameExistsException":
             raise
     else:
-        return False
+        return None
+    user = aws.cognito().admin_get_user(UserPoolId=pool, Username=username)
+    if not user["Enabled"]:
+        raise AdminFailed(f"{username} {cannot_sign_in(enabled=False, status='')}")
     aws.cognito().admin_update_user_attributes(
         UserPoolId=pool,
         Username=username,
         UserAttributes=[attributes[1]],  # type: ignore[list-item]
     )
-    user = aws.cognito().admin_get_user(UserPoolId=pool, Username=username)
-    # Still to choose a password: an earlier attempt stopped between the two calls.
-    return user.get("UserStatus") != "FORCE_CHANGE_PASSWORD"
+    return user
+
+
+def _has_password(user: "AdminGetUserResponseTypeDef | None", username: str) -> bool:
+    """Whether a user has a password of their own that is kept. Raises AdminFailed.
+
+    FORCE_CHANGE_PASSWORD: an earlier attempt stopped between two calls. UNCONFIRMED: anybody may
+    have signed up with that address and a password of theirs, which must not become an
+    administrator's.
+    """
+    if user is None or user["UserStatus"] in ("FORCE_CHANGE_PASSWORD", "UNCONFIRMED"):
+        return False
+    if refusal := cannot_sign_in(user["Enabled"], user["UserStatus"]):
+        raise AdminFailed(f"{username} {refusal}")
+    return True
 
 
 STEPS: dict[str, Step] = {"CreateAdmin": create_admin}

@@ -12,6 +12,7 @@ from control_plane.manifest import ConfigTable
 from control_plane.models import Deployment, JsonObject
 from control_plane.rules import config
 from control_plane.rules.config_rules import check_overrides
+from control_plane.services import ownership
 from control_plane.settings import ConfigSettings, settings
 from control_plane.store.listing import Listing
 from control_plane.store.overrides import Overrides, StoredOverrides
@@ -57,11 +58,13 @@ def upload_config(deployment: Deployment, event: JsonObject) -> Outcome:
 def sync_config(deployment: Deployment, event: JsonObject) -> Outcome:
     """Merge the stack's outputs in, and upload again when that changed anything.
 
-    With the very overrides that UploadConfig used: newer ones belong to the next deployment.
+    With the very overrides that UploadConfig used: newer ones belong to the next deployment. Raises
+    OutputRefused when one names another stack's pool or API.
     """
     table = deployment.manifest.config
     if table is None:
         return Outcome({"config": {}}, "the application has no configuration")
+    ownership.check_values(deployment.tenant, table.outputs.values(), event["outputs"])
     stored = _overrides(deployment, event["config"]["overrides_version"])
     return _upload(deployment, table, stored, event["outputs"], created=False)
 

@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from control_plane.errors import TenantNotReady
-from control_plane.manifest import StackTable, TestsTable
+from control_plane.manifest import TestsTable
 from control_plane.models import Deployment, JsonObject
+from control_plane.rules.proof import FAILED, PASSED, SKIPPED
 from control_plane.rules.tenant_health import health_verdict
 from control_plane.services.live import Answer, at
 
-PASSED, FAILED, SKIPPED = "PASSED", "FAILED", "SKIPPED"
+__all__ = ["FAILED", "PASSED", "SKIPPED"]  # as a result has them
 
 DETAIL = 400
 """Characters of a result's detail: an answer of the tenant may be megabytes, a record may not."""
@@ -114,15 +115,3 @@ def shown(value: object) -> str:
 def quoted(value: object) -> str:
     """The same, texts in quotation marks."""
     return shown(repr(value) if isinstance(value, str) else value)
-
-
-def asks_for_a_token(stack: StackTable, tests: TestsTable, parameters: Mapping[str, str]) -> bool:
-    """Whether the tenant must ask for a token.
-
-    By the stack's own parameter, not by whether a pool happens to be there: a pool that is missing
-    has to fail the tests, not to skip them.
-    """
-    if tests.protected is None:
-        return False
-    switch = stack.parameters.get("enable_auth")
-    return switch is None or parameters.get(switch) != "false"

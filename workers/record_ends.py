@@ -6,14 +6,16 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from control_plane import aws, naming
-from control_plane.errors import Cancelled
+from control_plane.errors import Cancelled, ProofIncomplete
 from control_plane.models import (
+    OPEN_STATUSES,
     Deployment,
     DeploymentStatus,
     JsonObject,
     Tenant,
 )
 from control_plane.observability import count_end, deployment_took
+from control_plane.rules import proof
 from control_plane.rules.endings import GOOD
 from control_plane.rules.timings import deployment_seconds
 from control_plane.settings import RecordSettings, settings
@@ -32,8 +34,17 @@ CUT_SHORT = (DeploymentStatus.CANCELLED, DeploymentStatus.SUPERSEDED)
 
 
 def record_success(deployment: Deployment, event: Mapping[str, Any]) -> JsonObject:
-    """Record what this execution proved, make it the tenant's current state, release the lock."""
-    receipt = receipts.of_success(deployment, event)
+    """Record what this execution proved, make it the tenant's current state, release the lock.
+
+    Raises ProofIncomplete, before anything is written, when a step claims what it did not leave in
+    the record.
+    """
+    record = Listing(_settings().table_name).get(deployment.tenant, deployment.id) or {}
+    # An earlier attempt may have ended it already; then this one only answers again.
+    gaps = proof.gaps(deployment, record, event) if record.get("status") in OPEN_STATUSES else []
+    if gaps:
+        raise ProofIncomplete("; ".join(gaps))
+    receipt = receipts.of_success(deployment, {**event, "proof": record.get("proof")})
     current = receipts.current_after(deployment, receipt)
     forget = [*receipts.FORGOTTEN]
     if receipt["patch"]:

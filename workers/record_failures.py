@@ -50,6 +50,8 @@ def record_failure(
             first = rollback["failure"]
             reason = f"{one_line(first)}; and rolling back failed in {reason}"
             status = DeploymentStatus.FAILED
+        case "done" if not _is_proven(execution):
+            reason += "; and rolling back is not proven: ProveDeployment left no proof of it"
         case "done":
             reason += "; the previous good build was put back and works"
             status = DeploymentStatus.ROLLED_BACK
@@ -72,6 +74,17 @@ def record_failure(
         "reason": _told(ended if "reason" in ended else facts),
         "error": first["error"],
     }
+
+
+def _is_proven(execution: Mapping[str, Any]) -> bool:
+    """Whether the way back left its proof in the record."""
+    record = _record(execution["Input"], execution["Id"], execution["StartTime"])
+    return isinstance(record.get("rollback_proof"), Mapping) or _has_ended(record)
+
+
+def _has_ended(record: Mapping[str, Any]) -> bool:
+    """Whether a record has ended: an earlier attempt of this step saw to everything."""
+    return DeploymentStatus(record.get("status", "QUEUED")).is_final
 
 
 def _told(facts: Mapping[str, Any]) -> str:

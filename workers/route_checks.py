@@ -1,10 +1,11 @@
 """Whether the tenant that gets the traffic is well."""
 
 from control_plane.models import JsonObject
+from control_plane.rules.proof import asks_for_a_token
 from control_plane.services.client import signed_get
 from control_plane.services.live import get
 from control_plane.settings import RouteSettings, settings
-from workers.live_tests import asks_for_a_token, health, refusal
+from workers.live_tests import health, refusal
 from workers.route_tenants import Member
 
 

@@ -1,5 +1,6 @@
 """A stack's changes: asked for as a change set, looked at, executed, and awaited."""
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -13,14 +14,14 @@ from control_plane.errors import (
     StackFailed,
     StackRefused,
 )
-from control_plane.models import Deployment, JsonObject, StackState, StackStatus
+from control_plane.models import Deployment, JsonObject, StackState, StackStatus, utc_now
 from control_plane.rules import changes, decisions, endings
 from control_plane.rules.decisions import StackAction
 from control_plane.rules.situations import Situation, situation
 from control_plane.services import stack_reading as reading
 from control_plane.settings import StackSettings, settings
 from control_plane.store.listing import Listing
-from control_plane.store.progress import Progress
+from control_plane.store.progress import ROLLBACK_STEPS, STEPS, Progress
 from workers import (
     stack_imports,
     stack_isolation,
@@ -175,6 +176,8 @@ def await_stack(deployment: Deployment, event: JsonObject) -> Outcome:
         if status is None:
             if event["cancelled"]:
                 _undo_update(deployment, stack_id)
+            elif not events:
+                _check_executed(deployment, stack_id)
             return Outcome(done=False)
         if event["cancelled"] and status not in reading.SUCCEEDED:
             raise Cancelled(endings.of_operation(status))
@@ -198,6 +201,29 @@ def await_stack(deployment: Deployment, event: JsonObject) -> Outcome:
         parameters=reading.parameters(stack),
     )
     return Outcome(state.model_dump(mode="json"), str(state.status))
+
+
+UNHEARD = timedelta(seconds=60)
+"""After which an operation without an event is looked into; CloudFormation's first event comes
+within seconds."""
+
+
+def _check_executed(deployment: Deployment, stack_id: str) -> None:
+    """Raise StackFailed when the change set was never executed, though the step before this one
+    said so: nobody would ever hear of it."""
+    record = Listing(settings(StackSettings).table_name).get(deployment.tenant, deployment.id) or {}
+    steps = record.get(ROLLBACK_STEPS if deployment.rolling_back else STEPS, {})
+    begun = steps.get("AwaitStack", {}).get("started_at")
+    if begun is None or utc_now() - datetime.fromisoformat(begun) < UNHEARD:
+        return
+    try:
+        found = reading.change_set(stack_id, naming.change_set_name(deployment))
+    except ClientError as error:
+        if not reading.is_gone(error):
+            raise
+        return  # it was executed: CloudFormation deletes it then
+    if found.get("ExecutionStatus") == "AVAILABLE":
+        raise StackFailed("the change set was not executed: no operation began; deploy again")
 
 
 def _cancel_token(deployment: Deployment) -> str:

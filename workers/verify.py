@@ -3,21 +3,22 @@
 from collections.abc import Mapping
 from typing import Any
 
-from control_plane.errors import TenantNotReady, TestsFailed
+from control_plane.errors import OutputRefused, TenantNotReady, TestsFailed
 from control_plane.manifest import TestsTable
 from control_plane.models import Deployment, JsonObject
+from control_plane.rules.proof import asks_for_a_token
+from control_plane.services import owned_addresses
 from control_plane.services.client import signed_get
 from control_plane.services.live import Answer, at, get
 from control_plane.settings import VerifySettings, settings
 from control_plane.store.progress import Progress
-from workers import live_tests, self_check, verify_check
+from workers import live_tests, self_check, verify_check, verify_proof
 from workers.live_tests import (
     FAILED,
     PASSED,
     SKIPPED,
     Check,
     Subject,
-    asks_for_a_token,
     attempt,
     quoted,
     refusal,
@@ -57,6 +58,11 @@ def run_tests(deployment: Deployment, event: JsonObject) -> Outcome:
         parameters=event["parameters"],
     )
     progress = Progress(settings(VerifySettings).table_name)
+    try:  # before anything is sent there: a token, a test user
+        owned_addresses.check(deployment.tenant, deployment.manifest, outputs)
+    except OutputRefused as error:
+        progress.add_facts(deployment, {"tests": [result("outputs", FAILED, str(error))]})
+        raise TestsFailed(str(error)) from error
     results: list[JsonObject] = []
     for check in CHECKS:
         try:
@@ -146,4 +152,7 @@ CHECKS: tuple[Check, ...] = (health, authentication)
 """What RunTests does, in this order: each looks at one side of the tenant. To add one: a function
 that takes the Subject and gives results, in a module of its own."""
 
-STEPS: dict[str, Step] = {"RunTests": run_tests}
+STEPS: dict[str, Step] = {
+    "RunTests": run_tests,
+    "ProveDeployment": verify_proof.prove_deployment,
+}

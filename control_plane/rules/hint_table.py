@@ -24,7 +24,7 @@ class Row:
 
 
 STACK = ("StackFailed", "ChangeSetFailed")
-TESTS = ("TestsFailed", "TenantNotReady")
+TESTS = ("TestsFailed", "TenantNotReady", "OutputRefused", "ProofIncomplete")
 
 TRIAL = ("TrialFailed", "TrialTimedOut")
 
@@ -230,6 +230,11 @@ TABLE = (
         "the tenant may be half way: mend what is named, then 'syndi rollback ENV ORG'",
         errors=TESTS,
         reason=r"and rolling back failed in",
+    ),
+    Row(
+        "correct the output in the template, so that it names a resource of the stack, "
+        "'syndi source push' it, deploy again",
+        reason=r"does not belong to the stack",
     ),
     Row(
         "the function runs other code, or does not tell its build: see that the stamp file "

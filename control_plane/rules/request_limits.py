@@ -40,6 +40,10 @@ CALLS: dict[str, dict[Service, int]] = {
     "ReconcileFunction": {Service.CLOUDFORMATION: 2, Service.LAMBDA: 1},
     "PatchFunction": {Service.CLOUDFORMATION: 2, Service.LAMBDA: 2},
     "CheckFunction": {Service.CLOUDFORMATION: 2, Service.LAMBDA: 1},
+    "SyncConfig": {Service.CLOUDFORMATION: 1},
+    "CreateAdmin": {Service.CLOUDFORMATION: 1},
+    "RunTests": {Service.CLOUDFORMATION: 1},
+    "ProveDeployment": {Service.CLOUDFORMATION: 3, Service.LAMBDA: 3},
     # Dozens: it takes what is left beside those that are asked again, and its client slows down.
     "PruneVersions": {Service.CLOUDFORMATION: 1, Service.LAMBDA: 3},
 }

@@ -14,6 +14,7 @@ from control_plane import aws
 from control_plane.errors import AdminFailed
 from control_plane.models import Tenant
 from control_plane.naming import OWNER_TAG, admin_secret, given_secret
+from control_plane.services.secrets_reading import read
 
 _SYMBOLS = "!#$%*+-=?@^_"
 
@@ -50,7 +51,7 @@ def carried(tenant: Tenant, deployment_id: str, secret_arn: str, username: str) 
     own = given_secret(tenant, deployment_id)
     if name != own and name.rpartition("-")[0] != own:
         raise AdminFailed(f"admin_secret_arn is not the secret of deployment {deployment_id}")
-    kept = _read(secret_arn)
+    kept = read(secret_arn)
     if kept is None:
         raise AdminFailed("the secret with the password does not exist any more")
     if kept["username"] != username:
@@ -73,19 +74,8 @@ def keep(tenant: Tenant, username: str, password: str) -> None:
 
 def is_kept(tenant: Tenant, username: str) -> bool:
     """Whether the user's password is kept."""
-    return _read(admin_secret(tenant, username)) is not None
+    return read(admin_secret(tenant, username)) is not None
 
 
 def _value(username: str, password: str) -> str:
     return json.dumps({"username": username, "password": password})
-
-
-def _read(secret_id: str) -> dict[str, str] | None:
-    try:
-        answer = aws.secretsmanager().get_secret_value(SecretId=secret_id)
-    except ClientError as error:
-        if aws.error_code(error) != "ResourceNotFoundException":
-            raise
-        return None
-    kept: dict[str, str] = json.loads(answer["SecretString"])
-    return kept

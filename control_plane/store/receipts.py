@@ -12,7 +12,8 @@ FORGOTTEN = ("last_reason", "drift", "offboarded_at", "leftovers")
 def of_success(deployment: Deployment, proof: Mapping[str, Any]) -> JsonObject:
     """The receipt of a deployment that went through CloudFormation, or of a patch.
 
-    `proof`: build, change_set, stack, config and tests, and if there are any admin and patch.
+    `proof`: build, change_set, stack, config and tests, what ProveDeployment read back (`proof`),
+    and if there are any admin and patch.
     `running` is what the tenant reports: the stack's build, or the patch that was put over it.
     """
     stack = proof["stack"]
@@ -24,6 +25,7 @@ def of_success(deployment: Deployment, proof: Mapping[str, Any]) -> JsonObject:
         "admin": proof.get("admin") or None,
         "endpoint": stack["outputs"].get(deployment.manifest.tests.endpoint),
         "patch": proof.get("patch") or None,
+        "proof": proof.get("proof"),
         "running": proof["build"]["fingerprint"],
     }
 

@@ -62,7 +62,7 @@ def unpatched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
     )
     patches += ",leading_keys,interrupted_stacks,web_pages_are_not_root"
     patches += ",schedule_groups,conditions_in_change_sets,user_pool_tags"
-    patches += ",bucket_tags,adopted_buckets,shared_layers,role_paths"
+    patches += ",bucket_tags,adopted_buckets,shared_layers,role_paths,lambda_reads"
     patches += ",executions_keep_their_definition,lambda_metrics,embedded_metrics"
     patches += ",schedules_have_context"
     yield from _running(tmp_path_factory.mktemp("unpatched"), **{WITHOUT_VARIABLE: patches})

@@ -63,6 +63,12 @@ def schedules_belong_to_their_group(aws: Aws) -> None:
     assert error_of(own.create_schedule, **schedule)[0] == "AccessDeniedException"
 
 
+def one_version_of_a_layer_is_read_with_its_own_permission(aws: Aws) -> None:
+    own = aws.client_of("reader", "lambda", allow("lambda:GetLayerVersion"))
+    refused = error_of(own.get_layer_version, LayerName="none", VersionNumber=1)
+    assert refused[0] == "ResourceNotFoundException"
+
+
 def user_pools_are_told_apart_by_their_tags(aws: Aws) -> None:
     pools = {
         owner: aws.cognito_idp.create_user_pool(PoolName=owner, UserPoolTags={"owner": owner})[
@@ -125,6 +131,7 @@ CHECKS = [
     roles_have_their_path,
     leading_keys_are_evaluated,
     schedules_belong_to_their_group,
+    one_version_of_a_layer_is_read_with_its_own_permission,
     user_pools_are_told_apart_by_their_tags,
     web_page_cannot_be_root,
 ]

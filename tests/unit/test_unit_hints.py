@@ -70,6 +70,8 @@ CASES = [
     ("UploadConfig", "ConfigInvalid", "config/base.json is no JSON", "configuration files"),
     ("CreateAdmin", "AdminFailed", "Password did not conform with policy", "longer password"),
     ("RunTests", "TenantNotReady", "/health: expected build a at b, got c", "stamp"),
+    ("SyncConfig", "OutputRefused", "output P names 'x', which does not belong to the stack s: y",
+     "correct the output"),
     ("RunTests", "TestsFailed", "no-token: expected 401, got 200", "syndi rollback ENV ORG"),
     ("RunTests", "TestsFailed", "x; the previous good build was put back and works",
      "the previous good build runs"),

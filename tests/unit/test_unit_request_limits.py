@@ -32,4 +32,4 @@ def test_a_look_waits_for_the_next_second_only(step: str, seconds: int) -> None:
 
 
 def test_a_step_that_makes_no_requests_takes_none() -> None:
-    assert limits.calls("RunTests") == {}
+    assert limits.calls("UploadConfig") == {}

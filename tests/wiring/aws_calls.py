@@ -7,6 +7,7 @@ from source_code import tree
 
 SERVICES = {
     "cloudformation": "cloudformation",
+    "cloudfront": "cloudfront",
     "cloudwatch": "cloudwatch",
     "codebuild": "codebuild",
     "cognito": "cognito-idp",

@@ -41,7 +41,17 @@ BORROWED = {
         "control_plane/services/executions.py",
         "control_plane/services/notifications.py",
     ],
-    "AdminFunction": ["control_plane/services/secrets.py"],
+    "AdminFunction": [
+        "control_plane/services/ownership.py",
+        "control_plane/services/secrets.py",
+        "control_plane/services/secrets_reading.py",
+    ],
+    "ConfigFunction": ["control_plane/services/ownership.py"],
+    "VerifyFunction": [
+        "control_plane/services/ownership.py",
+        "control_plane/services/owned_addresses.py",
+        "control_plane/services/secrets_reading.py",
+    ],
     "StackFunction": [
         "control_plane/services/stack_contents.py",
         "control_plane/services/stack_reading.py",

@@ -7,7 +7,7 @@ from sam_template import handler_module, mentions, statements, worker_functions
 from source_code import with_imports
 
 from control_plane.rules.request_limits import CALLS, LOOKS
-from workers import code, release, stack
+from workers import admin, code, config, release, stack, verify
 
 STATES = task_states(definition())
 COUNTED = ("cloudformation:", "lambda:")
@@ -22,12 +22,17 @@ def test_these_workers_make_such_requests() -> None:
         paths = with_imports(module, "workers") if module.startswith("workers.") else set()
         if any(action.startswith(COUNTED) for path in paths for action in actions(path)):
             making.add(module)
-    assert making - NO_STEPS_OF_DEPLOYMENTS == {"workers.stack", "workers.code", "workers.release"}
+    # Admin and config do too, by a service of the control plane (control_plane/services/ownership).
+    assert making - NO_STEPS_OF_DEPLOYMENTS == {
+        "workers.stack", "workers.code", "workers.release", "workers.verify",
+    }  # fmt: skip
 
 
 def test_every_step_that_makes_requests_is_counted() -> None:
     trials = {"StartTrial", "AwaitTrial"}  # they start and ask executions
-    assert set(CALLS) == {*stack.STEPS, *code.STEPS, *(set(release.STEPS) - trials)}
+    comparing = {*admin.STEPS, *verify.STEPS, "SyncConfig"}  # what outputs name, with the stack
+    assert set(config.STEPS) >= {"SyncConfig"}
+    assert set(CALLS) == {*stack.STEPS, *code.STEPS, *comparing, *(set(release.STEPS) - trials)}
 
 
 def test_a_step_that_does_not_wait_is_asked_again_and_the_others_are_retried() -> None:

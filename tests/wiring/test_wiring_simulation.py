@@ -89,7 +89,8 @@ def test_a_full_deployment_passes_what_the_state_machine_has_for_one() -> None:
     assert tasks == [
         "PrepareDeployment", "AcquireLock", "AcquireSlot", "CheckStack", "StartBuild", "AwaitBuild",
         "CreateChangeSet", "AwaitChangeSet", "UploadConfig", "ExecuteChangeSet", "AwaitStack",
-        "ReconcileFunction", "SyncConfig", "RunTests", "RecordSuccess",
+        "ReconcileFunction", "SyncConfig", "RunTests", "ProveDeployment",
+        "RecordSuccess",
     ]  # fmt: skip
 
 

@@ -7,7 +7,9 @@ import worker_builders as build
 from worker_builders import ALPHA, TABLE, arn
 
 from control_plane.models import Deployment
+from control_plane.rules import proof
 from control_plane.store.history import History
+from control_plane.store.progress import Progress
 from control_plane.store.starts import Starts
 from workers import record
 
@@ -59,6 +61,23 @@ def end(status: str, given: Any = BARE, **detail: Any) -> dict[str, Any]:
         **detail,
     }
     return record.handler({"source": "aws.states", "detail": event}, None)
+
+
+def succeed(made: Deployment, **claimed: Any) -> dict[str, Any]:
+    """`RecordSuccess` of a deployment whose steps left what they claim in the record."""
+    given = {"admin": {}, "patch": {}, **claimed}
+    given["tests"] = claimed.get("tests") or [
+        {"name": name, "status": "PASSED"}
+        for name in proof.required_tests(made.manifest, given["stack"].get("parameters", {}))
+    ]
+    found = {
+        "build": given["build"]["fingerprint"],
+        "code": {"equal": ["Function"], "not_compared": []},
+        "config": {"sha256": given["config"].get("sha256")},
+        "admin": {"username": made.options.admin_username},
+    }
+    Progress(TABLE).add_facts(made, {"tests": given["tests"], "proof": found})
+    return record.handler(build.event(made, "RecordSuccess", **given), None)
 
 
 def good_tenant(**more: Any) -> None:

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import scripted_aws as scripted
 import worker_builders as build
-from pool_builders import new_pool
+from pool_builders import new_pool, owns
 from worker_builders import ALPHA, BETA
 
 from control_plane import aws
-from control_plane.errors import AdminFailed, ServiceBusy
+from control_plane.errors import AdminFailed, OutputRefused, ServiceBusy, TestsFailed
 from control_plane.models import Deployment, Tenant
 from control_plane.naming import given_secret
 from control_plane.services.secrets import create as create_secret
@@ -22,8 +22,10 @@ GIVEN = "Correct-Horse-1"
 
 
 @pytest.fixture
-def pool(world: None) -> tuple[str, str]:
-    return new_pool()
+def pool(script: scripted.Scripted) -> tuple[str, str]:
+    made = new_pool()
+    owns(script, ("AWS::Cognito::UserPool", made[0]))
+    return made
 
 
 def create(
@@ -84,6 +86,7 @@ def test_a_new_administrator_gets_a_generated_password_that_is_kept_as_a_secret(
         "username": ADMIN,
         "group": "ADMINS",
         "secret": f"syndi/notes-stage-alpha/admin/{ADMIN}",
+        "password_set": True,
     }
     kept = secret()
     assert kept["username"] == ADMIN
@@ -247,14 +250,59 @@ def test_a_stack_without_a_pool_is_told_so(world: None) -> None:
         run(made, {"Url": "https://x"})
 
 
-@pytest.mark.parametrize("missing", ["group", "pool"])
-def test_a_pool_or_group_that_is_missing_is_named(pool: tuple[str, str], missing: str) -> None:
-    if missing == "group":
-        aws.cognito().delete_group(UserPoolId=pool[0], GroupName="ADMINS")
-    else:
-        aws.cognito().delete_user_pool(UserPoolId=pool[0])
-    with pytest.raises(AdminFailed, match=f"{ADMIN} in {pool[0]}"):
+def test_a_group_that_a_build_dropped_is_the_builds_failure(pool: tuple[str, str]) -> None:
+    aws.cognito().delete_group(UserPoolId=pool[0], GroupName="ADMINS")
+    with pytest.raises(TestsFailed, match=f"{pool[0]} does not take .* {ADMIN}: ADMINS"):
         create(pool)
+
+
+def test_a_pool_that_is_gone_is_named(pool: tuple[str, str]) -> None:
+    aws.cognito().delete_user_pool(UserPoolId=pool[0])
+    with pytest.raises(OutputRefused, match=f"PoolId names '{pool[0]}'.*it does not exist"):
+        create(pool)
+
+
+def test_no_administrator_is_made_in_another_tenants_pool(
+    world: None, script: scripted.Scripted
+) -> None:
+    victim = new_pool("victim", tags={"syndi:stack": "notes-stage-beta"})
+    owns(script)
+    with pytest.raises(OutputRefused, match=r"notes-stage-alpha: it is tagged .*=notes-stage-beta"):
+        create(victim)
+    assert aws.cognito().list_users(UserPoolId=victim[0])["Users"] == []
+
+
+@pytest.mark.parametrize("password", [None, GIVEN])
+def test_a_disabled_administrator_is_not_said_to_be_there(
+    pool: tuple[str, str], password: str | None
+) -> None:
+    create(pool, password=GIVEN)
+    aws.cognito().admin_disable_user(UserPoolId=pool[0], Username=ADMIN)
+    with pytest.raises(AdminFailed, match=f"{ADMIN} is disabled in the user pool"):
+        create(pool, number=2, password=password)
+
+
+def test_whoever_signed_up_with_the_address_does_not_become_an_administrator_with_their_password(
+    pool: tuple[str, str],
+) -> None:
+    attributes = [{"Name": "email", "Value": ADMIN}]
+    aws.cognito().sign_up(
+        ClientId=pool[1], Username=ADMIN, Password="Stranger-1234!", UserAttributes=attributes
+    )
+    create(pool)
+    assert not signs_in(pool, "Stranger-1234!")
+    assert signs_in(pool, secret()["password"])
+
+
+@pytest.mark.parametrize("status", ["RESET_REQUIRED", "EXTERNAL_PROVIDER", "COMPROMISED"])
+def test_an_administrator_who_cannot_sign_in_is_refused_with_the_status(
+    pool: tuple[str, str], script: scripted.Scripted, status: str
+) -> None:
+    create(pool)
+    user = {"Username": ADMIN, "Enabled": True, "UserStatus": status}
+    script.on(aws.cognito(), "AdminGetUser", user)
+    with pytest.raises(AdminFailed, match=f"{ADMIN} is {status} in the user pool"):
+        create(pool, number=2)
 
 
 def test_nobody_is_created_when_nobody_was_asked_for(pool: tuple[str, str]) -> None:
@@ -268,7 +316,7 @@ def test_a_throttle_is_tried_again(pool: tuple[str, str], script: scripted.Scrip
     script.on(aws.cognito(), "AdminAddUserToGroup", throttled)
     with pytest.raises(ServiceBusy):
         create(pool)
-    script.forget()
+    script.on(aws.cognito(), "AdminAddUserToGroup", scripted.MOTO)
     create(pool)
     assert groups(pool) == ["ADMINS"]
     assert signs_in(pool, secret()["password"])

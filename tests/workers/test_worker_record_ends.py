@@ -3,7 +3,7 @@
 import pytest
 import worker_builders as build
 from botocore.exceptions import ClientError
-from record_calls import BARE, BUILD, good_tenant, prepare
+from record_calls import BARE, BUILD, good_tenant, prepare, succeed
 from worker_builders import ALPHA, TABLE
 
 from control_plane.models import DeploymentStatus
@@ -13,6 +13,8 @@ from control_plane.store.locks import Locks
 from control_plane.store.slots import Slots
 from workers import record
 
+REQUIRED = ("health", "no-token", "bad-token", "stranger-token", "sign-in", "runtime-config")
+
 
 def test_success_records_its_proof_and_where_the_tenant_answers(source: str) -> None:
     made = prepare(BARE)
@@ -21,11 +23,11 @@ def test_success_records_its_proof_and_where_the_tenant_answers(source: str) -> 
         "build": {"fingerprint": "f00", "reused": False},
         "change_set": {"summary": {"added": ["Function"]}},
         "stack": {"outputs": {"Url": "https://x"}, "parameters": {"EnableAuth": "true"}},
-        "config": {"version_id": "v1"},
-        "tests": [{"name": "health", "status": "PASSED"}],
+        "config": {"version_id": "v1", "sha256": "c0"},
+        "tests": [{"name": name, "status": "PASSED"} for name in REQUIRED],
     }
     record.handler(build.event(made, "AcquireSlot"), None)
-    answer = record.handler(build.event(made, "RecordSuccess", admin={}, **proof), None)
+    answer = succeed(made, **proof)
     assert answer == {"id": made.id, "status": "SUCCEEDED"}
     assert Slots(TABLE, 2).state()["holders"] == {}
     found = build.record(made)
@@ -42,12 +44,12 @@ def test_a_patch_leaves_the_stacks_build_and_marks_the_tenant(source: str) -> No
     proof = {
         "build": {"fingerprint": "7" * 64},
         "change_set": {},
-        "stack": {"outputs": {"Url": "https://x"}},
+        "stack": {"outputs": {"Url": "https://x"}, "parameters": {}},
         "config": {"version_id": "v1"},
         "tests": [],
         "patch": {"fingerprint": "7" * 64},
     }
-    record.handler(build.event(made, "RecordSuccess", **proof), None)
+    succeed(made, **proof)
     now = build.current()
     assert now["build"] == {**BUILD, "patched": "7" * 64}
     assert (now["running"], now["patch"]) == ("7" * 64, {"fingerprint": "7" * 64})
@@ -63,12 +65,12 @@ def test_success_of_an_execution_that_lost_its_tenant_is_an_error(source: str) -
     proof = {
         "build": {"fingerprint": "f0"},
         "change_set": {},
-        "stack": {"outputs": {}},
-        "config": {},
+        "stack": {"outputs": {}, "parameters": {}},
+        "config": {"sha256": "c0"},
         "tests": [],
     }
     with pytest.raises(ClientError, match="TransactionCanceled"):
-        record.handler(build.event(made, "RecordSuccess", **proof), None)
+        succeed(made, **proof)
     status = DeploymentStatus(build.record(made)["status"])
     assert not status.is_final
     assert History(TABLE).fail(ALPHA, made.id, "x", DeploymentStatus.FAILED, {})["id"] == made.id

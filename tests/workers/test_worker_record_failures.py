@@ -127,6 +127,7 @@ def test_a_way_back_that_worked_is_told_and_the_tenant_is_what_it_was(source: st
         "stack": {"outputs": {"Url": "https://again"}, "parameters": {}},
         "config": {"version_id": "v9"},
     }
+    Progress(TABLE).add_facts(back, {"proof": {"code": {}}})
     answer = end_of_way_back(BARE, {"outcome": "done", "failure": {}, "restored": restored})
     told = "RunTests: health: answers 500; the previous good build was put back and works"
     assert answer["reason"].startswith(f"{told}. Hint: ")
@@ -140,6 +141,15 @@ def test_a_way_back_that_worked_is_told_and_the_tenant_is_what_it_was(source: st
     assert (now["endpoint"], now["config"]) == ("https://again", {"version_id": "v9"})
     assert now["last_good"] != made.id
     assert build.holder() is None
+
+
+def test_a_way_back_that_is_not_proven_does_not_count_as_one(source: str) -> None:
+    good_tenant()
+    made = prepare(BARE)
+    end_of_way_back(BARE, {"outcome": "done", "failure": {}, "restored": {}})
+    found = build.record(made)
+    assert found["status"] == "FAILED"
+    assert found["reason"].endswith("ProveDeployment left no proof of it")
 
 
 def test_a_way_back_that_is_none_says_why(source: str) -> None:

@@ -9,7 +9,7 @@ import release_one as one
 import scripted_aws as scripted
 import worker_builders as build
 from api_calls import call
-from record_calls import NO_ROLLBACK
+from record_calls import NO_ROLLBACK, succeed
 from release_one import FIRST, NEWER, OLDER, SECOND, raw, running
 from test_worker_api_starts import input_of
 from worker_builders import ALPHA, TABLE, arn
@@ -131,7 +131,7 @@ def proof(fingerprint: str, **more: object) -> JsonObject:
 
 def test_a_success_makes_the_tenants_state_one_of_this_release() -> None:
     made = running()
-    record.handler(build.event(made, "RecordSuccess", **proof("3" * 64)), None)
+    succeed(made, **proof("3" * 64))
     assert raw(ALPHA, "CURRENT")["schema"] == {"N": "2"}
     now = build.current()
     assert (now["running"], now["config_deployment"]) == ("3" * 64, made.id)
@@ -141,7 +141,7 @@ def test_a_patch_keeps_what_the_old_stack_came_with() -> None:
     made = running(mode="function")
     patch = {"fingerprint": "9" * 64, "code_sha256": "x", "at": "2026", "deployment": made.id}
     given = proof("9" * 64, patch=patch)
-    record.handler(build.event(made, "RecordSuccess", **given), None)
+    succeed(made, **given)
     now, stored = build.current(), raw(ALPHA, "CURRENT")
     assert stored["schema"] == {"N": "2"}
     assert (now["build"]["fingerprint"], now["build"]["patched"]) == (RUNS, "9" * 64)

@@ -79,7 +79,7 @@ def test_a_step_takes_what_it_asks_for(world: None) -> None:
 
 
 def test_a_step_without_requests_writes_nothing(world: None) -> None:
-    budget(Clock()).take("RunTests")
+    budget(Clock()).take("UploadConfig")
     assert build.everything() == []
 
 

@@ -1,5 +1,6 @@
 """An operation on the stack: started under the deployment's own token, judged by its events."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from cloudformation_answers import CHANGE_SET_ID, MISSING, STACK_ID, Cloud, even
 from control_plane.errors import ServiceBusy, StackFailed
 from control_plane.models import Deployment, Env
 from workers import stack as worker
+from workers import stack_changes
 
 NAME = "notes-stage-alpha"
 IDS = {"change_set_id": CHANGE_SET_ID, "stack_id": STACK_ID}
@@ -77,6 +79,33 @@ def test_a_leftover_update_complete_is_not_this_operations_success(
     cloud.has_events(event("UPDATE_COMPLETE", token="earlier"), event("UPDATE_COMPLETE"))
     assert wait(made) == {"done": False}
     assert build.record(made)["steps"]["AwaitStack"]["status"] == "RUNNING"
+
+
+@pytest.mark.parametrize(
+    ("described", "fails"),
+    [
+        ({"ExecutionStatus": "AVAILABLE"}, True),
+        ({"ExecutionStatus": "EXECUTE_IN_PROGRESS"}, False),
+        (scripted.failure("ChangeSetNotFound"), False),
+    ],
+)
+def test_an_operation_that_never_began_is_an_error_and_not_waited_for_to_the_deadline(
+    made: Deployment,
+    cloud: Cloud,
+    monkeypatch: pytest.MonkeyPatch,
+    described: dict[str, Any],
+    fails: bool,
+) -> None:
+    """ExecuteChangeSet answered that it had done it, and had not."""
+    cloud.has_events(event("UPDATE_COMPLETE", token="earlier"))
+    cloud.says("DescribeChangeSet", described)
+    assert wait(made) == {"done": False}, "its first event may still be on its way"
+    monkeypatch.setattr(stack_changes, "UNHEARD", timedelta(0))
+    if fails:
+        with pytest.raises(StackFailed, match="the change set was not executed"):
+            wait(made)
+    else:
+        assert wait(made) == {"done": False}
 
 
 def test_an_operation_that_runs_is_waited_for(made: Deployment, cloud: Cloud) -> None:

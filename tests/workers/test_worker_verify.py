@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pytest
+import scripted_aws as scripted
 import worker_builders as build
 from fake_tenant import PRINT, SILENCE, URL, FakeTenant
 from verify_calls import OFF, ON, Pools, run, statuses
@@ -17,8 +18,8 @@ AUTHENTICATED = ("no-token", "bad-token", "stranger-token", "sign-in", "runtime-
 
 
 @pytest.fixture
-def pools(world: None, monkeypatch: pytest.MonkeyPatch) -> Pools:
-    found = Pools()
+def pools(script: scripted.Scripted, monkeypatch: pytest.MonkeyPatch) -> Pools:
+    found = Pools(script)
     monkeypatch.setenv("STRANGER_POOL_ID", found.stranger)
     monkeypatch.setenv("STRANGER_CLIENT_ID", found.stranger_client)
     forget_settings()

@@ -16,8 +16,8 @@ from control_plane.settings import forget_settings
 
 
 @pytest.fixture
-def pools(world: None, monkeypatch: pytest.MonkeyPatch) -> Pools:
-    found = Pools()
+def pools(script: scripted.Scripted, monkeypatch: pytest.MonkeyPatch) -> Pools:
+    found = Pools(script)
     monkeypatch.setenv("STRANGER_POOL_ID", found.stranger)
     monkeypatch.setenv("STRANGER_CLIENT_ID", found.stranger_client)
     forget_settings()

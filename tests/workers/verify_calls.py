@@ -2,9 +2,10 @@
 
 from typing import Any
 
+import scripted_aws as scripted
 import worker_builders as build
 from fake_tenant import PRINT, URL
-from pool_builders import new_pool
+from pool_builders import new_pool, owns
 
 from control_plane import aws
 from control_plane.models import Deployment
@@ -16,9 +17,10 @@ ON, OFF = {"EnableAuth": "true"}, {"EnableAuth": "false"}
 class Pools:
     """The tenant's pool and the stranger's, which no tenant may trust."""
 
-    def __init__(self) -> None:
+    def __init__(self, script: scripted.Scripted) -> None:
         self.pool, self.client = new_pool("notes")
         self.stranger, self.stranger_client = new_pool("stranger")
+        owns(script, ("AWS::Cognito::UserPool", self.pool), ("AWS::ApiGateway::RestApi", "abc123"))
 
     def users(self) -> list[str]:
         """Who is left in both pools."""

@@ -53,6 +53,7 @@ ALL_GOES_WELL: dict[str, dict[str, Any]] = {
     "SyncConfig": {"done": True, "config": {"version_id": "after"}, "changed": True},
     "CreateAdmin": {"done": True, "admin": {"username": "admin@example.com"}},
     "RunTests": {"done": True, "tests": [{"name": "health", "status": "PASSED"}]},
+    "ProveDeployment": {"done": True, "proof": {}},
     "RollBack": {
         "done": True, "available": True, "why": "", "deployment": {}, "build": {
             "fingerprint": "f0", "source": "s0", "build_id": "b0", "template_key": "t0",

@@ -38,7 +38,8 @@ def test_function_mode_touches_only_the_code_and_is_tested(stage: Stage) -> None
         config={}, patch={"fingerprint": "p1"},
     )  # fmt: skip
     told = stage.run({"PatchFunction": [not_yet, {}]}, mode="function")
-    patched = ["PatchFunction", "PatchFunction", "RunTests", "RecordSuccess"]
+    patched = ["PatchFunction", "PatchFunction", "RunTests", "ProveDeployment"]
+    patched += ["RecordSuccess"]
     assert_succeeded(told, [*OPENING, *patched])
     (recorded,) = told.payloads("RecordSuccess")
     assert recorded["patch"] == {"fingerprint": "p1"}

@@ -16,7 +16,7 @@ WORKERS = {
     "BuildFunction": {"StartBuild", "AwaitBuild"},
     "ConfigFunction": {"UploadConfig", "SyncConfig"},
     "CodeFunction": {"ReconcileFunction"},
-    "VerifyFunction": {"RunTests"},
+    "VerifyFunction": {"RunTests", "ProveDeployment"},
 }
 
 
@@ -64,6 +64,13 @@ def test_every_step_is_given_what_the_steps_before_it_found(happy: Told) -> None
             "fingerprint": "f1",
             "outputs": {"ApiUrl": "https://x"},
             "parameters": {"EnableAuth": "true"},
+        },
+        "ProveDeployment": {
+            "build": happy.payloads("RecordSuccess")[0]["build"],
+            "stack": happy.payloads("RecordSuccess")[0]["stack"],
+            "config": {"version_id": "after"},
+            "admin": happy.payloads("RecordSuccess")[0]["admin"],
+            "patch": {},
         },
     }
     for step, found in expected.items():

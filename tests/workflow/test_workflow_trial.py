@@ -8,7 +8,7 @@ from verdicts import HAPPY, assert_succeeded, happy_with
 TRIAL = ["StartTrial", "AwaitTrial", "PruneVersions"]
 UPDATE = [
     "CreateChangeSet", "AwaitChangeSet", "UploadConfig", "ExecuteChangeSet", "AwaitStack",
-    "ReconcileFunction", "SyncConfig", "RunTests",
+    "ReconcileFunction", "SyncConfig", "RunTests", "ProveDeployment",
 ]  # fmt: skip
 WAY_BACK = ["RollBack", "CheckStack", *UPDATE, *TRIAL, "RecordFailure"]
 
@@ -26,7 +26,7 @@ def assert_went_back(told: Told, state: str, error: str) -> None:
 
 def test_a_success_comes_after_the_trial(stage: Stage) -> None:
     told = stage.run({}, trial=True)
-    assert_succeeded(told, happy_with(RunTests=["RunTests", *TRIAL]))
+    assert_succeeded(told, happy_with(ProveDeployment=["ProveDeployment", *TRIAL]))
     (started,) = told.payloads("StartTrial")
     assert (started["fingerprint"], started["outputs"]) == ("f1", {"ApiUrl": "https://x"})
     (awaited,) = told.payloads("AwaitTrial")
@@ -36,7 +36,8 @@ def test_a_success_comes_after_the_trial(stage: Stage) -> None:
 def test_a_trial_is_followed_with_what_it_said_last(stage: Stage) -> None:
     told = stage.run({"AwaitTrial": [answering(done=False, trial={"id": "t7"}), {}]}, trial=True)
     assert_succeeded(
-        told, happy_with(RunTests=["RunTests", "StartTrial", "AwaitTrial", *TRIAL[1:]])
+        told,
+        happy_with(ProveDeployment=["ProveDeployment", "StartTrial", "AwaitTrial", *TRIAL[1:]]),
     )
     assert [p["trial"]["id"] for p in told.payloads("AwaitTrial")] == ["t1", "t7"]
 
@@ -110,4 +111,4 @@ def test_a_previous_version_that_fails_its_trial_too_is_said_to(stage: Stage) ->
 
 def test_what_cannot_be_pruned_fails_nothing(stage: Stage) -> None:
     told = stage.run({"PruneVersions": [failing("KeyError")]}, trial=True)
-    assert_succeeded(told, happy_with(RunTests=["RunTests", *TRIAL]))
+    assert_succeeded(told, happy_with(ProveDeployment=["ProveDeployment", *TRIAL]))

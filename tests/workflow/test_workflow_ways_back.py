@@ -25,7 +25,7 @@ def test_failed_tests_lead_back_and_the_record_gets_what_was_restored(
 ) -> None:
     told = stage.run({"RunTests": [failing("TestsFailed", "no"), {}]}, mode=mode)
     forth = FORTH if mode == "full" else [*BEFORE, "PatchFunction", "RunTests"]
-    assert told.steps == [*forth, *BACK, *CHANGES, "RecordFailure"]
+    assert told.steps == [*forth, *BACK, *CHANGES, "ProveDeployment", "RecordFailure"]
     assert (told.status, told.error) == ("FAILED", "TestsFailed")
     (recorded,) = told.payloads("RecordFailure")
     assert {**TRIED, "cause": recorded["failure"]["cause"]} == recorded["failure"]
@@ -37,6 +37,31 @@ def test_failed_tests_lead_back_and_the_record_gets_what_was_restored(
     assert restored["stack"]["outputs"] == {"ApiUrl": "https://x"}
     assert restored["config"] == {"version_id": "after"}
     assert [p["fingerprint"] for p in told.payloads("RunTests")][-1] == "f0"
+
+
+@pytest.mark.parametrize(
+    ("step", "error"),
+    [
+        ("SyncConfig", "OutputRefused"),
+        ("CreateAdmin", "OutputRefused"),
+        ("CreateAdmin", "TestsFailed"),
+        ("ProveDeployment", "ProofIncomplete"),
+        ("ProveDeployment", "TenantNotReady"),
+        ("RecordSuccess", "ProofIncomplete"),
+    ],
+)
+def test_what_is_not_the_tenants_and_what_is_not_proven_leads_back(
+    stage: Stage, step: str, error: str
+) -> None:
+    attempts = 6 if error == "TenantNotReady" else 1
+    told = stage.run(
+        {step: [*[failing(error, "no")] * attempts, {}]}, admin_username="admin@example.com"
+    )
+    assert told.steps[-2:] == ["ProveDeployment", "RecordFailure"]
+    assert told.steps.count("RollBack") == 1
+    (recorded,) = told.payloads("RecordFailure")
+    assert (recorded["rollback"]["outcome"], told.error) == ("done", error)
+    assert recorded["failure"]["state"] == step
 
 
 def test_nothing_to_go_back_to_is_recorded_with_its_why(stage: Stage) -> None:

@@ -20,6 +20,7 @@ HAPPY = [
     "ReconcileFunction",
     "SyncConfig",
     "RunTests",
+    "ProveDeployment",
     "RecordSuccess",
 ]
 """The steps of a first deployment without an administrator, when nothing has to be waited for."""
