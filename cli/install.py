@@ -107,7 +107,8 @@ def build(target: Target, packed: Source, bucket: str, work: Path, log: Path) ->
     Raises Failed with the end of the log.
     """
     buildspec = (ROOT / "buildspec.yml").read_text()
-    print_ = fingerprint(packed.sha256, "", target.runtime, target.architecture, buildspec)
+    scope = naming.build_scope(target.tenant, per_tenant=False)
+    print_ = fingerprint(packed.sha256, "", target.runtime, target.architecture, buildspec, scope)
     key = f"{naming.build_prefix(target.stack, print_)}/template.yaml"
     described = manifest.parse(_text(packed, manifest.FILE_NAME))
     made = Built(described, packed.sha256, print_, bucket, key)

@@ -23,6 +23,7 @@ from control_plane.models import (
 )
 from control_plane.own import Release
 from control_plane.rules import endings
+from control_plane.services import build_artifacts
 from control_plane.services import stack_reading as reading
 from control_plane.store import receipts
 from control_plane.store.builds import Builds, BuildStatus
@@ -50,11 +51,10 @@ class Installation:
         """Write what was installed: source, build, record and current state, and free the lock."""
         tenant = self.target.tenant
         self._hold.keep()
-        key = naming.source_key(packed.sha256)
+        key = naming.source_key(tenant.env, packed.sha256)
         aws.s3().put_object(Bucket=built.bucket, Key=key, Body=packed.content)
         Sources(self._hold.table).register(packed.sha256, built.manifest, list(Env))
-        build = _build(built)
-        self._remember(build)
+        build = self._remember(built)
         done = self._deployment(built.source, built.manifest)
         proof = {
             "build": build.model_dump(mode="json"),
@@ -90,16 +90,31 @@ class Installation:
             started_at=self._hold.started,
         )
 
-    def _remember(self, build: Build) -> None:
-        """The build as one that is there: an update of the same source reuses it."""
+    def _remember(self, built: Built) -> Build:
+        """The build as one that is there: an update of the same source reuses it.
+
+        It lies below the stack's own prefix, where an update's build is copied to.
+        """
         builds, stack = Builds(self._hold.table), self.target.stack
-        builds.claim(build.fingerprint, stack, self._hold.arn)
-        builds.started(build.fingerprint, stack, self._hold.arn, BUILD_ID)
+        made = build_artifacts.digests(built.bucket, built.template_key, stack)
+        digests = build_artifacts.code_digests(made)
+        described = {
+            "stack_name": stack,
+            "output": stack,
+            "manifest": built.manifest.model_dump(mode="json", by_alias=True, exclude_none=True),
+        }
+        print_ = built.fingerprint
+        builds.claim(print_, described, self._hold.arn)
+        builds.started(print_, described, self._hold.arn, BUILD_ID)
         builds.finished(
-            build.fingerprint,
-            {"stack_name": stack, "build_id": BUILD_ID, "claimed_by": self._hold.arn},
+            print_,
+            {**described, "build_id": BUILD_ID, "claimed_by": self._hold.arn},
             BuildStatus.SUCCEEDED,
+            artifacts=made,
+            code_digests=digests,
         )
+        builds.adopt(print_, stack, BUILD_ID, made)
+        return _build(built, digests)
 
 
 def record_removal(hold: Hold, source: str) -> None:
@@ -135,13 +150,14 @@ def _asked(tenant: Tenant) -> ExecutionInput:
     )
 
 
-def _build(built: Built) -> Build:
+def _build(built: Built, digests: dict[str, str]) -> Build:
     return Build(
         fingerprint=built.fingerprint,
         source=built.source,
         build_id=BUILD_ID,
         template_key=built.template_key,
         reused=False,
+        code_digests=digests,
     )
 
 

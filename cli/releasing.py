@@ -134,7 +134,7 @@ def _push(api: Api, path: Path, environments: list[Env], *, alone: bool = False)
     if packed.untracked:
         names = ", ".join(packed.untracked[:5])
         err.print(f"note: git does not track {names}: left out of the source", style="yellow")
-    answer = source.push(api, packed, [str(env) for env in environments], _BELOW)
+    answer = source.push_own(api, packed, [str(env) for env in environments])
     if not current.as_json:
         told = f"pushed {packed.application} {packed.sha256[:12]}"
         (out if alone else err).print(told, markup=False)

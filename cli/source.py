@@ -79,9 +79,16 @@ def _git(directory: Path, *options: str) -> list[str]:
     return [name for name in answer.stdout.decode().split("\0") if name]
 
 
-def push(api: Api, source: Source, environments: list[str], below: str = "") -> dict[str, Any]:
+def push(api: Api, source: Source, environments: list[str]) -> dict[str, Any]:
     """Upload a source where it is not there already, and make it the environments' current one."""
     with told():
         return client.push(
-            api.client, source.content, source.sha256, source.application, environments, below
+            api.client, source.content, source.sha256, source.application, environments
         )
+
+
+def push_own(api: Api, source: Source, environments: list[str]) -> dict[str, Any]:
+    """The same for a source of the control plane itself."""
+    path = f"/control-plane/sources/{source.sha256}"
+    with told():
+        return client.push_to(api.client, source.content, path, source.application, environments)

@@ -190,11 +190,17 @@ class SlotsRequest(Frozen):
 
 
 class SourceRequest(Frozen):
-    """The body of `PUT /sources/{sha256}`: the environments that shall deploy this source."""
+    """The body of `PUT /envs/{env}/sources/{sha256}`: what the environment shall deploy."""
 
     application: Application
-    environments: list[Env] = Field(default_factory=list)
     size: int = Field(gt=0, le=50 * 1024 * 1024, description="bytes of the zip")
+
+
+class SourcesRequest(SourceRequest):
+    """The same with the environments that shall deploy it from now on: the control plane's own, and
+    the trial of an earlier release."""
+
+    environments: list[Env] = Field(default_factory=list)
 
 
 def invalid(error: ValidationError, where: str) -> InvalidRequest:

@@ -61,9 +61,11 @@ class _Table(BaseModel):
 
 
 class BuildTable(_Table):
-    """How the source becomes a build."""
+    """How the source becomes a build. `per_tenant`: its commands need a tenant's name, so that each
+    tenant gets a build of its own; otherwise one build serves all tenants of an environment."""
 
     template: SourcePath = "template.yaml"
+    per_tenant: bool = False
     commands: tuple[Command, ...] = ()
     stamp: SourcePath
     dependencies: SourcePath | None = None

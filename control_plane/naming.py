@@ -26,6 +26,9 @@ DRIFT_SUFFIX = "-drift"
 OWNER_TAG = "syndi:stack"
 """The tag that says which tenant's stack a bucket belongs to; also a tag of every stack."""
 
+OWN_APPLICATION = "control-plane"
+"""The control plane as an application of its own."""
+
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 _ID = re.compile(DEPLOYMENT_ID_PATTERN)
 
@@ -144,16 +147,54 @@ def check_length(tenant: Tenant, manifest: Manifest, account: str) -> None:
             )
 
 
-def source_key(sha256: str) -> str:
-    """Where a source lies in the artifact bucket."""
-    return f"sources/{sha256}.zip"
+def source_key(env: str, sha256: str) -> str:
+    """Where a source that was pushed for an environment lies in the artifact bucket."""
+    return f"sources/{env}/{sha256}.zip"
+
+
+def kept_source_key(stack_name: str, sha256: str) -> str:
+    """Where a source stays that a tenant was built from, as long as its builds do."""
+    return f"{stack_name}/sources/{sha256}.zip"
+
+
+def source_keys(tenant: Tenant, sha256: str) -> list[str]:
+    """Where a tenant's source may lie, the likely place first; the last is of earlier releases."""
+    return [
+        source_key(tenant.env, sha256),
+        kept_source_key(tenant.stack_name, sha256),
+        f"sources/{sha256}.zip",
+    ]
+
+
+def build_scope(tenant: Tenant, *, per_tenant: bool) -> str:
+    """Whom a build is for: all tenants of an application in an environment, or one of them."""
+    return f"{tenant.env}/{tenant.org}" if per_tenant else str(tenant.env)
+
+
+def build_output(tenant: Tenant, fingerprint: str) -> str:
+    """Where CodeBuild puts a build, template and artifacts, in the artifact bucket.
+
+    Nothing below it depends on a tenant. The role of an environment's builds may write below
+    `builds/{env}/` only, that of the control plane's own below `builds/own/` (template.yaml).
+    """
+    if tenant.application == OWN_APPLICATION:
+        return f"builds/own/{fingerprint}"
+    return f"builds/{tenant.env}/{tenant.application}/{fingerprint}"
+
+
+def build_cache(tenant: Tenant, *, per_tenant: bool) -> str:
+    """Where builds keep their cache. Builds that see a tenant's name share none with others."""
+    if tenant.application == OWN_APPLICATION:
+        return "cache/own"
+    whose = f"tenants/{tenant.org}" if per_tenant else "shared"
+    return f"cache/{tenant.env}/{tenant.application}/{whose}"
 
 
 def build_prefix(stack_name: str, fingerprint: str) -> str:
-    """Where a build's packaged template lies in the artifact bucket.
+    """Where a tenant's copy of a build's packaged template lies in the artifact bucket.
 
     The artifacts that it refers to lie directly below `{stack}/`, named by their contents: one that
-    did not change keeps its key, so CloudFormation sees no change.
+    did not change keeps its key, so CloudFormation sees no change. No build can write there.
     """
     return f"{stack_name}/builds/{fingerprint}"
 

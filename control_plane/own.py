@@ -7,8 +7,9 @@ from pathlib import Path
 from control_plane import __version__
 from control_plane.errors import InvalidRequest
 from control_plane.models import Env, Frozen, Tenant
+from control_plane.naming import OWN_APPLICATION
 
-APPLICATION = "control-plane"
+APPLICATION = OWN_APPLICATION
 TRIAL_APPLICATION = "syndi-trial"
 """What every release deploys and removes again before it is trusted."""
 

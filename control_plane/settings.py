@@ -42,10 +42,10 @@ class StackSettings(_Settings):
 
 
 class BuildSettings(_Settings):
-    """workers/build.py"""
+    """workers/build.py. `build_projects`: one for each environment, with commas between."""
 
     artifact_bucket: str
-    build_project: str
+    build_projects: str
     own_build_project: str
     tenant_runtime: str
     tenant_architecture: str

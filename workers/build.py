@@ -4,14 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from control_plane import aws, naming, own
-from control_plane.errors import BuildFailed, Cancelled
-from control_plane.models import Build, Deployment, JsonObject
+from control_plane.errors import BuildFailed, Cancelled, InvalidRequest
+from control_plane.models import Build, Deployment, JsonObject, Tenant
+from control_plane.rules.build_variables import TENANT_VARIABLES
 from control_plane.services import build_artifacts
 from control_plane.services.needed_builds import BUILDSPEC, needed_build
 from control_plane.settings import BuildSettings, settings
 from control_plane.store.builds import Builds, BuildStatus
 from control_plane.store.progress import Progress
-from workers import build_choice, self_check
+from workers import build_choice, build_copies, self_check
 from workers.build_state import refreshed, stop_of_ended, stop_own
 from workers.step import Outcome, Step, run
 
@@ -32,7 +33,10 @@ def handler(event: Mapping[str, Any], context: object) -> JsonObject:
 
 
 def start_build(deployment: Deployment, event: JsonObject) -> Outcome:
-    """Say which build this deployment needs, and see to it that it exists or is being made."""
+    """Say which build this deployment needs, and see to it that it exists or is being made.
+
+    A build whose artifacts are gone or were changed since is made again.
+    """
     known = settings(BuildSettings)
     needed = needed_build(
         deployment.tenant,
@@ -45,25 +49,42 @@ def start_build(deployment: Deployment, event: JsonObject) -> Outcome:
     print_ = needed.fingerprint
     builds = Builds(known.table_name)
     build = refreshed(builds, print_)
+    why = ""
     if build and build["status"] == BuildStatus.SUCCEEDED:
-        template = naming.build_prefix(build["stack_name"], print_) + "/template.yaml"
-        if build_artifacts.exists(known.artifact_bucket, template):
+        lost = _lost(build, print_)
+        if not lost:
             return Outcome({"fingerprint": print_, "reused": True}, f"{print_[:12]} is built")
+        why = f"; {lost} since build {build['build_id']}"
     elif build and build["status"] == BuildStatus.RUNNING:
         mine = build["claimed_by"] == deployment.execution_arn  # this step runs a second time
         note = f"joined {build['build_id']}"
         return Outcome({"fingerprint": print_, "reused": not mine}, note)
-    stack_name = deployment.tenant.stack_name
+    described = {
+        "stack_name": deployment.tenant.stack_name,
+        "output": naming.build_output(deployment.tenant, print_),
+        "manifest": deployment.manifest.model_dump(mode="json", by_alias=True, exclude_none=True),
+    }
     builds.remember(print_, deployment.execution_arn)
-    if not builds.claim(print_, stack_name, deployment.execution_arn):
+    if not builds.claim(print_, described, deployment.execution_arn):
         return Outcome({"fingerprint": print_, "reused": True}, f"{print_[:12]} is being built")
     build_id = _start(deployment, print_, needed.overrides_path)
-    builds.started(print_, stack_name, deployment.execution_arn, build_id)
-    return Outcome({"fingerprint": print_, "reused": False}, f"started {build_id}")
+    builds.started(print_, described, deployment.execution_arn, build_id)
+    return Outcome({"fingerprint": print_, "reused": False}, f"started {build_id}{why}")
+
+
+def _lost(build: JsonObject, print_: str) -> str:
+    """What of a build is not as it was recorded; empty when it is complete."""
+    bucket = settings(BuildSettings).artifact_bucket
+    if build.get("artifacts"):
+        found = build_artifacts.problems(bucket, build["artifacts"])
+        return str(build_artifacts.ArtifactsMissing(found)) if found else ""
+    template = f"{naming.build_prefix(build['stack_name'], print_)}/{build_artifacts.TEMPLATE}"
+    gone = build_artifacts.missing(bucket, template, build["stack_name"])
+    return f"{', '.join(gone)} is gone" if gone else ""
 
 
 def await_build(deployment: Deployment, event: JsonObject) -> Outcome:
-    """Whether the build is there, and then, its template below the tenant's own prefix.
+    """Whether the build is there, and then, the tenant's own copy of it.
 
     A deployment that was cancelled stops the build, if it is its own. Raises Cancelled, and
     BuildFailed with the command that failed.
@@ -78,31 +99,37 @@ def await_build(deployment: Deployment, event: JsonObject) -> Outcome:
     if build is None or build["status"] == BuildStatus.CLAIMED or _was_anothers(build, deployment):
         # Whoever claimed it has not started it, or it was stopped because whoever made it was
         # cancelled. This one needs it all the same, and makes it when it is its turn to.
-        outcome = start_build(deployment, event)
-        return Outcome(outcome.result, outcome.note, done=False)
+        return _again(deployment, event)
     if build["status"] in (BuildStatus.FAILED, BuildStatus.STOPPED):
         log = {"build_log": build.get("log_tail", [])}
         Progress(known.table_name).add_facts(deployment, log)
         raise BuildFailed(build["reason"])
     if build["status"] == BuildStatus.RUNNING:
         return Outcome({"fingerprint": print_, "reused": event["reused"]}, done=False)
-    template_key = build_artifacts.adopt(
-        known.artifact_bucket, print_, build["stack_name"], deployment.tenant.stack_name
-    )
+    try:
+        copy = build_copies.of_build(builds, build, print_, deployment.tenant)
+    except build_artifacts.ArtifactsMissing:
+        # Lost since StartBuild saw it. A build that has just ended was complete then.
+        return _again(deployment, event)
+    build_copies.keep_source(deployment.tenant, deployment.source)
     made = Build(
         fingerprint=print_,
         source=deployment.source,
         build_id=build["build_id"],
-        template_key=template_key,
+        template_key=copy.template_key,
         reused=bool(event["reused"]),
-        code_digests={
-            # As they are called below the tenant's own prefix.
-            f"{deployment.tenant.stack_name}{key.removeprefix(build['stack_name'])}": sha256
-            for key, sha256 in build.get("code_digests", {}).items()
-        },
+        code_digests=copy.code_digests,
     )
     Progress(known.table_name).add_facts(deployment, {"build": made.model_dump(mode="json")})
     return Outcome(made.model_dump(mode="json"), f"{print_[:12]} by {build['build_id']}")
+
+
+def _again(deployment: Deployment, event: JsonObject) -> Outcome:
+    try:
+        outcome = start_build(deployment, event)
+    except InvalidRequest as error:  # its source was there at StartBuild
+        raise BuildFailed(str(error)) from error
+    return Outcome(outcome.result, outcome.note, done=False)
 
 
 def _was_anothers(build: JsonObject, deployment: Deployment) -> bool:
@@ -115,13 +142,14 @@ def _was_anothers(build: JsonObject, deployment: Deployment) -> bool:
 
 def _start(deployment: Deployment, print_: str, overrides_path: str) -> str:
     known, tenant, manifest = settings(BuildSettings), deployment.tenant, deployment.manifest
+    output = naming.build_output(tenant, print_)
+    per_tenant = manifest.build.per_tenant
     variables = {
-        "TENANT_ENV": tenant.env,
-        "TENANT_ORG": tenant.org,
-        "STACK_NAME": tenant.stack_name,
         "SOURCE": deployment.source,
         "FINGERPRINT": print_,
         "ARTIFACT_BUCKET": known.artifact_bucket,
+        "ARTIFACT_PREFIX": output,
+        "SAM_CONFIG_ENV": f"{tenant.env}-{tenant.org}" if per_tenant else "shared",
         "TEMPLATE": manifest.build.template,
         "STAMP": manifest.build.stamp,
         "PRE_BUILD_COMMANDS": "\n".join(manifest.build.commands),
@@ -132,12 +160,15 @@ def _start(deployment: Deployment, print_: str, overrides_path: str) -> str:
         "LAYER_PYTHON_PLATFORM": known.tenant_platform,
         **TOOL_VERSIONS,
     }
-    # The control plane's own builds run in a role that no application's commands have.
-    project = known.own_build_project if own.is_own(tenant) else known.build_project
+    if per_tenant:
+        # Nothing else of a build says whose it is: what a shared one knew of a tenant would reach
+        # all others. Each of these names is in rules/build_variables.py, too.
+        names = (tenant.env, tenant.org, tenant.stack_name)
+        variables |= dict(zip(TENANT_VARIABLES, map(str, names), strict=True))
     answer = aws.codebuild().start_build(
-        projectName=project,
+        projectName=_project(tenant),
         sourceTypeOverride="S3",
-        sourceLocationOverride=f"{known.artifact_bucket}/{naming.source_key(deployment.source)}",
+        sourceLocationOverride=f"{known.artifact_bucket}/{_source(tenant, deployment.source)}",
         buildspecOverride=BUILDSPEC.read_text(),
         environmentVariablesOverride=[
             {"name": name, "value": value, "type": "PLAINTEXT"} for name, value in variables.items()
@@ -145,20 +176,39 @@ def _start(deployment: Deployment, print_: str, overrides_path: str) -> str:
         artifactsOverride={
             "type": "S3",
             "location": known.artifact_bucket,
-            "path": f"{tenant.stack_name}/builds",
+            "path": output.rpartition("/")[0],
             "name": print_,
             "namespaceType": "NONE",
             "packaging": "NONE",
         },
         cacheOverride={
             "type": "S3",
-            "location": f"{known.artifact_bucket}/cache/{tenant.stack_name}",
+            "location": (
+                f"{known.artifact_bucket}/{naming.build_cache(tenant, per_tenant=per_tenant)}"
+            ),
         },
         timeoutInMinutesOverride=BUILD_MINUTES,
         # The same attempt of the same deployment is the same build, when the step runs twice.
         idempotencyToken=f"{deployment.id}-{print_[:16]}",
     )
     return answer["build"]["id"]
+
+
+def _project(tenant: Tenant) -> str:
+    """The project of the environment's builds, whose role reaches nothing of another environment;
+    the control plane's own builds have one that no application's commands run in."""
+    known = settings(BuildSettings)
+    if own.is_own(tenant):
+        return known.own_build_project
+    projects = known.build_projects.split(",")
+    return next(name for name in projects if name.endswith(f"-{tenant.env}"))
+
+
+def _source(tenant: Tenant, sha256: str) -> str:
+    """Where the build's role can read the source; one that lies elsewhere is copied there."""
+    bucket, place = settings(BuildSettings).artifact_bucket, naming.source_key(tenant.env, sha256)
+    build_artifacts.keep_source(bucket, naming.source_keys(tenant, sha256)[1:], place)
+    return place
 
 
 STEPS: dict[str, Step] = {

@@ -1,13 +1,16 @@
 """Which build that is there already: the tenant's last one, or one to go back to."""
 
-from control_plane.errors import NoSuchBuild
+from control_plane.errors import InvalidRequest, NoSuchBuild
 from control_plane.models import Build, Deployment, JsonObject, Mode
 from control_plane.rules import comebacks
 from control_plane.services import build_artifacts
+from control_plane.services.build_artifacts import ArtifactsMissing
+from control_plane.services.deployed import last_built, manifest_of
 from control_plane.settings import BuildSettings, settings
+from control_plane.store.builds import Builds
 from control_plane.store.listing import Listing
 from control_plane.store.progress import Progress
-from control_plane.store.sources import Sources
+from workers import build_copies
 from workers.step import Outcome
 
 
@@ -22,20 +25,26 @@ def find_build(deployment: Deployment, event: JsonObject) -> Outcome:
         note = f"as deployment {record['id']} of {str(record['finished_at'])[:19]}"
         changes = _configuration_of(record)
     else:
-        record = _running_or_newest(deployment)
+        record = last_built(settings(BuildSettings).table_name, deployment.tenant)
         note, changes = "the last build of the tenant", {}
     build = comebacks.build_of(record)
     if build is None:
         raise NoSuchBuild(
             f"{deployment.tenant.stack_name} was never built: deploy it in full first"
         )
-    missing = _missing(deployment, build)
+    build, missing = _checked(deployment, build)
     if missing:
         instead = "deploy in full"
         if deployment.options.mode == Mode.ROLLBACK:
-            instead = "nobody can go back to it any more"
+            instead = (
+                "nobody can go back to it any more; to deploy its source anew: 'syndi deploy "
+                f"{deployment.tenant.env} {deployment.tenant.org} --source {build.source}'"
+            )
         raise NoSuchBuild(f"build {build.fingerprint[:12]} {missing}: {instead}")
-    chosen = _as_of(deployment, build, changes)
+    try:
+        chosen = _as_of(deployment, build, changes)
+    except InvalidRequest as error:
+        raise NoSuchBuild(str(error)) from error
     facts = {"build": build.model_dump(mode="json")}
     Progress(settings(BuildSettings).table_name).add_facts(deployment, facts)
     return Outcome(
@@ -55,14 +64,25 @@ def roll_back(deployment: Deployment, event: JsonObject) -> Outcome:
     failed = listing.get(deployment.tenant, deployment.id) or {}
     why = comebacks.why_not_back(current, failed, deployment)
     build = comebacks.build_of(current)
-    if not why and build and (missing := _missing(deployment, build)):
-        why = f"the previous good build {build.fingerprint[:12]} {missing}"
-    if why or build is None:
+    chosen = None
+    if not why and build:
+        options = comebacks.previous_options(current, deployment)
+        back = {
+            "rolling_back": True,
+            "options": deployment.options.model_copy(update=options),
+            **_configuration_of(current),
+        }
+        build, missing = _checked(deployment, build)
+        if missing:
+            why = f"the previous good build {build.fingerprint[:12]} {missing}"
+        else:
+            try:
+                chosen = _as_of(deployment, build, back)
+            except InvalidRequest as error:
+                why = str(error)
+    if chosen is None or build is None:
         result = {"available": False, "why": why, "deployment": event["deployment"], "build": {}}
         return Outcome(result, why)
-    options = deployment.options.model_copy(update=comebacks.previous_options(current, deployment))
-    back = {"rolling_back": True, "options": options, **_configuration_of(current)}
-    chosen = _as_of(deployment, build, back)
     progress = Progress(known.table_name)
     progress.open_way_back(chosen)
     facts = {"build": build.model_dump(mode="json")}
@@ -72,18 +92,6 @@ def roll_back(deployment: Deployment, event: JsonObject) -> Outcome:
         note += f"; its patch {current['patch']['fingerprint'][:12]} is not put back"
     result = {"available": True, "why": "", "deployment": _dumped(chosen), **facts}
     return Outcome(result, note)
-
-
-def _running_or_newest(deployment: Deployment) -> JsonObject:
-    """What names the tenant's last build: its current state, or its newest record with one.
-
-    Empty when there is none.
-    """
-    listing = Listing(settings(BuildSettings).table_name)
-    current = listing.current(deployment.tenant) or {}
-    if current.get("build"):
-        return current
-    return comebacks.newest_built(listing.newest_first(deployment.tenant)) or {}
 
 
 def _to_go_back_to(deployment: Deployment) -> JsonObject:
@@ -116,20 +124,32 @@ def _configuration_of(facts: JsonObject) -> JsonObject:
     }
 
 
-def _missing(deployment: Deployment, build: Build) -> str:
-    """What of a build is not there any more; empty when it is complete."""
-    bucket, stack_name = settings(BuildSettings).artifact_bucket, deployment.tenant.stack_name
+def _checked(deployment: Deployment, build: Build) -> tuple[Build, str]:
+    """The build as it is now, and what of it is not there any more; empty when it is complete.
+
+    What is gone or was changed of the tenant's copy is copied again where that is possible.
+    """
+    known, stack_name = settings(BuildSettings), deployment.tenant.stack_name
     if not build.template_key.startswith(f"{stack_name}/"):
-        return f"lies at {build.template_key}, which is not {stack_name}'s own"
-    lost = build_artifacts.missing(bucket, build.template_key, stack_name)
-    return f"is not complete any more ({', '.join(lost)} is gone)" if lost else ""
+        return build, f"lies at {build.template_key}, which is not {stack_name}'s own"
+    builds = Builds(known.table_name)
+    try:
+        copy = build_copies.of_earlier(builds, build.fingerprint, deployment.tenant)
+    except ArtifactsMissing as error:
+        return build, f"is not complete any more ({error})"
+    if copy:
+        return build.model_copy(update={"code_digests": copy.code_digests}), ""
+    lost = build_artifacts.missing(known.artifact_bucket, build.template_key, stack_name)
+    return build, f"is not complete any more ({', '.join(lost)} is gone)" if lost else ""
 
 
 def _as_of(deployment: Deployment, build: Build, changes: JsonObject) -> Deployment:
-    """The deployment as one of the build's source, which is tried as this one would be."""
-    _, found = Sources(settings(BuildSettings).table_name).resolve(
-        deployment.tenant.application, deployment.tenant.env, build.source
-    )
+    """The deployment as one of the build's source, which is tried as this one would be.
+
+    Raises InvalidRequest when the build's manifest is not known any more.
+    """
+    table, tenant = settings(BuildSettings).table_name, deployment.tenant
+    found = manifest_of(table, tenant, build.model_dump())
     manifest = found.model_copy(update={"trial": found.trial or deployment.manifest.trial})
     return deployment.model_copy(update={"source": build.source, "manifest": manifest, **changes})
 

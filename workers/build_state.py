@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from control_plane import aws, naming
+from control_plane import aws
 from control_plane.errors import ServiceBusy
 from control_plane.models import JsonObject, utc_now
 from control_plane.observability import logger
@@ -42,14 +42,14 @@ def refreshed(builds: Builds, print_: str) -> JsonObject | None:
 
 def _succeeded(builds: Builds, print_: str, build: JsonObject) -> None:
     """Record what a build made, as it is now that it has ended; without it the build failed."""
-    place = build["stack_name"]
-    template = f"{naming.build_prefix(place, print_)}/template.yaml"
+    bucket, output = settings(BuildSettings).artifact_bucket, build.get("output")
+    if output is None:  # begun by an earlier release, which finishes it with its own code
+        builds.finished(print_, build, BuildStatus.SUCCEEDED)
+        return
     try:
-        artifacts = build_artifacts.digests(
-            settings(BuildSettings).artifact_bucket, template, place
-        )
+        artifacts = build_artifacts.digests(bucket, f"{output}/{build_artifacts.TEMPLATE}", output)
     except build_artifacts.ArtifactsMissing as error:
-        reason = f"the build {build['build_id']} ended well and left no {', '.join(error.keys)}"
+        reason = f"the build {build['build_id']} ended well, but {error}"
         builds.finished(print_, build, BuildStatus.FAILED, reason)
         return
     builds.finished(

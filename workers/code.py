@@ -6,7 +6,7 @@ from typing import Any
 
 from control_plane import aws, naming, parsing
 from control_plane.errors import PatchRefused
-from control_plane.models import Build, Deployment, JsonObject, utc_now
+from control_plane.models import Build, Deployment, JsonObject, Tenant, utc_now
 from control_plane.rules import comebacks, patching
 from control_plane.rules.patching import Package, SourceFiles
 from control_plane.settings import CodeSettings, settings
@@ -82,8 +82,8 @@ def _prepared(deployment: Deployment, build: Build) -> JsonObject:
         raise PatchRefused(
             f"the stack does not run the last good build {build.fingerprint[:12]}: deploy in full"
         )
-    old, old_files = _source(build.source)
-    new, new_files = _source(deployment.source)
+    old, old_files = _source(tenant, build.source)
+    new, new_files = _source(tenant, deployment.source)
     if changes := patching.other_changes(tenant, old, new):
         raise PatchRefused(
             f"a patch brings code only, and this source changes more ({'; '.join(changes)}): "
@@ -127,9 +127,9 @@ def _is_of(build: Build, package: Package, function: str) -> bool:
 Contents = dict[str, tuple[bytes, bool]]
 
 
-def _source(sha256: str) -> tuple[SourceFiles, Contents]:
+def _source(tenant: Tenant, sha256: str) -> tuple[SourceFiles, Contents]:
     """A source as the rule looks at it, and its files. Raises PatchRefused, InvalidRequest."""
-    archive = SourceArchive.fetch(settings(CodeSettings).artifact_bucket, sha256)
+    archive = SourceArchive.fetch(settings(CodeSettings).artifact_bucket, tenant, sha256)
     manifest, contents = archive.manifest(), archive.contents()
     template = archive.read(manifest.build.template)
     if template is None:

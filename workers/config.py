@@ -78,7 +78,7 @@ def restore_config(deployment: Deployment, event: JsonObject) -> Outcome:
         return Outcome(note="there is none to go back to")
     bucket, source = settings(ConfigSettings).artifact_bucket, good["config_source"]
     # Where it lies is what the source says that it comes from, not this deployment's.
-    table = SourceArchive.fetch(bucket, source).manifest().config
+    table = SourceArchive.fetch(bucket, deployment.tenant, source).manifest().config
     if table is None:
         return Outcome(note="there is none to go back to")
     previous = deployment.model_copy(update={"config_source": source})
@@ -143,7 +143,9 @@ def _merged(
     outputs: Mapping[str, str],
 ) -> tuple[JsonObject, bytes]:
     """The configuration, and its bytes as they are uploaded. Raises ConfigInvalid."""
-    source = SourceArchive.fetch(settings(ConfigSettings).artifact_bucket, deployment.config_source)
+    source = SourceArchive.fetch(
+        settings(ConfigSettings).artifact_bucket, deployment.tenant, deployment.config_source
+    )
     files = config.file_layers(table, deployment.tenant, source.read)
     try:
         # Again: they were right for the source that was current when they were stored.

@@ -30,7 +30,7 @@ def answer(question: Mapping[str, Any]) -> JsonObject:
     """
     asked = LiveConfigQuestion.model_validate(question)
     known = settings(ConfigSettings)
-    manifest = SourceArchive.fetch(known.artifact_bucket, asked.source).manifest()
+    manifest = SourceArchive.fetch(known.artifact_bucket, asked.tenant, asked.source).manifest()
     place = manifest.config and (
         naming.filled(manifest.config.bucket, asked.tenant, known.account_id),
         manifest.config.key,

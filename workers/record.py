@@ -29,7 +29,6 @@ from control_plane.store.listing import Listing
 from control_plane.store.locks import Locks
 from control_plane.store.progress import Progress
 from control_plane.store.rollouts import Rollouts, loaded
-from control_plane.store.sources import Sources
 from control_plane.use_cases.admission import admit, has_meaning, parse_input, tenant_of
 from workers import record_approval, record_origin, record_schedules, record_slots, self_check
 from workers import record_closing as closing
@@ -93,14 +92,8 @@ def prepare_deployment(execution: Mapping[str, Any]) -> JsonObject:
     deployment_id = naming.deployment_id_of(tenant, arn, started)
     request = record_origin.proven(request, tenant, deployment_id, execution)
     source, manifest = admit(
-        tenant, request, Sources(known.table_name), known.account_id, known.control_plane_stack
+        tenant, request, known.table_name, known.account_id, known.control_plane_stack
     )
-    if request.mode in (Mode.OFFBOARD, Mode.DRIFT):  # about what is deployed, not what might be
-        build = (Listing(known.table_name).current(tenant) or {}).get("build")
-        if build:
-            source, manifest = Sources(known.table_name).resolve(
-                tenant.application, tenant.env, build["source"]
-            )
     record = History(known.table_name).open(tenant, deployment_id, arn, facts_of(request, source))
     if record["execution_arn"] != arn:
         raise InvalidRequest(f"deployment {deployment_id} belongs to {record['execution_arn']}")

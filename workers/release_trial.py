@@ -8,7 +8,7 @@ from control_plane.own import TRIAL_APPLICATION
 from control_plane.reasons import plain, shortened
 from control_plane.rules import trials
 from control_plane.rules.trials import Execution, Move, Phase
-from control_plane.services.client import ApiError, Client, push
+from control_plane.services.client import ApiError, Client, push, push_to
 from control_plane.settings import ReleaseSettings, settings
 from control_plane.store.progress import Progress
 from workers import release_check, release_files
@@ -79,7 +79,7 @@ def _deploy(
 ) -> dict[str, Any]:
     content, sha256 = trials.source_of(release_files.files(), f"{deployment.operation} {attempt}")
     try:
-        push(_client(event), content, sha256, tenant.application, [tenant.env])
+        _push(_client(event), content, sha256, tenant)
     except ApiError as error:
         raise release_check.told(error) from error
     body = {
@@ -92,6 +92,17 @@ def _deploy(
     path = f"/envs/{tenant.env}/orgs/{tenant.org}/deployments"
     record = _call(event, "POST", path, body, key)
     return _started(Phase.DEPLOYING, record)
+
+
+def _push(client: Client, content: bytes, sha256: str, tenant: Tenant) -> None:
+    try:
+        push(client, content, sha256, tenant.application, [tenant.env])
+    except ApiError as error:
+        # API Gateway's answer for a route that an API does not have: that of an earlier release,
+        # which is what a rollback of the control plane tries.
+        if error.status not in (403, 404):
+            raise
+        push_to(client, content, f"/sources/{sha256}", tenant.application, [tenant.env])
 
 
 def _remove(

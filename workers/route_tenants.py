@@ -35,7 +35,12 @@ def member(of: Tenant, org: str) -> Member:
     current = Listing(table).current(tenant) or {}
     if "last_good" not in current:
         raise RouteRefused(why_not(tenant, current, "was never deployed with success"))
-    _, manifest = Sources(table).resolve(tenant.application, tenant.env, current["source"])
+    manifest = Sources(table).described(tenant.application, current["source"])
+    if manifest is None:
+        raise RouteRefused(
+            f"the source {current['source'][:12]} of {tenant.stack_name} is not known any more: "
+            "push it again, or deploy the tenant"
+        )
     if manifest.route is None:
         raise RouteRefused(
             f"{tenant.stack_name} was deployed from a source without [route] in its manifest: "

@@ -24,7 +24,7 @@ from control_plane.events import (
     RollbackRequest,
     ScheduleRequest,
     SelfUpdateRequest,
-    SourceRequest,
+    SourcesRequest,
     Target,
 )
 from control_plane.models import Env, JsonObject, Mode, Tenant
@@ -124,10 +124,11 @@ def list_own_sources() -> JsonObject:
 
 
 @router.put("/control-plane/sources/<sha256>", tags=["control plane"])
-def put_own_source(sha256: Digest, request: SourceRequest) -> JsonObject:
+def put_own_source(sha256: Digest, request: SourcesRequest) -> JsonObject:
     """Register a source of the control plane, or be told where to upload it first."""
     _check_application(request.application)
-    return pushes.put(front(), sha256, request)
+    env = Env(_own().env)
+    return pushes.put(front(), [env], sha256, request, current=env in request.environments)
 
 
 def _own() -> Tenant:

@@ -2,6 +2,7 @@
 
 from aws_lambda_powertools.event_handler.api_gateway import Router
 
+from control_plane import own
 from control_plane.api.routes import (
     ApplicationQuery,
     Digest,
@@ -14,8 +15,8 @@ from control_plane.api.routes import (
     refuse_own,
 )
 from control_plane.api.routes import tenant as tenant_named
-from control_plane.errors import NotFound
-from control_plane.events import ConfigRequest, ScheduleRequest, SourceRequest
+from control_plane.errors import InvalidRequest, NotFound
+from control_plane.events import ConfigRequest, ScheduleRequest, SourceRequest, SourcesRequest
 from control_plane.models import Env, JsonObject, Mode
 from control_plane.store.listing import why_not
 from control_plane.use_cases import configuring, pushes, schedules
@@ -94,8 +95,27 @@ def list_sources(application: ApplicationQuery = None) -> JsonObject:
     return front().sources.listed(name)
 
 
-@router.put("/sources/<sha256>", tags=["sources"])
-def put_source(sha256: Digest, request: SourceRequest) -> JsonObject:
-    """Register a source, or be told where to upload it first."""
+@router.get("/envs/<env>/sources", tags=["sources"])
+def list_sources_of(env: Env, application: ApplicationQuery = None) -> JsonObject:
+    """The sources of an application that were pushed for an environment, and its current one."""
+    name = application or front().settings.default_application
+    return front().sources.listed_for(name, env)
+
+
+@router.put("/envs/<env>/sources/<sha256>", tags=["sources"])
+def put_source(env: Env, sha256: Digest, request: SourceRequest) -> JsonObject:
+    """Register a source for an environment, or be told where to upload it first."""
     refuse_own(request.application, "use PUT /control-plane/sources/{sha256}")
-    return pushes.put(front(), sha256, request)
+    return pushes.put(front(), [env], sha256, request)
+
+
+@router.put("/sources/<sha256>", tags=["sources"])
+def put_trial_source(sha256: Digest, request: SourcesRequest) -> JsonObject:
+    """Register the trial of a release before this one, which updates the control plane to it."""
+    refuse_own(request.application, "use PUT /control-plane/sources/{sha256}")
+    if request.application != own.TRIAL_APPLICATION:
+        raise InvalidRequest.of(
+            "application",
+            "a source is pushed for one environment: PUT /envs/{env}/sources/{sha256}",
+        )
+    return pushes.put(front(), request.environments, sha256, request)

@@ -72,23 +72,40 @@ def signed_get(url: str, region: str) -> Answer:
 
 
 def push(
+    client: Client, content: bytes, sha256: str, application: str, environments: Sequence[str]
+) -> JsonObject:
+    """Upload a source where it is not there already, and make it the environments' current one,
+    one after the other. Gives the answer with all of them. Raises ApiError."""
+    done: list[str] = []
+    answer: JsonObject = {}
+    for env in environments:
+        body = {"application": application, "size": len(content)}
+        try:
+            answer = _push(client, content, f"/envs/{env}/sources/{sha256}", body)
+        except ApiError as error:
+            if len(environments) == 1:
+                raise
+            so_far = f"; it is the source of {', '.join(done)} now" if done else ""
+            told = f"{env}: {error}{so_far}"
+            raise ApiError(error.status, error.code, told, error.details) from error
+        done.append(env)
+    return {**answer, "environments": done}
+
+
+def push_to(
     client: Client,
     content: bytes,
-    sha256: str,
+    path: str,
     application: str,
     environments: Sequence[str],
-    below: str = "",
 ) -> JsonObject:
-    """Upload a source where it is not there already, and make it the environments' current one.
+    """Upload a source where the body names its environments: the control plane's own, and the trial
+    of an earlier release. Raises ApiError."""
+    body = {"application": application, "environments": list(environments), "size": len(content)}
+    return _push(client, content, path, body)
 
-    `below`: the path that the API's `/sources` has before it. Raises ApiError.
-    """
-    path = f"{below}/sources/{sha256}"
-    body = {
-        "application": application,
-        "environments": list(environments),
-        "size": len(content),
-    }
+
+def _push(client: Client, content: bytes, path: str, body: JsonObject) -> JsonObject:
     answer = client.call("PUT", path, body)
     if answer["state"] != "UPLOAD":
         return answer

@@ -1,7 +1,6 @@
 """Which build a tenant needs of a source: its fingerprint, and its own lock of dependencies."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from control_plane import naming
@@ -25,21 +24,28 @@ def needed_build(
     tenant: Tenant, source: str, described: Manifest, bucket: str, runtime: str, architecture: str
 ) -> NeededBuild:
     """The build that a tenant needs. Raises InvalidRequest for a source that cannot be read."""
-    path, text = _overrides(tenant, source, described, bucket)
-    print_ = fingerprint(source, text, runtime, architecture, BUILDSPEC.read_text())
+    path = _overrides(tenant, source, described, bucket)
+    scope = naming.build_scope(tenant, per_tenant=described.build.per_tenant)
+    print_ = fingerprint(source, path, runtime, architecture, BUILDSPEC.read_text(), scope)
     return NeededBuild(print_, path)
 
 
-def _overrides(tenant: Tenant, source: str, described: Manifest, bucket: str) -> tuple[str, str]:
+def _overrides(tenant: Tenant, source: str, described: Manifest, bucket: str) -> str:
     pattern = described.build.dependency_overrides
     if pattern is None:
-        return "", ""
+        return ""
     path = naming.filled(pattern, tenant)
-    text = _archive(bucket, source).read(path)
-    return (path, text) if text is not None else ("", "")
+    return path if _archive(bucket, tenant, source).read(path) is not None else ""
 
 
-@lru_cache(maxsize=1)
-def _archive(bucket: str, source: str) -> SourceArchive:
+_read: dict[str, SourceArchive] = {}
+"""The source that was read last, by its name."""
+
+
+def _archive(bucket: str, tenant: Tenant, source: str) -> SourceArchive:
     """A source, which never changes: a rollout asks the same one about each of its tenants."""
-    return SourceArchive.fetch(bucket, source)
+    if source not in _read:
+        archive = SourceArchive.fetch(bucket, tenant, source)
+        _read.clear()
+        _read[source] = archive
+    return _read[source]

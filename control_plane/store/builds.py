@@ -4,15 +4,11 @@ import hashlib
 from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from control_plane.models import JsonObject
 from control_plane.store import items, table
-
-if TYPE_CHECKING:
-    pass
 
 CLAIM_SECONDS = 120
 """How long a claim counts without a CodeBuild id: its step times out after half of that."""
@@ -32,14 +28,15 @@ class BuildStatus(StrEnum):
 
 
 def fingerprint(
-    source: str, overrides: str, runtime: str, architecture: str, buildspec: str
+    source: str, overrides: str, runtime: str, architecture: str, buildspec: str, scope: str
 ) -> str:
-    """What makes two builds the same: all that goes into one, and no tenant's name.
+    """What makes two builds the same: all that goes into one.
 
-    `overrides` is the text of the tenant's own lock of dependencies, or empty.
+    `overrides` is where the tenant's own lock of dependencies lies in the source, or empty: a build
+    sees that path. `scope` is whom it is for (`naming.build_scope`): an environment, or a tenant.
     """
     digest = hashlib.sha256()
-    for part in (source, overrides, runtime, architecture, buildspec):
+    for part in (source, overrides, runtime, architecture, buildspec, scope):
         digest.update(hashlib.sha256(part.encode()).digest())
     return digest.hexdigest()
 
@@ -48,13 +45,37 @@ class Builds(table.Store):
     """The table's builds."""
 
     def get(self, fingerprint: str) -> JsonObject | None:
-        """The build: status, stack_name (whose prefix holds it), build_id, reason; or None.
+        """The build: status, build_id, reason, and the values of its claim; or None.
 
-        One that ended well has `artifacts`, what it made by key: {sha256, version}, and of these
+        `output` is where CodeBuild put it, below which the names are as in a tenant's copy,
+        `manifest` its application's, `stack_name` the tenant whose deployment started it. One that
+        ended well has `artifacts`, what it made by key: {sha256, version}, and of these
         `code_digests`, the packages of functions and layers by key: their SHA-256, base64 as in
-        Lambda's CodeSha256. Builds of earlier releases and installations have neither.
+        Lambda's CodeSha256. Builds of earlier releases have only `stack_name`, whose prefix holds
+        them.
         """
         return table.read(self._client, self._table, f"BUILD#{fingerprint}", "BUILD")
+
+    def adopted(self, fingerprint: str, stack_name: str) -> JsonObject | None:
+        """A tenant's copy of a build: `artifacts`, its objects by key: {sha256, version}, and the
+        `build_id` that made them; or None."""
+        return table.read(
+            self._client, self._table, f"BUILD#{fingerprint}", f"ADOPTED#{stack_name}"
+        )
+
+    def adopt(
+        self, fingerprint: str, stack_name: str, build_id: str, artifacts: JsonObject
+    ) -> None:
+        """Record a tenant's copy of a build. No condition: a tenant has one deployment at a time,
+        and the newest copy is what lies in the bucket."""
+        self._client.put_item(
+            TableName=self._table,
+            Item=items.whole(
+                f"BUILD#{fingerprint}",
+                f"ADOPTED#{stack_name}",
+                {"build_id": build_id, "artifacts": artifacts},
+            ),
+        )
 
     def remember(self, fingerprint: str, execution_arn: str) -> None:
         """Keep which build an execution is after, for the case that it dies without a word."""
@@ -73,15 +94,16 @@ class Builds(table.Store):
         found = table.read(self._client, self._table, f"BUILD#{execution_arn}", "EXECUTION")
         return str(found["fingerprint"]) if found else None
 
-    def claim(self, fingerprint: str, stack_name: str, claimed_by: str) -> bool:
+    def claim(self, fingerprint: str, described: JsonObject, claimed_by: str) -> bool:
         """Claim the right to build; False when another execution builds this already.
 
+        `described`: stack_name, output and manifest (`get`), which stay with the build.
         `claimed_by`: the execution's ARN, which may claim again what it has claimed.
         """
         now = self._clock()
         values = {
+            **_described(described),
             "status": BuildStatus.CLAIMED,
-            "stack_name": stack_name,
             "claimed_by": claimed_by,
             "claimed_at": now.isoformat(),
         }
@@ -104,11 +126,13 @@ class Builds(table.Store):
             },
         )
 
-    def started(self, fingerprint: str, stack_name: str, claimed_by: str, build_id: str) -> None:
+    def started(
+        self, fingerprint: str, described: JsonObject, claimed_by: str, build_id: str
+    ) -> None:
         """Remember the CodeBuild id of a claimed build."""
         values = {
+            **_described(described),
             "status": BuildStatus.RUNNING,
-            "stack_name": stack_name,
             "claimed_by": claimed_by,
             "build_id": build_id,
         }
@@ -137,8 +161,8 @@ class Builds(table.Store):
         `artifacts`, `code_digests`: what one made that ended well.
         """
         values = {
+            **_described(build),
             "status": status,
-            "stack_name": build["stack_name"],
             "build_id": build["build_id"],
             "claimed_by": build.get("claimed_by"),
             "reason": reason,
@@ -170,3 +194,7 @@ class Builds(table.Store):
                 raise
             return False
         return True
+
+
+def _described(build: JsonObject) -> JsonObject:
+    return {name: build.get(name) for name in ("stack_name", "output", "manifest")}

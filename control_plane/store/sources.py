@@ -1,7 +1,8 @@
 """Sources: immutable zips of a source tree, and which one each environment deploys.
 
-In the table: `APPLICATION#{name}` / `SOURCE#{sha256}` (its manifest) and `ENVIRONMENT#{env}` (the
-current one). In the bucket: `sources/{sha256}.zip`.
+In the table: `APPLICATION#{name}` / `SOURCE#{sha256}` (its manifest), `PUSHED#{env}#{sha256}` (that
+the environment has it) and `ENVIRONMENT#{env}` (its current one). In the bucket:
+`sources/{env}/{sha256}.zip`, once for each environment: who may push for one has no say in others.
 """
 
 import hashlib
@@ -12,8 +13,8 @@ from botocore.exceptions import ClientError
 from control_plane import aws, manifest, parsing
 from control_plane.errors import InvalidRequest
 from control_plane.manifest import Manifest
-from control_plane.models import Env, JsonObject, utc_now
-from control_plane.naming import source_key
+from control_plane.models import Env, JsonObject, Tenant, utc_now
+from control_plane.naming import source_key, source_keys
 from control_plane.store import items, table
 
 if TYPE_CHECKING:
@@ -33,13 +34,35 @@ class SourceArchive:
             raise InvalidRequest.of("source", str(error)) from error
 
     @classmethod
-    def fetch(cls, bucket: str, sha256: str) -> "SourceArchive":
-        """The source of that name. Raises InvalidRequest when there is none or it was tampered."""
+    def fetch(cls, bucket: str, tenant: Tenant, sha256: str) -> "SourceArchive":
+        """A tenant's source: as it was pushed for its environment, or as it was kept with a build.
+
+        Raises InvalidRequest when there is none or it was tampered.
+        """
+        for key in source_keys(tenant, sha256):
+            if found := cls._at(bucket, key, sha256):
+                return found
+        raise InvalidRequest.of(
+            "source",
+            f"the files of {sha256[:12]}… are gone from the artifact bucket: push the same source "
+            f"again, with 'syndi source push --env {tenant.env}' in its checkout",
+        )
+
+    @classmethod
+    def pushed(cls, bucket: str, env: Env, sha256: str) -> "SourceArchive":
+        """A source as it was uploaded for an environment. Raises InvalidRequest as `fetch`."""
+        found = cls._at(bucket, source_key(env, sha256), sha256)
+        if found is None:
+            raise unknown_source(sha256, env)
+        return found
+
+    @classmethod
+    def _at(cls, bucket: str, key: str, sha256: str) -> "SourceArchive | None":
         try:
-            answer = aws.s3().get_object(Bucket=bucket, Key=source_key(sha256))
+            answer = aws.s3().get_object(Bucket=bucket, Key=key)
         except ClientError as error:
             if aws.error_code(error) in ("NoSuchKey", "404"):
-                raise unknown_source(sha256) from error
+                return None
             raise
         if answer["ContentLength"] > parsing.ZIP_BYTES:
             told = f"has {answer['ContentLength']} bytes; {parsing.ZIP_BYTES} are allowed"
@@ -63,6 +86,13 @@ class SourceArchive:
             raise InvalidRequest.of("source", f"{path} is not UTF-8 text") from error
         except ValueError as error:
             raise InvalidRequest.of("source", f"{path} {error}") from error
+
+    def text(self, path: str) -> str | None:
+        """A text file of the source, or None where there is none or it cannot be read as one."""
+        try:
+            return self.read(path)
+        except InvalidRequest:
+            return None
 
     def contents(self) -> dict[str, tuple[bytes, bool]]:
         """Every file by its path: its bytes, and whether it can be executed.
@@ -94,10 +124,11 @@ class SourceArchive:
         return manifest.parse(text)
 
 
-def unknown_source(sha256: str) -> InvalidRequest:
-    """The refusal of a source that was never pushed."""
+def unknown_source(sha256: str, env: Env, elsewhere: bool = False) -> InvalidRequest:
+    """The refusal of a source that was never pushed for an environment."""
+    what = f"was not pushed for {env}, only for others" if elsewhere else "is unknown"
     return InvalidRequest.of(
-        "source", f"{sha256[:12]}… is unknown: push it with 'syndi source push'"
+        "source", f"{sha256[:12]}… {what}: push it with 'syndi source push --env {env}'"
     )
 
 
@@ -108,8 +139,11 @@ class Sources:
         self._table = table_name
         self._client = client or aws.dynamodb()
 
-    def register(self, sha256: str, described: Manifest, environments: list[Env]) -> JsonObject:
-        """Remember a source and make it the current one of `environments`, all or nothing."""
+    def register(
+        self, sha256: str, described: Manifest, environments: list[Env], *, current: bool = True
+    ) -> JsonObject:
+        """Remember that a source was pushed for `environments`, and make it their current one, all
+        or nothing. Gives the source, and where it is the current one."""
         now = utc_now().isoformat(timespec="milliseconds")
         partition = _partition(described.name)
         source = {
@@ -120,40 +154,65 @@ class Sources:
         }
         writes: list[Any] = [self._put(partition, f"SOURCE#{sha256}", source)]
         for env in environments:
-            current = {"sha256": sha256, "env": env, "changed_at": now}
-            writes.append(self._put(partition, f"ENVIRONMENT#{env}", current))
+            pushed = {"sha256": sha256, "env": env, "pushed_at": now}
+            writes.append(self._put(partition, _pushed(env, sha256), pushed))
+            if current:
+                pointer = {"sha256": sha256, "env": env, "changed_at": now}
+                writes.append(self._put(partition, f"ENVIRONMENT#{env}", pointer))
         self._client.transact_write_items(TransactItems=writes)
-        return {**source, "environments": list(environments)}
+        return {**source, "environments": list(environments) if current else []}
 
     def resolve(self, application: str, env: Env, sha256: str | None) -> tuple[str, Manifest]:
         """The source to deploy and its manifest: `sha256`, or the environment's current one.
 
-        Raises InvalidRequest when there is no such source.
+        Raises InvalidRequest when the environment has no such source. That another one has it does
+        not count: who may push for one environment must not decide what runs in another.
         """
+        pointer = self._read(application, f"ENVIRONMENT#{env}")
         if sha256 is None:
-            pointer = self._read(application, f"ENVIRONMENT#{env}")
             if pointer is None:
                 raise InvalidRequest.of(
                     "source",
-                    f"{application} has no source for {env}: push one with 'syndi source push'",
+                    f"{application} has no source for {env}: push one with 'syndi source push "
+                    f"--env {env}'",
                 )
             sha256 = str(pointer["sha256"])
+        # An earlier release did not record which environments have a source, but the current one.
+        is_current = pointer is not None and pointer["sha256"] == sha256
+        if not is_current and self._read(application, _pushed(env, sha256)) is None:
+            elsewhere = self.described(application, sha256) is not None
+            raise unknown_source(sha256, env, elsewhere)
+        described = self.described(application, sha256)
+        if described is None:
+            raise unknown_source(sha256, env)
+        return sha256, described
+
+    def current(self, application: str, env: Env) -> tuple[str, Manifest] | None:
+        """The environment's current source and its manifest; None when it has none."""
+        pointer = self._read(application, f"ENVIRONMENT#{env}")
+        described = pointer and self.described(application, str(pointer["sha256"]))
+        return (str(pointer["sha256"]), described) if pointer and described else None
+
+    def described(self, application: str, sha256: str) -> Manifest | None:
+        """The manifest of a source that was pushed for any environment; None when none was."""
         known = self._read(application, f"SOURCE#{sha256}")
-        if known is None:
-            raise unknown_source(sha256)
         # A release that was rolled back may have registered it, with keys of its own.
-        return sha256, Manifest.model_validate(known["manifest"], extra="ignore")
+        return Manifest.model_validate(known["manifest"], extra="ignore") if known else None
+
+    def listed_for(self, application: str, env: Env) -> JsonObject:
+        """The sources that were pushed for an environment, newest first, and its current one."""
+        found = self.listed(application)
+        current = found["environments"].get(env)
+        pushed = [item for sk, item in self._all(application) if sk.startswith(f"PUSHED#{env}#")]
+        has = {current, *(item["sha256"] for item in pushed)}
+        return {
+            "sources": [one for one in found["sources"] if one["sha256"] in has],
+            "current": current,
+        }
 
     def listed(self, application: str) -> JsonObject:
         """The sources of an application and the current one of each environment."""
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression="PK = :pk",
-            ExpressionAttributeValues={":pk": {"S": _partition(application)}},
-        )
-        found = [
-            (item["SK"]["S"], items.from_item(item)) for page in pages for item in page["Items"]
-        ]
+        found = self._all(application)
         sources = [item for sk, item in found if sk.startswith("SOURCE#")]
         return {
             "sources": sorted(sources, key=lambda item: str(item["registered_at"]), reverse=True),
@@ -161,6 +220,16 @@ class Sources:
                 item["env"]: item["sha256"] for sk, item in found if sk.startswith("ENVIRONMENT#")
             },
         }
+
+    def _all(self, application: str) -> list[tuple[str, JsonObject]]:
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="PK = :pk",
+            ExpressionAttributeValues={":pk": {"S": _partition(application)}},
+        )
+        return [
+            (item["SK"]["S"], items.from_item(item)) for page in pages for item in page["Items"]
+        ]
 
     def _put(self, partition: str, sk: str, values: JsonObject) -> Any:
         item = items.whole(partition, sk, values)
@@ -172,3 +241,7 @@ class Sources:
 
 def _partition(application: str) -> str:
     return f"APPLICATION#{application}"
+
+
+def _pushed(env: Env, sha256: str) -> str:
+    return f"PUSHED#{env}#{sha256}"

@@ -15,6 +15,7 @@ from control_plane.events import ExecutionInput, Target, invalid
 from control_plane.manifest import Manifest
 from control_plane.models import Env, Mode, OnConflict, Tenant
 from control_plane.naming import check_length
+from control_plane.services.deployed import deployed
 from control_plane.store.schema import upgraded_request
 from control_plane.store.sources import Sources
 
@@ -40,21 +41,37 @@ def tenant_of(env: Env, org: str, target: Target, default_application: str) -> T
 
 
 def admit(
-    tenant: Tenant, target: Target, sources: Sources, account: str, own_stack: str
+    tenant: Tenant, target: Target, table: str, account: str, own_stack: str
 ) -> tuple[str, Manifest]:
     """The source that will be deployed, and its manifest. `own_stack`: the control plane's own.
+
+    Only what brings code needs a source of the environment: a rollback, `deploy-only`, drift and
+    offboarding are about a build that is there, and go by its manifest where there is none.
 
     Raises InvalidRequest naming the field when the source is unknown, a name would not fit, or the
     application cannot do what is asked.
     """
     check_own(tenant, target, own_stack)
-    sha256, manifest = sources.resolve(tenant.application, tenant.env, target.source)
+    sha256, manifest = _subject(tenant, target, table)
     check_trial(tenant, manifest)
     check_length(tenant, manifest, account)
     check_options(target, manifest)
     check_confirmed(tenant, target)
     check_conflict(target)
     return sha256, manifest
+
+
+def _subject(tenant: Tenant, target: Target, table: str) -> tuple[str, Manifest]:
+    sources = Sources(table)
+    if not has_meaning("source", target.mode):
+        current = sources.current(tenant.application, tenant.env)
+        if target.mode in (Mode.OFFBOARD, Mode.DRIFT):  # about what is deployed
+            found = deployed(table, tenant) or current
+        else:  # with the configuration files of now, where there are any
+            found = current or deployed(table, tenant)
+        if found:
+            return found
+    return sources.resolve(tenant.application, tenant.env, target.source)
 
 
 def check_prefix(application: str, prefixes: str) -> None:

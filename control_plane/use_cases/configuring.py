@@ -36,7 +36,7 @@ def show(front: Front, tenant: Tenant, *, explained: bool) -> JsonObject:
     stored = _store(front).latest(tenant)
     answer: JsonObject = {"overrides": _presented(stored)}
     if explained:
-        archive = SourceArchive.fetch(front.settings.artifact_bucket, source)
+        archive = SourceArchive.fetch(front.settings.artifact_bucket, tenant, source)
         layers = config.all_layers(
             config.file_layers(table, tenant, archive.read),
             table,
@@ -71,7 +71,7 @@ def put(front: Front, env: Env, org: str, request: ConfigRequest, by: str | None
     tenant = tenant_of(env, org, target, front.settings.default_application)
     check_prefix(tenant.application, front.settings.application_prefixes)
     source, table = _described(front, tenant, None)
-    archive = SourceArchive.fetch(front.settings.artifact_bucket, source)
+    archive = SourceArchive.fetch(front.settings.artifact_bucket, tenant, source)
     try:
         below = config.merged(config.file_layers(table, tenant, archive.read))
     except ConfigInvalid as error:
@@ -106,7 +106,11 @@ def history(front: Front, tenant: Tenant, limit: int) -> JsonObject:
 
 def _described(front: Front, tenant: Tenant, source: str | None) -> tuple[str, ConfigTable]:
     """A source (None: the environment's current one), and where its configuration lies."""
-    source, manifest = front.sources.resolve(tenant.application, tenant.env, source)
+    described = front.sources.described(tenant.application, source) if source else None
+    if source is None or described is None:
+        source, manifest = front.sources.resolve(tenant.application, tenant.env, source)
+    else:  # what is deployed is, whatever the environment's sources are now
+        manifest = described
     check_length(tenant, manifest, front.settings.account_id)
     if manifest.config is None:
         raise NotFound(f"{tenant.application} has no configuration: its manifest has no [config]")

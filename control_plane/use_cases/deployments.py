@@ -34,7 +34,7 @@ class Front:
     def admit(self, tenant: Tenant, target: Target) -> tuple[str, Manifest]:
         """The source that will be deployed, and its manifest. Raises InvalidRequest."""
         known = self.settings
-        return admit(tenant, target, self.sources, known.account_id, known.control_plane_stack)
+        return admit(tenant, target, known.table_name, known.account_id, known.control_plane_stack)
 
 
 @dataclass(frozen=True)

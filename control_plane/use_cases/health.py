@@ -15,6 +15,7 @@ from typing import Any
 from control_plane import aws
 from control_plane.errors import HealthUnreadable, InvalidRequest, NotFound
 from control_plane.models import Frozen, JsonObject, LogicalId, Tenant
+from control_plane.services.deployed import manifest_of
 from control_plane.store.listing import why_not
 from control_plane.use_cases.deployments import Front
 
@@ -71,8 +72,8 @@ def show(front: Front, tenant: Tenant, period: str) -> JsonObject:
     current = front.listing.current(tenant) or {}
     if "last_good" not in current:
         raise NotFound(why_not(tenant, current, "was never deployed with success"))
-    source = current.get("source") or current["build"]["source"]
-    _, manifest = front.sources.resolve(tenant.application, tenant.env, source)
+    build = {**current["build"], "source": current.get("source") or current["build"]["source"]}
+    manifest = manifest_of(front.settings.table_name, tenant, build)
     if manifest.stack.function is None:
         raise NotFound(
             f"{tenant.application} names no function: its manifest has no stack.function"

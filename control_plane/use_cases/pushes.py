@@ -1,14 +1,16 @@
 """Pushing a source: an upload straight to the bucket, then its registration."""
 
 import base64
+from collections.abc import Sequence
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws
+from control_plane import aws, templates
 from control_plane.errors import InvalidRequest
 from control_plane.events import SourceRequest
-from control_plane.models import JsonObject
+from control_plane.models import Env, JsonObject
 from control_plane.naming import source_key
+from control_plane.rules import build_variables
 from control_plane.store.sources import SourceArchive
 from control_plane.use_cases.admission import check_prefix
 from control_plane.use_cases.deployments import Front
@@ -16,40 +18,76 @@ from control_plane.use_cases.deployments import Front
 _UPLOAD_SECONDS = 900
 
 
-def put(front: Front, sha256: str, request: SourceRequest) -> JsonObject:
-    """Register a source for the environments, or say where to upload it first.
+def put(
+    front: Front,
+    environments: Sequence[Env],
+    sha256: str,
+    request: SourceRequest,
+    *,
+    current: bool = True,
+) -> JsonObject:
+    """Register a source for environments, or say where to upload it first. `current`: it becomes
+    what they deploy when no source is named.
 
-    The upload is bound to the content: S3 takes only what has the SHA-256 in the name.
-    Raises InvalidRequest when the source is not the application that it is said to be.
+    The upload is bound to the content: S3 takes only what has the SHA-256 in the name. Each
+    environment gets its own: that another one has it does not show that the caller has it too.
+    Raises InvalidRequest when the source is not the application that it is said to be, or its build
+    would not know what it reads.
     """
     check_prefix(request.application, front.settings.application_prefixes)
     bucket = front.settings.artifact_bucket
-    if not _uploaded(bucket, sha256):
-        checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
-        url = aws.s3().generate_presigned_url(
-            "put_object",
-            Params={
-                "Bucket": bucket,
-                "Key": source_key(sha256),
-                "ContentLength": request.size,
-                "ChecksumSHA256": checksum,
-            },
-            ExpiresIn=_UPLOAD_SECONDS,
-        )
-        headers = {"x-amz-checksum-sha256": checksum, "content-length": str(request.size)}
-        return {"state": "UPLOAD", "upload": {"url": url, "headers": headers}}
-    manifest = SourceArchive.fetch(bucket, sha256).manifest()
-    if manifest.name != request.application:
-        raise InvalidRequest.of(
-            "application", f"the source is the application {manifest.name}, by its manifest"
-        )
-    registered = front.sources.register(sha256, manifest, list(request.environments))
+    if not environments:
+        raise InvalidRequest.of("environments", "name at least one: a source is pushed for it")
+    for env in environments:
+        if not _uploaded(bucket, source_key(env, sha256)):
+            return {"state": "UPLOAD", "upload": _upload(bucket, env, sha256, request.size)}
+    for env in environments:
+        archive = SourceArchive.pushed(bucket, env, sha256)
+        _check(archive, request.application)
+    manifest = archive.manifest()
+    registered = front.sources.register(sha256, manifest, list(environments), current=current)
     return {"state": "REGISTERED", **registered}
 
 
-def _uploaded(bucket: str, sha256: str) -> bool:
+def _upload(bucket: str, env: Env, sha256: str, size: int) -> JsonObject:
+    checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
+    url = aws.s3().generate_presigned_url(
+        "put_object",
+        Params={
+            "Bucket": bucket,
+            "Key": source_key(env, sha256),
+            "ContentLength": size,
+            "ChecksumSHA256": checksum,
+        },
+        ExpiresIn=_UPLOAD_SECONDS,
+    )
+    headers = {"x-amz-checksum-sha256": checksum, "content-length": str(size)}
+    return {"url": url, "headers": headers}
+
+
+def _check(archive: SourceArchive, application: str) -> None:
+    manifest = archive.manifest()
+    if manifest.name != application:
+        raise InvalidRequest.of(
+            "application", f"the source is the application {manifest.name}, by its manifest"
+        )
     try:
-        aws.s3().head_object(Bucket=bucket, Key=source_key(sha256))
+        template = templates.parse(archive.read(manifest.build.template) or "{}")
+    except ValueError:  # the build says what is wrong with it
+        template = {}
+    found = build_variables.uses(manifest, template, archive.text)
+    if found:
+        raise InvalidRequest.of(
+            "build.per_tenant",
+            f"a build serves all tenants of an environment and is not told whose it is, so that "
+            f"{', '.join(build_variables.TENANT_VARIABLES)} are not set in it; {'; '.join(found)}. "
+            "Take it out, or set 'per_tenant = true' below [build] for a build of each tenant",
+        )
+
+
+def _uploaded(bucket: str, key: str) -> bool:
+    try:
+        aws.s3().head_object(Bucket=bucket, Key=key)
     except ClientError as error:
         if aws.error_code(error) not in ("404", "NoSuchKey", "NotFound"):
             raise

@@ -97,9 +97,9 @@ CASES: dict[str, tuple[list[Edit], str, str]] = {
         "its execution ended FAILED",
     ),
     "environment variable missing": (
-        [(TEMPLATE, "          BUILD_PROJECT: !Ref BuildProject\n", "")],
+        [(TEMPLATE, "          OWN_BUILD_PROJECT: !Ref OwnBuildProject\n", "")],
         "AwaitTrial",
-        "BUILD_PROJECT",
+        "OWN_BUILD_PROJECT",
     ),
     # The trial's own deployments never come to it; the next update would.
     "release worker that does not import": (

@@ -15,7 +15,7 @@ from cli.connection import Api
 from cli.context import current
 from cli.failure import CommandError, Failed, Refused
 from control_plane.errors import TenantNotReady
-from control_plane.services.client import ApiError, Client, NoCredentials, push, signed_get
+from control_plane.services.client import ApiError, Client, NoCredentials, push, push_to, signed_get
 
 REGION = "eu-central-1"
 SHA256 = "5" * 64
@@ -246,17 +246,17 @@ def _upload(server: Server) -> bytes:
 REGISTERED = b'{"state": "REGISTERED"}'
 
 
-@pytest.mark.parametrize("below", ["", "/control-plane"])
 def test_a_source_is_registered_uploaded_where_it_is_not_there_and_registered(
-    server: Server, below: str
+    server: Server,
 ) -> None:
-    server.answers = [(200, _upload(server)), (200, b""), (200, REGISTERED)]
-    answer = push(client(server), b"zip", SHA256, "notes", ["dev", "prod"], below)
-    assert answer == {"state": "REGISTERED"}
-    first, upload, second = server.asked
-    assert first[:2] == second[:2] == ("PUT", f"/v1{below}/sources/{SHA256}")
-    asked = {"application": "notes", "environments": ["dev", "prod"], "size": 3}
-    assert json.loads(first[3]) == json.loads(second[3]) == asked
+    server.answers = [(200, _upload(server)), (200, b""), (200, REGISTERED), (200, REGISTERED)]
+    answer = push(client(server), b"zip", SHA256, "notes", ["dev", "prod"])
+    assert answer == {"state": "REGISTERED", "environments": ["dev", "prod"]}
+    first, upload, second, third = server.asked
+    assert first[:2] == second[:2] == ("PUT", f"/v1/envs/dev/sources/{SHA256}")
+    assert third[:2] == ("PUT", f"/v1/envs/prod/sources/{SHA256}")
+    asked = {"application": "notes", "size": 3}
+    assert json.loads(first[3]) == json.loads(second[3]) == json.loads(third[3]) == asked
     assert (upload[0], upload[1], upload[3]) == ("PUT", f"/bucket/{SHA256}", b"zip")
     assert upload[2]["x-amz-checksum-sha256"] == "c"
     assert "Authorization" not in upload[2], "the URL is signed already"
@@ -264,14 +264,28 @@ def test_a_source_is_registered_uploaded_where_it_is_not_there_and_registered(
 
 def test_a_source_that_is_there_is_not_uploaded_again(server: Server) -> None:
     server.answers = [(200, REGISTERED)]
-    assert push(client(server), b"zip", SHA256, "notes", [])["state"] == "REGISTERED"
+    assert push(client(server), b"zip", SHA256, "notes", ["dev"])["state"] == "REGISTERED"
     assert len(server.asked) == 1
+
+
+def test_a_source_that_one_environment_refuses_says_which_have_it(server: Server) -> None:
+    refused = json.dumps({"message": "not authorized"}).encode()
+    server.answers = [(200, REGISTERED), (403, refused)]
+    with pytest.raises(ApiError, match=r"prod: .*not authorized; it is the source of dev now"):
+        push(client(server), b"zip", SHA256, "notes", ["dev", "prod"])
+
+
+def test_the_control_planes_own_source_names_its_environments_in_the_body(server: Server) -> None:
+    server.answers = [(200, REGISTERED)]
+    push_to(client(server), b"zip", "/control-plane/sources/1", "control-plane", ["prod"])
+    asked = {"application": "control-plane", "environments": ["prod"], "size": 3}
+    assert json.loads(server.asked[0][3]) == asked
 
 
 def test_a_refused_upload_says_why(server: Server) -> None:
     server.answers = [(200, _upload(server)), (400, b"<Error>BadDigest</Error>")]
     with pytest.raises(ApiError, match="BadDigest") as failed:
-        push(client(server), b"zip", SHA256, "notes", [])
+        push(client(server), b"zip", SHA256, "notes", ["dev"])
     assert (failed.value.status, failed.value.code) == (400, "UploadRefused")
 
 

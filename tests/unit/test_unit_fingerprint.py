@@ -16,6 +16,7 @@ INPUTS = {
     "runtime": "python3.13",
     "architecture": "arm64",
     "buildspec": "version: 0.2",
+    "scope": "stage/alpha",
 }
 
 

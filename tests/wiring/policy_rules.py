@@ -58,7 +58,8 @@ def _filled(value: Any, prefixes: tuple[str, ...]) -> Any:
         case "Ref" | "GetAtt":
             return _KNOWN.get(given, f"<{given}>")
         case "Join":
-            return given[0].join(_filled(given[1], prefixes))
+            parts = _filled(given[1], prefixes)
+            return given[0].join(_filled(part, prefixes) for part in parts)
         case "Split":
             return _filled(given[1], prefixes).split(given[0])
         case "Sub":

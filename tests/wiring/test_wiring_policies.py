@@ -176,6 +176,7 @@ NOT_A_CALL = {
     "s3:GetObject": "CloudFormation fetches a TemplateURL in the caller's name",
     "secretsmanager:TagResource": "checked when a secret is created with tags",
     "s3:ListBucket": "without it S3 answers 403 instead of 404",
+    "s3:GetObjectVersion": "checked when a version is named",
     "s3:GetObjectTagging": "checked when an object that has tags is copied",
     "s3:PutObjectTagging": "checked when an object that has tags is copied",
     "cloudformation:DetectStackResourceDrift": "checked for each resource of a DetectStackDrift",

@@ -20,6 +20,7 @@ class CodeBuild:
         self.started: list[dict[str, Any]] = []
         self.builds: dict[str, dict[str, Any]] = {}
         self.script = script
+        self.nested = False  # whether what is built has a nested stack with a layer
         script.on(aws.codebuild(), "StartBuild", self._start)
         script.on(aws.codebuild(), "BatchGetBuilds", self._get)
 
@@ -42,9 +43,17 @@ class CodeBuild:
         found.update(buildStatus=status, **more)
         if status == "SUCCEEDED":
             given = self.variables(number)
-            place = f"{given['STACK_NAME']}/builds/{given['FINGERPRINT']}/template.yaml"
-            put(place, TEMPLATE % (ARTIFACTS, given["STACK_NAME"]))
-            put(f"{given['STACK_NAME']}/c0de", "code")
+            output = given["ARTIFACT_PREFIX"]
+            put(f"{output}/c0de", "code")
+            template = TEMPLATE % (ARTIFACTS, output)
+            if self.nested:
+                put(f"{output}/1a4e5", "layer")
+                put(
+                    f"{output}/n.template",
+                    f"Layer: {{ContentUri: s3://{ARTIFACTS}/{output}/1a4e5}}\n",
+                )
+                template += f"Nested: {{TemplateURL: https://s3.amazonaws.com/{ARTIFACTS}/{output}/n.template}}\n"
+            put(f"{output}/template.yaml", template)
 
     def variables(self, number: int = 1) -> dict[str, str]:
         given = self.started[number - 1]["environmentVariablesOverride"]
@@ -53,6 +62,10 @@ class CodeBuild:
 
 def put(key: str, text: str) -> None:
     aws.s3().put_object(Bucket=ARTIFACTS, Key=key, Body=text.encode())
+
+
+def text(key: str) -> str:
+    return aws.s3().get_object(Bucket=ARTIFACTS, Key=key)["Body"].read().decode()
 
 
 def keys(prefix: str) -> list[str]:

@@ -69,6 +69,9 @@ def world(_signing_key: jwk.RSAKey, monkeypatch: pytest.MonkeyPatch) -> Iterator
     with mock_aws():
         build.create_table()
         aws.s3().create_bucket(Bucket=build.ARTIFACTS)
+        aws.s3().put_bucket_versioning(
+            Bucket=build.ARTIFACTS, VersioningConfiguration={"Status": "Enabled"}
+        )
         aws.stepfunctions().create_state_machine(
             name="syndi-deployment", definition="{}", roleArn=build.ROLE
         )

@@ -67,11 +67,14 @@ class NewVersion:
     """Answers `urllib3.request`.
 
     `wrong` replaces the answers to a kind of request: `PUT sources`, `PUT upload`,
-    `POST deployments`, `GET deployments`, `DELETE orgs`. An exception is raised.
+    `POST deployments`, `GET deployments`, `DELETE orgs`. An exception is raised. Nothing answers
+    below `has_no_route`: the version is of an earlier release.
     """
 
     wrong: dict[str, Answer] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+    has_no_route: str = ""
 
     def request(
         self, method: str, url: str, *, body: bytes | None, headers: dict[str, str], **_: Any
@@ -79,6 +82,9 @@ class NewVersion:
         path = url.removeprefix(API)
         kind = f"{method} {_kind(path)}"
         self.asked.append(kind)
+        self.paths.append(f"{method} {path}")
+        if self.has_no_route and path.startswith(self.has_no_route):
+            return json_reply(403, {"message": "Missing Authentication Token"})
         found = self.wrong.get(kind)
         if isinstance(found, Exception):
             raise found

@@ -201,7 +201,7 @@ def test_a_source_is_uploaded_first_and_then_registered(release: str) -> None:
     newer = build.zipped({**FILES, "README.md": "newer"})
     sha256 = hashlib.sha256(newer).hexdigest()
     assert put_source(newer, HERE).body["state"] == "UPLOAD"
-    aws.s3().put_object(Bucket=ARTIFACTS, Key=f"sources/{sha256}.zip", Body=newer)
+    aws.s3().put_object(Bucket=ARTIFACTS, Key=f"sources/prod/{sha256}.zip", Body=newer)
     assert put_source(newer, HERE, environments=[]).body["state"] == "REGISTERED"
     assert call("GET", f"{HERE}/sources").body["environments"]["prod"] == release
     assert put_source(newer, HERE).body["environments"] == ["prod"]
@@ -213,6 +213,7 @@ def test_a_source_is_uploaded_first_and_then_registered(release: str) -> None:
 
 def test_a_source_of_another_application_is_refused(release: str) -> None:
     content = build.zipped(build.FILES)
+    build.upload_source(build.FILES, (Env.PROD,))
     assert put_source(content, HERE, application="notes").fields == ["application"]
     sent = put_source(content, HERE)  # what it is by its manifest counts
     assert (sent.status, sent.fields) == (400, ["application"])

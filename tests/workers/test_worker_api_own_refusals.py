@@ -50,6 +50,7 @@ CHANGES: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("POST", "/envs/prod/rollouts", {}, "no fleet"),
     ("PUT", "/envs/prod/rollout-schedule", RATE, "no fleet"),
     ("PUT", f"/sources/{'a' * 64}", {"size": 1}, "PUT /control-plane/sources/{sha256}"),
+    ("PUT", f"/envs/prod/sources/{'a' * 64}", {"size": 1}, "PUT /control-plane/sources/{sha256}"),
 ]  # fmt: skip
 
 

@@ -114,6 +114,8 @@ ROUTES = {
     ("delete", "/envs/{env}/orgs/{org}/schedule"),
     ("get", "/sources"),
     ("put", "/sources/{sha256}"),
+    ("get", "/envs/{env}/sources"),
+    ("put", "/envs/{env}/sources/{sha256}"),
 }
 
 
@@ -131,9 +133,15 @@ def test_the_description_lists_every_route() -> None:
 # Sources ------------------------------------------------------------------------------------------
 
 
-def put_source(content: bytes, **changes: Any) -> Any:
-    body = {"application": "notes", "environments": ["dev"], "size": len(content), **changes}
-    return call("PUT", f"/sources/{hashlib.sha256(content).hexdigest()}", body)
+def put_source(content: bytes, env: str = "dev", **changes: Any) -> Any:
+    body = {"application": "notes", "size": len(content), **changes}
+    return call("PUT", f"/envs/{env}/sources/{hashlib.sha256(content).hexdigest()}", body)
+
+
+def upload(content: bytes, env: str = "dev") -> str:
+    sha256 = hashlib.sha256(content).hexdigest()
+    aws.s3().put_object(Bucket=ARTIFACTS, Key=f"sources/{env}/{sha256}.zip", Body=content)
+    return sha256
 
 
 NEW = build.zipped({**build.FILES, "README.md": "new"})
@@ -143,44 +151,96 @@ def test_a_source_is_uploaded_first_and_then_registered() -> None:
     first = put_source(NEW)
     assert (first.status, first.body["state"]) == (200, "UPLOAD")
     sha256 = hashlib.sha256(NEW).hexdigest()
-    assert f"sources/{sha256}.zip" in first.body["upload"]["url"]
+    assert f"sources/dev/{sha256}.zip" in first.body["upload"]["url"]
     assert first.body["upload"]["headers"]["content-length"] == str(len(NEW))
     assert "dev" not in call("GET", "/sources").body["environments"]
-    aws.s3().put_object(Bucket=ARTIFACTS, Key=f"sources/{sha256}.zip", Body=NEW)
+    upload(NEW)
     second = put_source(NEW)
     assert (second.body["state"], second.body["environments"]) == ("REGISTERED", ["dev"])
     assert call("GET", "/sources").body["environments"]["dev"] == sha256
+    found = call("GET", "/envs/dev/sources").body
+    assert (found["current"], [one["sha256"] for one in found["sources"]]) == (sha256, [sha256])
     assert call("POST", "/envs/dev/orgs/alpha/deployments").body["source"] == sha256
+
+
+def test_a_source_that_was_pushed_for_dev_is_not_deployed_to_prod_by_its_digest() -> None:
+    """Who may push for dev would decide what runs in prod."""
+    sha256 = upload(NEW)
+    put_source(NEW)
+    reply = call("POST", "/envs/prod/orgs/alpha/deployments", {"source": sha256})
+    assert (reply.status, reply.fields) == (400, ["source"])
+    assert (
+        "was not pushed for prod, only for others: push it with 'syndi source push"
+        in reply.error["message"]
+    )
+    assert put_source(NEW, "prod").body["state"] == "UPLOAD", "who pushes it shows that he has it"
+    upload(NEW, "prod")
+    put_source(NEW, "prod")
+    reply = call("POST", "/envs/prod/orgs/alpha/deployments", {"source": sha256})
+    assert reply.status == 202
 
 
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
         ({"application": "plain"}, "application"),
-        ({"environments": ["production"]}, "environments.0"),
+        ({"env": "production"}, "env"),
+        ({"environments": ["prod"]}, "environments"),
         ({"size": 0}, "size"),
         ({"else": 1}, "else"),
     ],
 )
 def test_a_wrong_push_is_refused(changes: dict[str, Any], field: str) -> None:
-    sha256 = hashlib.sha256(NEW).hexdigest()
-    aws.s3().put_object(Bucket=ARTIFACTS, Key=f"sources/{sha256}.zip", Body=NEW)
+    upload(NEW)
     reply = put_source(NEW, **changes)
     assert (reply.status, reply.fields) == (400, [field])
     assert "dev" not in call("GET", "/sources").body["environments"]
 
 
+def test_the_route_of_an_earlier_release_takes_its_trial_only() -> None:
+    body = {"application": "notes", "environments": ["dev"], "size": 1}
+    reply = call("PUT", f"/sources/{'5' * 64}", body)
+    assert (reply.status, reply.fields) == (400, ["application"])
+    assert "PUT /envs/{env}/sources/{sha256}" in reply.error["message"]
+
+
+@pytest.mark.parametrize(
+    ("files", "where"),
+    [
+        ({}, "application.toml build.commands: echo $TENANT_ORG > x"),
+        ({"Makefile": "generated:\n\techo $(STACK_NAME) > x\n"}, "Makefile line 2: echo $(STACK"),
+    ],
+)
+def test_a_build_that_would_ask_whose_it_is_is_refused(files: dict[str, str], where: str) -> None:
+    """It would give every other tenant what was made for the first."""
+    if not files:
+        command = '"echo $TENANT_ORG > x"'
+        files = {"application.toml": build.MANIFEST.replace('"make generated"', command)}
+    content = build.zipped({**build.FILES, **files})
+    upload(content)
+    reply = put_source(content)
+    assert (reply.status, reply.fields) == (400, ["build.per_tenant"])
+    assert where in reply.error["message"]
+    assert "dev" not in call("GET", "/sources").body["environments"]
+    described = {**build.FILES, **files}
+    described["application.toml"] = described["application.toml"].replace(
+        "[build]", "[build]\nper_tenant = true"
+    )
+    content = build.zipped(described)
+    upload(content)
+    assert put_source(content).body["state"] == "REGISTERED"
+
+
 def test_a_source_with_a_broken_manifest_is_refused_with_its_keys() -> None:
     broken = build.zipped({"application.toml": build.MANIFEST.replace("stamp", "stempel")})
-    sha256 = hashlib.sha256(broken).hexdigest()
-    aws.s3().put_object(Bucket=ARTIFACTS, Key=f"sources/{sha256}.zip", Body=broken)
+    upload(broken)
     reply = put_source(broken)
     assert (reply.status, set(reply.fields)) == (400, {"build.stamp", "build.stempel"})
 
 
 def test_a_name_that_is_no_digest_is_refused() -> None:
     body = {"application": "notes", "size": 1}
-    assert call("PUT", "/sources/latest", body).fields == ["sha256"]
+    assert call("PUT", "/envs/dev/sources/latest", body).fields == ["sha256"]
 
 
 # Schedules ----------------------------------------------------------------------------------------

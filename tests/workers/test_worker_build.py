@@ -6,13 +6,14 @@ import hashlib
 import pytest
 import scripted_aws as scripted
 import worker_builders as build
-from codebuild_answers import TEMPLATE, CodeBuild, another, keys, put, start, wait
+from codebuild_answers import TEMPLATE, CodeBuild, another, keys, put, start, text, wait
 from worker_builders import ALPHA, ARTIFACTS, BETA, TABLE
 
-from control_plane import aws
+from control_plane import aws, manifest
 from control_plane.errors import BuildFailed, ServiceBusy
-from control_plane.models import Deployment
+from control_plane.models import Deployment, Env
 from control_plane.store.builds import Builds
+from control_plane.store.sources import SourceArchive
 
 CODE_SHA256 = base64.b64encode(hashlib.sha256(b"code").digest()).decode()
 
@@ -22,19 +23,19 @@ def made(source: str) -> Deployment:
     return build.opened(build.deployment(source=source))
 
 
-def test_a_build_is_started_with_the_tenants_source_and_place(
+def test_a_build_is_started_with_the_environments_source_and_place(
     made: Deployment, codebuild: CodeBuild
 ) -> None:
     answer = start(made)
     assert answer["reused"] is False
     (asked,) = codebuild.started
     print_ = answer["fingerprint"]
-    assert asked["sourceLocationOverride"] == f"{ARTIFACTS}/sources/{made.source}.zip"
-    assert asked["artifactsOverride"]["path"] == "notes-stage-alpha/builds"
+    assert asked["sourceLocationOverride"] == f"{ARTIFACTS}/sources/stage/{made.source}.zip"
+    assert asked["artifactsOverride"]["path"] == "builds/stage/notes"
     assert asked["artifactsOverride"]["name"] == print_
     assert len(asked["idempotencyToken"]) <= 64
     given = codebuild.variables()
-    assert (given["TENANT_ENV"], given["TENANT_ORG"]) == ("stage", "alpha")
+    assert given["ARTIFACT_PREFIX"] == f"builds/stage/notes/{print_}"
     assert (given["FINGERPRINT"], given["SOURCE"]) == (print_, made.source)
     assert given["PRE_BUILD_COMMANDS"] == "make generated"
     assert (given["DEPENDENCIES"], given["STAMP"]) == ("requirements.txt", "build.json")
@@ -42,14 +43,65 @@ def test_a_build_is_started_with_the_tenants_source_and_place(
 
 
 @pytest.mark.parametrize(
-    ("application", "project"), [("notes", "syndi-build"), ("control-plane", "syndi-own-build")]
+    ("application", "env", "project"),
+    [
+        ("notes", Env.STAGE, "syndi-build-stage"),
+        ("notes", Env.PROD, "syndi-build-prod"),
+        ("control-plane", Env.PROD, "syndi-own-build"),
+    ],
 )
-def test_only_the_control_plane_is_built_in_its_own_project(
-    source: str, codebuild: CodeBuild, application: str, project: str
+def test_each_environment_and_the_control_plane_are_built_in_a_project_of_their_own(
+    codebuild: CodeBuild, application: str, env: Env, project: str
 ) -> None:
-    of = build.tenant(application=application)
+    """Each project has a role, and the role is what a build cannot leave."""
+    source = build.push_source(envs=(env,))
+    of = build.tenant(application=application, env=env)
     start(build.opened(build.deployment(of, source=source)))
-    assert [asked["projectName"] for asked in codebuild.started] == [project]
+    (asked,) = codebuild.started
+    assert asked["projectName"] == project
+    places = {asked["artifactsOverride"]["path"], asked["cacheOverride"]["location"]}
+    if application == "control-plane":
+        assert places == {"builds/own", f"{ARTIFACTS}/cache/own"}
+    else:
+        assert places == {f"builds/{env}/notes", f"{ARTIFACTS}/cache/{env}/notes/shared"}
+
+
+# Whose build it is --------------------------------------------------------------------------------
+
+
+def test_nothing_that_a_shared_build_sees_depends_on_the_tenant(codebuild: CodeBuild) -> None:
+    """One organization would get files that were made for another."""
+    source = build.push_source()
+    for tenant in (ALPHA, BETA):
+        start(build.opened(build.deployment(tenant, source=source)))
+        key = {"PK": {"S": f"BUILD#{codebuild.variables()['FINGERPRINT']}"}, "SK": {"S": "BUILD"}}
+        aws.dynamodb().delete_item(TableName=TABLE, Key=key)
+    alpha, beta = ({**asked, "idempotencyToken": ""} for asked in codebuild.started)
+    assert alpha == beta
+    assert not {"TENANT_ENV", "TENANT_ORG", "STACK_NAME"} & codebuild.variables().keys()
+    assert "alpha" not in str(alpha)
+    assert "beta" not in str(alpha)
+
+
+PER_TENANT = build.MANIFEST.replace("[build]", "[build]\nper_tenant = true")
+
+
+def test_a_build_that_needs_a_tenants_name_is_made_for_each(codebuild: CodeBuild) -> None:
+    source = build.push_source({**build.FILES, "application.toml": PER_TENANT})
+    described = manifest.parse(PER_TENANT)
+    prints = [
+        start(build.opened(build.deployment(tenant, source=source, manifest=described)))[
+            "fingerprint"
+        ]
+        for tenant in (ALPHA, BETA)
+    ]
+    assert prints[0] != prints[1]
+    given = codebuild.variables(2)
+    assert (given["TENANT_ENV"], given["TENANT_ORG"]) == ("stage", "beta")
+    assert (given["STACK_NAME"], given["SAM_CONFIG_ENV"]) == ("notes-stage-beta", "stage-beta")
+    caches = {asked["cacheOverride"]["location"] for asked in codebuild.started}
+    assert len(caches) == 2, "what one tenant's build left would reach the other's"
+    assert f"{ARTIFACTS}/cache/stage/notes/shared" not in caches
 
 
 def test_a_build_is_waited_for_and_then_its_template_known(
@@ -77,18 +129,20 @@ def test_what_a_build_made_is_recorded_when_it_ends(made: Deployment, codebuild:
     started = start(made)
     codebuild.ends()
     wait(made, started)
-    put("notes-stage-alpha/c0de", "changed since")
+    output = f"builds/stage/notes/{started['fingerprint']}"
+    put(f"{output}/c0de", "changed since")
     wait(made, started)
     found = Builds(TABLE).get(started["fingerprint"]) or {}
-    assert found["code_digests"] == {"notes-stage-alpha/c0de": CODE_SHA256}
-    assert sorted(found["artifacts"]) == keys("notes-stage-alpha/")
-    assert found["artifacts"]["notes-stage-alpha/c0de"]["sha256"] == CODE_SHA256
+    assert found["code_digests"] == {f"{output}/c0de": CODE_SHA256}
+    assert sorted(found["artifacts"]) == keys(f"{output}/")
+    assert found["artifacts"][f"{output}/c0de"]["sha256"] == CODE_SHA256
+    assert text("notes-stage-alpha/c0de") == "code"
 
 
 def test_a_build_that_left_nothing_has_failed(made: Deployment, codebuild: CodeBuild) -> None:
     started = start(made)
     codebuild.builds["syndi-build:1"]["buildStatus"] = "SUCCEEDED"
-    with pytest.raises(BuildFailed, match=r"left no .*template\.yaml"):
+    with pytest.raises(BuildFailed, match=r"ended well, but .*template\.yaml is gone"):
         wait(made, started)
 
 
@@ -139,7 +193,7 @@ def test_a_build_that_another_deployment_claimed_is_waited_for(
     aws.dynamodb().delete_item(
         TableName=TABLE, Key={"PK": {"S": f"BUILD#{print_}"}, "SK": {"S": "BUILD"}}
     )
-    assert Builds(TABLE).claim(print_, "notes-stage-alpha", "another-execution")
+    assert Builds(TABLE).claim(print_, {"stack_name": "notes-stage-alpha"}, "another-execution")
     answer = start(made)
     assert answer["reused"] is True
     assert wait(made, answer)["done"] is False
@@ -184,7 +238,8 @@ def test_a_build_for_one_tenant_is_copied_to_another_tenants_own_place(
     assert answer["template_key"] == f"notes-stage-beta/builds/{print_}/template.yaml"
     body = aws.s3().get_object(Bucket=ARTIFACTS, Key=answer["template_key"])["Body"].read()
     assert body.decode() == TEMPLATE % (ARTIFACTS, "notes-stage-beta")
-    assert keys("notes-stage-beta/") == [answer["template_key"], "notes-stage-beta/c0de"]
+    kept = f"notes-stage-beta/sources/{made.source}.zip"
+    assert keys("notes-stage-beta/") == [answer["template_key"], "notes-stage-beta/c0de", kept]
 
 
 def test_a_tenants_own_dependencies_make_a_build_of_its_own(codebuild: CodeBuild) -> None:
@@ -198,16 +253,91 @@ def test_a_tenants_own_dependencies_make_a_build_of_its_own(codebuild: CodeBuild
     assert codebuild.variables(2)["DEPENDENCIES"] == "overrides/stage-beta.txt"
 
 
-@pytest.mark.parametrize("lost", ["template.yaml", "both"])
-def test_a_build_whose_artifacts_were_lost_is_made_again(
-    made: Deployment, codebuild: CodeBuild, lost: str
+# What was lost or changed -------------------------------------------------------------------------
+
+
+def built(made: Deployment, codebuild: CodeBuild) -> str:
+    """A build that ended and was copied; gives where CodeBuild put it."""
+    started = start(made)
+    codebuild.ends(len(codebuild.started))
+    wait(made, started)
+    return f"builds/stage/notes/{started['fingerprint']}"
+
+
+@pytest.mark.parametrize("lost", ["template.yaml", "c0de", "n.template", "1a4e5"])
+@pytest.mark.parametrize("how", ["gone", "changed"])
+def test_a_build_of_which_something_is_gone_or_was_changed_is_made_again(
+    made: Deployment, codebuild: CodeBuild, lost: str, how: str
 ) -> None:
-    first = start(made)
-    codebuild.ends()
-    wait(made, first)
-    for key in keys("notes-stage-alpha/"):
-        if lost == "both" or key.endswith(lost):
-            aws.s3().delete_object(Bucket=ARTIFACTS, Key=key)
+    """Every later deployment of the source would reuse it, and fail or run foreign code."""
+    codebuild.nested = True
+    output = built(made, codebuild)
+    if how == "gone":
+        aws.s3().delete_object(Bucket=ARTIFACTS, Key=f"{output}/{lost}")
+    else:
+        put(f"{output}/{lost}", "something else")
     again = another(made.source, ALPHA)
-    assert start(again)["reused"] is False
+    answer = start(again)
+    assert answer["reused"] is False
     assert len(codebuild.started) == 2
+    note = build.record(again)["steps"]["StartBuild"]["note"]
+    assert f"{output}/{lost} {'is gone' if how == 'gone' else 'was changed'}" in note
+    codebuild.ends(2)
+    assert wait(again, answer)["build_id"] == "syndi-build:2"
+
+
+def test_a_build_that_is_lost_while_it_is_waited_for_is_made_again(
+    made: Deployment, codebuild: CodeBuild
+) -> None:
+    output = built(made, codebuild)
+    other = another(made.source)
+    answer = start(other)
+    assert answer["reused"] is True
+    aws.s3().delete_object(Bucket=ARTIFACTS, Key=f"{output}/c0de")
+    versions = aws.s3().list_object_versions(Bucket=ARTIFACTS, Prefix=f"{output}/c0de")
+    for one in versions["Versions"]:
+        aws.s3().delete_object(Bucket=ARTIFACTS, Key=one["Key"], VersionId=one["VersionId"])
+    answer = wait(other, answer)
+    assert (answer["done"], answer["reused"]) == (False, False)
+    codebuild.ends(2)
+    assert wait(other, answer)["build_id"] == "syndi-build:2"
+
+
+def test_what_is_changed_while_it_is_waited_for_is_not_deployed(
+    made: Deployment, codebuild: CodeBuild
+) -> None:
+    output = built(made, codebuild)
+    other = another(made.source)
+    answer = start(other)
+    put(f"{output}/c0de", "something else")
+    wait(other, answer)
+    assert text("notes-stage-beta/c0de") == "code"
+
+
+@pytest.mark.parametrize("how", ["gone", "changed"])
+def test_a_tenants_copy_is_made_good_from_the_build(
+    made: Deployment, codebuild: CodeBuild, how: str
+) -> None:
+    built(made, codebuild)
+    if how == "gone":
+        aws.s3().delete_object(Bucket=ARTIFACTS, Key="notes-stage-alpha/c0de")
+    else:
+        put("notes-stage-alpha/c0de", "something else")
+    again = another(made.source, ALPHA)
+    answer = wait(again, start(again))
+    assert (answer["reused"], text("notes-stage-alpha/c0de")) == (True, "code")
+    assert answer["code_digests"] == {"notes-stage-alpha/c0de": CODE_SHA256}
+    assert len(codebuild.started) == 1
+
+
+def test_a_source_stays_with_the_builds_that_were_made_of_it(
+    made: Deployment, codebuild: CodeBuild
+) -> None:
+    """A rollback needs its configuration files, long after the source was pushed."""
+    built(made, codebuild)
+    aws.s3().delete_object(Bucket=ARTIFACTS, Key=f"sources/stage/{made.source}.zip")
+    assert SourceArchive.fetch(ARTIFACTS, ALPHA, made.source).manifest().name == "notes"
+    lost = keys("builds/")[0]
+    aws.s3().delete_object(Bucket=ARTIFACTS, Key=lost)
+    assert start(another(made.source, ALPHA))["reused"] is False
+    assert keys("sources/stage/") == [f"sources/stage/{made.source}.zip"], "its role reads it there"

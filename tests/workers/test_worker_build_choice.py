@@ -4,15 +4,17 @@ from typing import Any
 
 import pytest
 import worker_builders as build
-from codebuild_answers import put
+from codebuild_answers import CodeBuild, keys, put, start, text, wait
 from worker_builders import ALPHA, ARTIFACTS, TABLE
 
 from control_plane import aws
-from control_plane.errors import NoSuchBuild
-from control_plane.models import Deployment, DeploymentStatus, JsonObject
+from control_plane.errors import InvalidRequest, NoSuchBuild
+from control_plane.models import Build, Deployment, DeploymentStatus, JsonObject
 from control_plane.store.history import History
 from control_plane.store.progress import Progress
+from control_plane.store.sources import SourceArchive
 from workers import build as worker
+from workers import record
 
 NOW = {**build.FILES, "config/stage.json": '{"now": true}'}
 
@@ -126,6 +128,116 @@ def test_a_build_below_another_tenants_prefix_is_not_deployed(source: str, newer
     foreign = {**built(source, "a"), "template_key": "notes-stage-alphabet/builds/x/template.yaml"}
     deployed(1, source, "a", build=foreign)
     with pytest.raises(NoSuchBuild, match="not notes-stage-alpha's own"):
+        find(newer, mode="deploy-only")
+
+
+# What a build needs of its source -----------------------------------------------------------------
+
+
+def truly_built(number: int, source: str, codebuild: CodeBuild, **more: Any) -> JsonObject:
+    """A deployment of a build that CodeBuild made and whose digests were recorded."""
+    made = build.opened(build.deployment(number=number, source=source))
+    started = start(made)
+    codebuild.ends(len(codebuild.started))
+    answer = wait(made, started)
+    found = {name: answer[name] for name in Build.model_fields}
+    deployed(number, source, "a", build=found, running=found["fingerprint"], **more)
+    return found
+
+
+def forget_sources() -> None:
+    """The environment has no source any more, and nothing of those that it had is there."""
+    found = aws.dynamodb().query(
+        TableName=TABLE,
+        KeyConditionExpression="PK = :pk",
+        ExpressionAttributeValues={":pk": {"S": "APPLICATION#notes"}},
+    )
+    for item in found["Items"]:
+        aws.dynamodb().delete_item(TableName=TABLE, Key={"PK": item["PK"], "SK": item["SK"]})
+    for key in keys("sources/"):
+        aws.s3().delete_object(Bucket=ARTIFACTS, Key=key)
+
+
+def prepared(**asked: Any) -> Deployment:
+    """PrepareDeployment of an execution with that input, of a deployment that is 9th."""
+    of = build.deployment(number=9)
+    given = {"application": "notes", "env": "stage", "org": "alpha", **asked}
+    execution = {"Id": of.execution_arn, "StartTime": build.NOON.isoformat(), "Input": given}
+    answer = record.handler({"step": "PrepareDeployment", "execution": execution}, None)
+    return Deployment.model_validate(answer)
+
+
+MODES: dict[str, JsonObject] = {
+    "deploy-only": {},
+    "rollback": {},
+    "drift": {},
+    "offboard": {"confirm": "notes-stage-alpha"},
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_brings_no_code_needs_no_source_of_the_environment(
+    source: str, newer: str, codebuild: CodeBuild, mode: str
+) -> None:
+    """A tenant could neither be brought back nor removed, although all of it is there."""
+    before = truly_built(1, source, codebuild, config={"sha256": "c1"})
+    now = truly_built(2, newer, codebuild)
+    forget_sources()
+    made = prepared(mode=mode, **MODES[mode])
+    assert (made.manifest.name, made.source) == ("notes", newer)
+    if mode in ("deploy-only", "rollback"):
+        answer = worker.handler(build.event(made, "FindBuild"), None)
+        wanted = before if mode == "rollback" else now
+        assert answer["build"]["fingerprint"] == wanted["fingerprint"]
+        chosen = Deployment.model_validate(answer["deployment"])
+        for sha256 in (chosen.source, chosen.config_source):
+            archive = SourceArchive.fetch(ARTIFACTS, ALPHA, sha256)
+            assert archive.read("config/base.json"), "what its configuration is made of"
+
+
+def test_what_brings_code_says_which_source_to_push(source: str, codebuild: CodeBuild) -> None:
+    truly_built(1, source, codebuild)
+    forget_sources()
+    with pytest.raises(InvalidRequest, match="no source for stage: push one with 'syndi source"):
+        prepared(mode="full")
+
+
+def test_a_manifest_that_is_nowhere_is_named_with_what_to_do(source: str, newer: str) -> None:
+    deployed(1, source, "a")
+    forget_sources()
+    with pytest.raises(InvalidRequest, match=f"push its source {source[:12]} again"):
+        prepared(mode="deploy-only")
+
+
+@pytest.mark.parametrize("how", ["gone", "changed"])
+def test_a_copy_that_is_not_as_it_was_recorded_is_made_good_before_it_is_deployed(
+    source: str, newer: str, codebuild: CodeBuild, how: str
+) -> None:
+    found = truly_built(1, source, codebuild)
+    if how == "gone":
+        aws.s3().delete_object(Bucket=ARTIFACTS, Key="notes-stage-alpha/c0de")
+    else:
+        put("notes-stage-alpha/c0de", "something else")
+    _, chosen = find(newer, mode="deploy-only")
+    assert text("notes-stage-alpha/c0de") == "code"
+    assert chosen["code_digests"] == found["code_digests"]
+
+
+@pytest.mark.parametrize("how", ["gone", "changed"])
+def test_what_cannot_be_made_good_is_not_deployed_and_named(
+    source: str, newer: str, codebuild: CodeBuild, how: str
+) -> None:
+    found = truly_built(1, source, codebuild)
+    output = f"builds/stage/notes/{found['fingerprint']}"
+    for one in aws.s3().list_object_versions(Bucket=ARTIFACTS, Prefix=output)["Versions"]:
+        aws.s3().delete_object(Bucket=ARTIFACTS, Key=one["Key"], VersionId=one["VersionId"])
+    _, chosen = find(newer, mode="deploy-only")
+    assert chosen["fingerprint"] == found["fingerprint"], "the tenant's own copy is all there"
+    if how == "gone":
+        aws.s3().delete_object(Bucket=ARTIFACTS, Key="notes-stage-alpha/c0de")
+    else:
+        put("notes-stage-alpha/c0de", "something else")
+    with pytest.raises(NoSuchBuild, match=r"is not complete any more .*c0de is gone.*in full"):
         find(newer, mode="deploy-only")
 
 

@@ -128,6 +128,8 @@ def test_a_build_that_is_just_being_started_is_looked_at_again(
         ended(made)
     print_ = Builds(TABLE).of_execution(made.execution_arn)
     assert print_ is not None
-    Builds(TABLE).started(print_, ALPHA.stack_name, made.execution_arn, "syndi-build:9")
+    Builds(TABLE).started(
+        print_, {"stack_name": ALPHA.stack_name}, made.execution_arn, "syndi-build:9"
+    )
     stoppable.builds["syndi-build:9"] = {"id": "syndi-build:9", "buildStatus": "IN_PROGRESS"}
     assert ended(made) == {"stopped": "syndi-build:9"}

@@ -129,7 +129,9 @@ def test_any_other_place_is_refused_and_not_read(
     with pytest.raises(InvalidRequest, match="is not"):
         read(made.source, **changes)
     assert {asked["Bucket"] for asked in script.of("GetObject")} == {build.ARTIFACTS}
-    assert [asked["Key"] for asked in script.of("GetObject")] == [f"sources/{made.source}.zip"]
+    assert [asked["Key"] for asked in script.of("GetObject")] == [
+        f"sources/stage/{made.source}.zip"
+    ]
 
 
 def test_a_document_of_any_size_is_answered(made: Deployment) -> None:

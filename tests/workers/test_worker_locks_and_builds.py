@@ -8,7 +8,7 @@ import worker_builders as build
 from botocore.exceptions import ClientError
 from worker_builders import ALPHA, BETA, NOON, TABLE
 
-from control_plane import aws
+from control_plane import aws, naming
 from control_plane.errors import InvalidRequest
 from control_plane.models import Env
 from control_plane.store.builds import CLAIM_SECONDS, Builds, BuildStatus
@@ -70,7 +70,7 @@ def at(seconds: int) -> Builds:
 
 
 def claim(who: str, seconds: int = 0) -> bool:
-    return at(seconds).claim(PRINT, f"stack-of-{who}", who)
+    return at(seconds).claim(PRINT, {"stack_name": f"stack-of-{who}"}, who)
 
 
 def status() -> str:
@@ -99,7 +99,7 @@ def test_a_claim_without_a_build_counts_for_a_while(age: int, taken: bool) -> No
 
 def test_a_running_build_is_not_claimed_however_old() -> None:
     claim("me")
-    at(1).started(PRINT, "stack-of-me", "me", "build:1")
+    at(1).started(PRINT, {"stack_name": "stack-of-me"}, "me", "build:1")
     assert status() == "RUNNING"
     assert not claim("you", 10 * CLAIM_SECONDS)
 
@@ -108,7 +108,7 @@ def test_a_running_build_is_not_claimed_however_old() -> None:
 def test_a_build_that_ended_may_be_made_again(end: BuildStatus) -> None:
     claim("me")
     builds = Builds(TABLE)
-    builds.started(PRINT, "stack-of-me", "me", "build:1")
+    builds.started(PRINT, {"stack_name": "stack-of-me"}, "me", "build:1")
     builds.finished(PRINT, builds.get(PRINT) or {}, end, "why")
     assert status() == end
     assert claim("you")
@@ -116,14 +116,14 @@ def test_a_build_that_ended_may_be_made_again(end: BuildStatus) -> None:
 
 def test_only_the_claimer_says_that_it_started() -> None:
     claim("me")
-    Builds(TABLE).started(PRINT, "stack-of-you", "you", "build:2")
+    Builds(TABLE).started(PRINT, {"stack_name": "stack-of-you"}, "you", "build:2")
     assert status() == "CLAIMED"
 
 
 def test_the_first_end_of_a_build_stays_and_another_builds_end_is_ignored() -> None:
     claim("me")
     builds = Builds(TABLE)
-    builds.started(PRINT, "stack-of-me", "me", "build:1")
+    builds.started(PRINT, {"stack_name": "stack-of-me"}, "me", "build:1")
     running = builds.get(PRINT) or {}
     builds.finished(PRINT, {**running, "build_id": "build:0"}, BuildStatus.FAILED, "another")
     assert status() == "RUNNING"
@@ -166,7 +166,7 @@ def test_sources_are_listed_with_what_each_environment_deploys() -> None:
 
 
 def test_a_source_is_read_file_by_file() -> None:
-    archive = SourceArchive.fetch(build.ARTIFACTS, build.upload_source())
+    archive = SourceArchive.fetch(build.ARTIFACTS, ALPHA, build.upload_source())
     assert archive.read("template.yaml") == "Resources: {}"
     assert archive.read("missing") is None
     assert archive.manifest().name == "notes"
@@ -175,14 +175,51 @@ def test_a_source_is_read_file_by_file() -> None:
 def test_a_source_whose_content_is_not_its_name_is_refused() -> None:
     sha256 = build.upload_source()
     other = build.zipped({"application.toml": build.PLAIN_MANIFEST})
-    aws.s3().put_object(Bucket=build.ARTIFACTS, Key=f"sources/{sha256}.zip", Body=other)
+    aws.s3().put_object(Bucket=build.ARTIFACTS, Key=naming.source_key("stage", sha256), Body=other)
     with pytest.raises(InvalidRequest, match="does not have that SHA-256"):
-        SourceArchive.fetch(build.ARTIFACTS, sha256)
+        SourceArchive.fetch(build.ARTIFACTS, ALPHA, sha256)
 
 
 def test_a_source_that_was_never_uploaded_is_unknown() -> None:
-    with pytest.raises(InvalidRequest, match="is unknown"):
-        SourceArchive.fetch(build.ARTIFACTS, "a" * 64)
+    with pytest.raises(InvalidRequest, match="are gone from the artifact bucket: push"):
+        SourceArchive.fetch(build.ARTIFACTS, ALPHA, "a" * 64)
+
+
+@pytest.mark.parametrize("place", ["notes-stage-alpha/sources/{}.zip", "sources/{}.zip"])
+def test_a_source_is_read_as_it_was_kept_with_a_build_or_by_an_earlier_release(place: str) -> None:
+    sha256 = build.upload_source(envs=())
+    key = place.format(sha256)
+    aws.s3().put_object(Bucket=build.ARTIFACTS, Key=key, Body=build.zipped(build.FILES))
+    assert SourceArchive.fetch(build.ARTIFACTS, ALPHA, sha256).manifest().name == "notes"
+    beta_prod = build.tenant("beta", Env.PROD)
+    if not place.startswith("sources/"):
+        with pytest.raises(InvalidRequest, match="are gone"):
+            SourceArchive.fetch(build.ARTIFACTS, beta_prod, sha256)
+
+
+def test_a_source_of_one_environment_is_none_of_another() -> None:
+    """Otherwise whoever may push for dev decides what can be deployed to prod."""
+    sha256 = build.push_source(envs=(Env.DEV,))
+    with pytest.raises(InvalidRequest, match="was not pushed for prod, only for others: push it"):
+        Sources(TABLE).resolve("notes", Env.PROD, sha256)
+    build.push_source(envs=(Env.PROD,))
+    newer = build.push_source({**build.FILES, "new": ""}, envs=(Env.PROD,))
+    assert Sources(TABLE).resolve("notes", Env.PROD, sha256)[0] == sha256
+    assert Sources(TABLE).resolve("notes", Env.PROD, None)[0] == newer
+    found = Sources(TABLE).listed_for("notes", Env.PROD)
+    assert {one["sha256"] for one in found["sources"]} == {sha256, newer}
+    assert found["current"] == newer
+    found = Sources(TABLE).listed_for("notes", Env.DEV)
+    assert [one["sha256"] for one in found["sources"]] == [sha256]
+
+
+def test_a_source_that_an_earlier_release_registered_is_deployed_where_it_is_current() -> None:
+    sha256 = build.push_source()
+    key = {"PK": {"S": "APPLICATION#notes"}, "SK": {"S": f"PUSHED#stage#{sha256}"}}
+    aws.dynamodb().delete_item(TableName=TABLE, Key=key)
+    assert Sources(TABLE).resolve("notes", Env.STAGE, sha256)[0] == sha256
+    with pytest.raises(InvalidRequest, match="was not pushed for prod"):
+        Sources(TABLE).resolve("notes", Env.PROD, sha256)
 
 
 @pytest.mark.parametrize(

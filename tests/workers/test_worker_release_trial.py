@@ -61,8 +61,19 @@ def test_the_new_version_is_asked_to_deploy_the_bundled_trial(
     assert told(made, "StartTrial")["note"] == f"{STACK}: {trial['id']}"
 
 
+def test_an_earlier_release_takes_the_trial_at_its_own_route(
+    made: Deployment, version: NewVersion
+) -> None:
+    """A control plane that is rolled back is tried through the API of the release before."""
+    version.has_no_route = "/envs/dev/sources/"
+    started(made)
+    pushes = [path for path in version.paths if "/sources/" in path]
+    assert pushes[0].startswith("PUT /envs/dev/sources/")
+    assert pushes[-1].startswith("PUT /sources/")
+
+
 def test_its_source_is_what_lies_in_the_bundle(made: Deployment, version: NewVersion) -> None:
-    key = naming.source_key(source_of(started(made)))
+    key = naming.source_key("dev", source_of(started(made)))
     body = aws.s3().get_object(Bucket=build.ARTIFACTS, Key=key)["Body"].read()
     with zipfile.ZipFile(io.BytesIO(body)) as archive:
         assert {"application.toml", "app/handler.py", "template.yaml"} < set(archive.namelist())

@@ -195,7 +195,7 @@ def test_one_that_cannot_be_started_says_why(source: str, monkeypatch: Any) -> N
 
 
 def test_who_has_the_build_and_the_configuration_is_skipped_and_says_so(source: str) -> None:
-    print_ = fingerprint(source, "", "python3.13", "arm64", BUILDSPEC.read_text())
+    print_ = fingerprint(source, "", "python3.13", "arm64", BUILDSPEC.read_text(), "stage")
     whole = {"build": {"fingerprint": print_, "source": source}, "config_source": source}
     for org, receipt in (("alpha", whole), ("beta", {**whole, "config_source": "4" * 64})):
         of = build.tenant(org)

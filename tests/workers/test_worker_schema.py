@@ -30,8 +30,8 @@ def test_every_item_has_its_version(source: str) -> None:
     Overrides(TABLE).put(ALPHA, {"title": "x"}, 0, "me", "")
     builds = Builds(TABLE)
     builds.remember(FINGERPRINT, "arn")
-    builds.claim(FINGERPRINT, "notes-stage-alpha", "arn")
-    builds.started(FINGERPRINT, "notes-stage-alpha", "arn", "b:1")
+    builds.claim(FINGERPRINT, {"stack_name": "notes-stage-alpha"}, "arn")
+    builds.started(FINGERPRINT, {"stack_name": "notes-stage-alpha"}, "arn", "b:1")
     builds.finished(FINGERPRINT, builds.get(FINGERPRINT) or {}, BuildStatus.SUCCEEDED)
     made = prepare(BARE)
     build.take_lock(made)
@@ -45,8 +45,8 @@ def test_every_item_has_its_version(source: str) -> None:
         (i["PK"]["S"].split("#")[0], i["SK"]["S"].split("#")[0]): i for i in build.everything()
     }
     assert set(found) == {
-        ("APPLICATION", "SOURCE"), ("APPLICATION", "ENVIRONMENT"), ("BUILD", "BUILD"),
-        ("BUILD", "EXECUTION"), ("TENANT", "CONFIG"), ("TENANT", "CURRENT"),
+        ("APPLICATION", "SOURCE"), ("APPLICATION", "PUSHED"), ("APPLICATION", "ENVIRONMENT"),
+        ("BUILD", "BUILD"), ("BUILD", "EXECUTION"), ("TENANT", "CONFIG"), ("TENANT", "CURRENT"),
         ("TENANT", "DEPLOYMENT"), ("TENANT", "IDEMPOTENCY"), ("TENANT", "LOCK"),
     }  # fmt: skip
     without = [key for key, item in found.items() if "schema" not in item]

@@ -47,7 +47,7 @@ ENVIRONMENT = {
     "TENANT_RUNTIME": "python3.13",
     "TENANT_ARCHITECTURE": "arm64",
     "TENANT_PLATFORM": "aarch64-manylinux2014",
-    "BUILD_PROJECT": "syndi-build",
+    "BUILD_PROJECTS": "syndi-build-dev,syndi-build-test,syndi-build-stage,syndi-build-prod",
     "OWN_BUILD_PROJECT": "syndi-own-build",
     "STATE_MACHINE_ARN": MACHINE,
     "ROLLOUT_MACHINE_ARN": ROLLOUT_MACHINE,
@@ -180,18 +180,20 @@ def create_table() -> None:
     aws.dynamodb().create_table(TableName=TABLE, **_table())
 
 
-def upload_source(files: dict[str, str] | None = None) -> str:
+def upload_source(files: dict[str, str] | None = None, envs: tuple[Env, ...] = (Env.STAGE,)) -> str:
     """A source in the artifact bucket; gives its SHA-256."""
     content = zipped(FILES if files is None else files)
     sha256 = hashlib.sha256(content).hexdigest()
-    aws.s3().put_object(Bucket=ARTIFACTS, Key=naming.source_key(sha256), Body=content)
+    for env in envs:
+        key = naming.source_key(env, sha256)
+        aws.s3().put_object(Bucket=ARTIFACTS, Key=key, Body=content)
     return sha256
 
 
 def push_source(files: dict[str, str] | None = None, envs: tuple[Env, ...] = (Env.STAGE,)) -> str:
     """A registered source, current in `envs`; gives its SHA-256."""
     files = FILES if files is None else files
-    sha256 = upload_source(files)
+    sha256 = upload_source(files, envs)
     Sources(TABLE).register(sha256, manifest.parse(files["application.toml"]), list(envs))
     return sha256
 
