@@ -12,6 +12,7 @@ from control_plane.services.needed_builds import BUILDSPEC, needed_build
 from control_plane.settings import BuildSettings, settings
 from control_plane.store.builds import Builds, BuildStatus
 from control_plane.store.progress import Progress
+from control_plane.store.sources import lost_source
 from workers import build_choice, build_copies, self_check
 from workers.build_state import refreshed, stop_of_ended, stop_own
 from workers.step import Outcome, Step, run
@@ -64,10 +65,11 @@ def start_build(deployment: Deployment, event: JsonObject) -> Outcome:
         "output": naming.build_output(deployment.tenant, print_),
         "manifest": deployment.manifest.model_dump(mode="json", by_alias=True, exclude_none=True),
     }
+    place = _source(deployment.tenant, deployment.source)
     builds.remember(print_, deployment.execution_arn)
     if not builds.claim(print_, described, deployment.execution_arn):
         return Outcome({"fingerprint": print_, "reused": True}, f"{print_[:12]} is being built")
-    build_id = _start(deployment, print_, needed.overrides_path)
+    build_id = _start(deployment, print_, needed.overrides_path, place)
     builds.started(print_, described, deployment.execution_arn, build_id)
     return Outcome({"fingerprint": print_, "reused": False}, f"started {build_id}{why}")
 
@@ -140,7 +142,7 @@ def _was_anothers(build: JsonObject, deployment: Deployment) -> bool:
     )
 
 
-def _start(deployment: Deployment, print_: str, overrides_path: str) -> str:
+def _start(deployment: Deployment, print_: str, overrides_path: str, place: str) -> str:
     known, tenant, manifest = settings(BuildSettings), deployment.tenant, deployment.manifest
     output = naming.build_output(tenant, print_)
     per_tenant = manifest.build.per_tenant
@@ -168,7 +170,7 @@ def _start(deployment: Deployment, print_: str, overrides_path: str) -> str:
     answer = aws.codebuild().start_build(
         projectName=_project(tenant),
         sourceTypeOverride="S3",
-        sourceLocationOverride=f"{known.artifact_bucket}/{_source(tenant, deployment.source)}",
+        sourceLocationOverride=f"{known.artifact_bucket}/{place}",
         buildspecOverride=BUILDSPEC.read_text(),
         environmentVariablesOverride=[
             {"name": name, "value": value, "type": "PLAINTEXT"} for name, value in variables.items()
@@ -205,9 +207,13 @@ def _project(tenant: Tenant) -> str:
 
 
 def _source(tenant: Tenant, sha256: str) -> str:
-    """Where the build's role can read the source; one that lies elsewhere is copied there."""
+    """Where the build's role can read the source; one that lies elsewhere is copied there.
+
+    Raises InvalidRequest when it is gone.
+    """
     bucket, place = settings(BuildSettings).artifact_bucket, naming.source_key(tenant.env, sha256)
-    build_artifacts.keep_source(bucket, naming.source_keys(tenant, sha256)[1:], place)
+    if not build_artifacts.keep_source(bucket, naming.source_keys(tenant, sha256)[1:], place):
+        raise lost_source(sha256, tenant.env)
     return place
 
 

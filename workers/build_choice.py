@@ -38,7 +38,8 @@ def find_build(deployment: Deployment, event: JsonObject) -> Outcome:
         if deployment.options.mode == Mode.ROLLBACK:
             instead = (
                 "nobody can go back to it any more; to deploy its source anew: 'syndi deploy "
-                f"{deployment.tenant.env} {deployment.tenant.org} --source {build.source}'"
+                f"{deployment.tenant.env} {deployment.tenant.org} --application "
+                f"{deployment.tenant.application} --source {build.source}'"
             )
         raise NoSuchBuild(f"build {build.fingerprint[:12]} {missing}: {instead}")
     try:

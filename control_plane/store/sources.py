@@ -42,11 +42,7 @@ class SourceArchive:
         for key in source_keys(tenant, sha256):
             if found := cls._at(bucket, key, sha256):
                 return found
-        raise InvalidRequest.of(
-            "source",
-            f"the files of {sha256[:12]}… are gone from the artifact bucket: push the same source "
-            f"again, with 'syndi source push --env {tenant.env}' in its checkout",
-        )
+        raise lost_source(sha256, tenant.env)
 
     @classmethod
     def pushed(cls, bucket: str, env: Env, sha256: str) -> "SourceArchive":
@@ -122,6 +118,15 @@ class SourceArchive:
         if text is None:
             raise InvalidRequest.of("source", f"has no {manifest.FILE_NAME} in its root")
         return manifest.parse(text)
+
+
+def lost_source(sha256: str, env: Env) -> InvalidRequest:
+    """The refusal of a source that was pushed, and whose files are nowhere any more."""
+    return InvalidRequest.of(
+        "source",
+        f"the files of {sha256[:12]}… are gone from the artifact bucket: push the same source "
+        f"again, with 'syndi source push --env {env}' in its checkout",
+    )
 
 
 def unknown_source(sha256: str, env: Env, elsewhere: bool = False) -> InvalidRequest:

@@ -69,7 +69,8 @@ def build_environment(
     clean = {
         name: value
         for name, value in inherited.items()
-        if not name.startswith(("AWS_", "PYTHON", "SYNDI_")) and name != "VIRTUAL_ENV"
+        if not name.startswith(("AWS_", "PYTHON", "SYNDI_", "TENANT_"))
+        and name not in ("VIRTUAL_ENV", "STACK_NAME")
     }
     tools = laptop.tools_dir
     path = [str(tools / tool / "bin") for tool in ("sam", "uv", "ministack")]

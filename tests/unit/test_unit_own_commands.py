@@ -32,7 +32,7 @@ class Api:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, Any, Any]] = []
-        self.pushed: list[tuple[str, list[str], str]] = []
+        self.pushed: list[tuple[str, list[str]]] = []
         self.record: dict[str, Any] = OWN
         self.health: list[Any] = [OLD]
         self.listed: list[Any] = []
@@ -60,8 +60,8 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Api:
     monkeypatch.delenv(connection.STACK_VARIABLE, raising=False)
     monkeypatch.setattr(connection, "connect", lambda local: made)
     monkeypatch.setattr(source, "pack", lambda path: PACKED)
-    monkeypatch.setattr(source, "push", lambda _, packed, environments, below: _pushed(
-        made, packed, environments, below))  # fmt: skip
+    monkeypatch.setattr(source, "push_own", lambda _, packed, environments: _pushed(
+        made, packed, environments))  # fmt: skip
     monkeypatch.setattr(watching, "POLL_SECONDS", 0.0)
     monkeypatch.setattr(releasing, "_POLL_SECONDS", 0.0)
     monkeypatch.setattr(current, "local", False)
@@ -69,8 +69,8 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Api:
     return made
 
 
-def _pushed(made: Api, packed: Source, environments: list[str], below: str) -> dict[str, Any]:
-    made.pushed.append((packed.sha256, environments, below))
+def _pushed(made: Api, packed: Source, environments: list[str]) -> dict[str, Any]:
+    made.pushed.append((packed.sha256, environments))
     return {"state": "REGISTERED"}
 
 
@@ -153,7 +153,7 @@ def test_this_checkout_is_pushed_started_watched_and_both_releases_told(api: Api
     api.health = [OLD, Failed("replaced in this moment"), NEW]
     api.watched = [Failed("502"), Failed("silence"), {**OWN, "status": "RUNNING"}, *api.watched]
     done = syndi("self-update")
-    assert api.pushed == [("5" * 64, ["dev", "test", "stage", "prod"], "/control-plane")]
+    assert api.pushed == [("5" * 64, ["dev", "test", "stage", "prod"])]
     assert started(api) == ("POST", "/control-plane/deployments", {"source": "5" * 64}, {})
     assert "release    0.1.0, source 111111111111, build aaaaaaaaaaaa" in done.output
     assert "now        0.2.0, source 555555555555, build bbbbbbbbbbbb" in done.output
@@ -189,7 +189,7 @@ def test_options_are_asked_for(
 
 def test_what_is_only_looked_at_becomes_no_schedules_source(api: Api) -> None:
     syndi("self-update", "--dry-run", "--no-wait")
-    assert api.pushed == [("5" * 64, [], "/control-plane")]
+    assert api.pushed == [("5" * 64, [])]
 
 
 def test_a_source_for_a_schedule_is_only_pushed(api: Api) -> None:

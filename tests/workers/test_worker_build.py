@@ -10,7 +10,7 @@ from codebuild_answers import TEMPLATE, CodeBuild, another, keys, put, start, te
 from worker_builders import ALPHA, ARTIFACTS, BETA, TABLE
 
 from control_plane import aws, manifest
-from control_plane.errors import BuildFailed, ServiceBusy
+from control_plane.errors import BuildFailed, InvalidRequest, ServiceBusy
 from control_plane.models import Deployment, Env
 from control_plane.store.builds import Builds
 from control_plane.store.sources import SourceArchive
@@ -328,6 +328,19 @@ def test_a_tenants_copy_is_made_good_from_the_build(
     assert (answer["reused"], text("notes-stage-alpha/c0de")) == (True, "code")
     assert answer["code_digests"] == {"notes-stage-alpha/c0de": CODE_SHA256}
     assert len(codebuild.started) == 1
+
+
+def test_a_source_whose_files_are_gone_is_named_before_anything_is_claimed(
+    made: Deployment, codebuild: CodeBuild
+) -> None:
+    """CodeBuild would only say that access is denied, and others would wait for the claim."""
+    aws.s3().delete_object(Bucket=ARTIFACTS, Key=f"sources/stage/{made.source}.zip")
+    needs_no_lock = made.model_copy(update={"manifest": manifest.parse(build.PLAIN_MANIFEST)})
+    with pytest.raises(InvalidRequest, match="are gone from the artifact bucket: push the same"):
+        start(needs_no_lock)
+    assert codebuild.started == []
+    found = aws.dynamodb().scan(TableName=TABLE)["Items"]
+    assert [item for item in found if item["SK"]["S"] == "BUILD"] == []
 
 
 def test_a_source_stays_with_the_builds_that_were_made_of_it(

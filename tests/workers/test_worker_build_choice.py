@@ -9,12 +9,13 @@ from worker_builders import ALPHA, ARTIFACTS, TABLE
 
 from control_plane import aws
 from control_plane.errors import InvalidRequest, NoSuchBuild
+from control_plane.events import Target
 from control_plane.models import Build, Deployment, DeploymentStatus, JsonObject
 from control_plane.store.history import History
 from control_plane.store.progress import Progress
 from control_plane.store.sources import SourceArchive
+from control_plane.use_cases.admission import admit
 from workers import build as worker
-from workers import record
 
 NOW = {**build.FILES, "config/stage.json": '{"now": true}'}
 
@@ -158,13 +159,13 @@ def forget_sources() -> None:
         aws.s3().delete_object(Bucket=ARTIFACTS, Key=key)
 
 
-def prepared(**asked: Any) -> Deployment:
-    """PrepareDeployment of an execution with that input, of a deployment that is 9th."""
-    of = build.deployment(number=9)
-    given = {"application": "notes", "env": "stage", "org": "alpha", **asked}
-    execution = {"Id": of.execution_arn, "StartTime": build.NOON.isoformat(), "Input": given}
-    answer = record.handler({"step": "PrepareDeployment", "execution": execution}, None)
-    return Deployment.model_validate(answer)
+def admitted(**asked: Any) -> Deployment:
+    """A 9th deployment, as the API and PrepareDeployment admit it."""
+    target = Target(application="notes", **asked)
+    own = build.ENVIRONMENT["CONTROL_PLANE_STACK"]
+    source, described = admit(ALPHA, target, TABLE, build.ACCOUNT, own)
+    mode = {"mode": target.mode}
+    return build.opened(build.deployment(number=9, source=source, manifest=described, **mode))
 
 
 MODES: dict[str, JsonObject] = {
@@ -183,7 +184,7 @@ def test_what_brings_no_code_needs_no_source_of_the_environment(
     before = truly_built(1, source, codebuild, config={"sha256": "c1"})
     now = truly_built(2, newer, codebuild)
     forget_sources()
-    made = prepared(mode=mode, **MODES[mode])
+    made = admitted(mode=mode, **MODES[mode])
     assert (made.manifest.name, made.source) == ("notes", newer)
     if mode in ("deploy-only", "rollback"):
         answer = worker.handler(build.event(made, "FindBuild"), None)
@@ -199,14 +200,14 @@ def test_what_brings_code_says_which_source_to_push(source: str, codebuild: Code
     truly_built(1, source, codebuild)
     forget_sources()
     with pytest.raises(InvalidRequest, match="no source for stage: push one with 'syndi source"):
-        prepared(mode="full")
+        admitted(mode="full")
 
 
 def test_a_manifest_that_is_nowhere_is_named_with_what_to_do(source: str, newer: str) -> None:
     deployed(1, source, "a")
     forget_sources()
     with pytest.raises(InvalidRequest, match=f"push its source {source[:12]} again"):
-        prepared(mode="deploy-only")
+        admitted(mode="deploy-only")
 
 
 @pytest.mark.parametrize("how", ["gone", "changed"])
