@@ -114,6 +114,24 @@ def lambda_reads() -> None:
     install("_lambda_action", with_reads, [iam_actions])
 
 
+def tables_by_arn() -> None:
+    """A policy on a table is evaluated also for calls that name the table by its ARN: its tags.
+
+    Without this ListTagsOfResource is on no table, and a policy that names the tables allows none.
+    """
+    iam_actions = emulator_module("core.iam_actions")
+    known: Callable[..., list[str]] = iam_actions.dynamodb_resource_arns
+
+    def with_arn(body: bytes, *rest: Any) -> list[str]:
+        arns = known(body, *rest)
+        if arns or body[:1] != b"{":
+            return arns
+        arn = json.loads(body).get("ResourceArn")
+        return [str(arn)] if arn else []
+
+    install("dynamodb_resource_arns", with_arn, [iam_actions])
+
+
 def user_pool_tags() -> None:
     """A policy's `aws:ResourceTag` condition on a user pool is evaluated.
 

@@ -63,6 +63,8 @@ def unpatched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
     patches += ",leading_keys,interrupted_stacks,web_pages_are_not_root"
     patches += ",schedule_groups,conditions_in_change_sets,user_pool_tags"
     patches += ",bucket_tags,adopted_buckets,shared_layers,role_paths,lambda_reads"
+    patches += ",deleted_stacks_list_resources,nested_stacks_retain,tags_of_more_types"
+    patches += ",tables_by_arn"
     patches += ",executions_keep_their_definition,lambda_metrics,embedded_metrics"
     patches += ",schedules_have_context"
     yield from _running(tmp_path_factory.mktemp("unpatched"), **{WITHOUT_VARIABLE: patches})

@@ -127,6 +127,43 @@ def roles_have_their_path(aws: Aws) -> None:
     assert [may("within"), may("without")] == [True, False]
 
 
+def log_groups_are_known_by_their_tags(aws: Aws) -> None:
+    logs = aws.client_of("keeper", "logs", allow("logs:CreateLogGroup", "logs:TagResource"))
+    for owner in ("a", "b"):
+        logs.create_log_group(logGroupName=f"of-{owner}", tags={"owner": owner})
+    tagging = aws.client_of("finder", "resourcegroupstaggingapi", allow("tag:GetResources"))
+    found = tagging.get_resources(TagFilters=[{"Key": "owner", "Values": ["a"]}])
+    arns = [item["ResourceARN"] for item in found["ResourceTagMappingList"]]
+    assert [arn.rsplit(":", 1)[-1] for arn in arns] == ["of-a"]
+    condition = {"Condition": {"StringLike": {"aws:ResourceTag/owner": "a"}}}
+    cleaner = aws.client_of("cleaner", "logs", allow("logs:DeleteLogGroup") | condition)
+    assert error_of(cleaner.delete_log_group, logGroupName="of-b")[0] == "AccessDeniedException"
+    try:
+        cleaner.delete_log_group(logGroupName="of-a")
+    except ClientError as error:
+        raise AssertionError(f"its tag allows it: {error}") from error
+
+
+def tables_are_known_by_their_arn(aws: Aws) -> None:
+    arn = "arn:aws:dynamodb:us-east-1:000000000000:table/"
+    reader = aws.client_of(
+        "reader", "dynamodb", allow("dynamodb:ListTagsOfResource", on=f"{arn}a*")
+    )
+    for name in ("aaa", "bbb"):
+        aws.dynamodb.create_table(
+            TableName=name,
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        )
+    denied = error_of(reader.list_tags_of_resource, ResourceArn=f"{arn}bbb")
+    assert denied[0] == "AccessDeniedException"
+    try:
+        reader.list_tags_of_resource(ResourceArn=f"{arn}aaa")
+    except ClientError as error:
+        raise AssertionError(f"its ARN allows it: {error}") from error
+
+
 CHECKS = [
     roles_have_their_path,
     leading_keys_are_evaluated,
@@ -134,4 +171,6 @@ CHECKS = [
     one_version_of_a_layer_is_read_with_its_own_permission,
     user_pools_are_told_apart_by_their_tags,
     web_page_cannot_be_root,
+    log_groups_are_known_by_their_tags,
+    tables_are_known_by_their_arn,
 ]

@@ -223,6 +223,32 @@ def bucket_that_exists_is_adopted(aws: Aws) -> None:
     assert aws.s3.head_object(Bucket="survivor", Key="ledger")
 
 
+def deleted_stack_lists_what_it_left(aws: Aws) -> None:
+    kept = parameter("1") | {"DeletionPolicy": "RetainExceptOnCreate"}
+    aws.create_stack("leaving", template(Kept=kept, Gone=parameter("1")))
+    stack_id = aws.settled("leaving")["StackId"]
+    aws.cloudformation.delete_stack(StackName="leaving")
+    assert aws.settled(stack_id)["StackStatus"] == "DELETE_COMPLETE"
+    listed = aws.cloudformation.list_stack_resources(StackName=stack_id)["StackResourceSummaries"]
+    assert {item["LogicalResourceId"]: item["ResourceStatus"] for item in listed} == {
+        "Kept": "DELETE_SKIPPED",
+        "Gone": "DELETE_COMPLETE",
+    }
+
+
+def nested_stack_keeps_what_its_policy_retains(aws: Aws) -> None:
+    inner = template(Kept=bucket("kept-inside") | {"DeletionPolicy": "Retain"})
+    aws.s3.create_bucket(Bucket="templates")
+    aws.s3.put_object(Bucket="templates", Key="inner.json", Body=json.dumps(inner).encode())
+    url = "https://s3.us-east-1.amazonaws.com/templates/inner.json"
+    nested = {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": url}}
+    aws.create_stack("outer", template(Inner=nested))
+    stack_id = aws.settled("outer")["StackId"]
+    aws.cloudformation.delete_stack(StackName="outer")
+    assert aws.settled(stack_id)["StackStatus"] == "DELETE_COMPLETE"
+    assert "kept-inside" in [item["Name"] for item in aws.s3.list_buckets()["Buckets"]]
+
+
 CHECKS = [
     stack_operation_is_seen_in_progress,
     second_operation_is_refused,
@@ -235,4 +261,6 @@ CHECKS = [
     bucket_has_the_tags_of_its_stack,
     change_set_lists_what_a_condition_removes,
     bucket_that_exists_is_adopted,
+    deleted_stack_lists_what_it_left,
+    nested_stack_keeps_what_its_policy_retains,
 ]
