@@ -82,7 +82,7 @@ def _ask(api: Api, env: Env, org: str, application: str | None, *, purge: bool) 
     tenant: dict[str, Any] = next((item for item in tenants if item["stack_name"] == stack), {})
     goes = "removed for good, with all objects and users" if purge else "kept; --purge removes them"
     err.print(f"the stack {stack} is removed, and with it {_address(tenant)}")
-    err.print(f"its buckets, users and passwords are {goes}: {_buckets(api, newest[0])}")
+    err.print(f"its tables, buckets, users and passwords are {goes}: {_buckets(api, newest[0])}")
     err.print("its schedules are removed; its history is kept")
     typed: str = typer.prompt("type the stack's name to remove it", err=True)
     return typed.strip()
@@ -112,12 +112,18 @@ def _tell(record: dict[str, Any], tenant: str) -> None:
         out.print(f"exported   {exported['location']}")
         for line in exported.get("skipped", []):
             out.print(f"skipped    {line}", markup=False)
-    left = record.get("leftovers", {}).get("items", [])
+    leftovers = record.get("leftovers", {})
+    left, unread = leftovers.get("items", []), leftovers.get("unread", [])
+    for source in unread:
+        out.print(f"not read   {source}", markup=False)
     if not left:
-        out.print("nothing is left of the tenant but its history")
+        nothing = "nothing is left of the tenant but its history, and builds and exports in the "
+        nothing += "artifact bucket"
+        out.print("nothing else is left that could be seen" if unread else nothing)
         return
     out.print(leftovers_table(left))
-    if any(not item["why"].startswith("not ours") for item in left):
+    by_hand = [item for item in left if item.get("by_hand") or item["why"].startswith("not ours")]
+    if len(by_hand) < len(left):
         local = "--local " if current.local else ""
         out.print(
             f"--purge removes what is the tenant's: syndi {local}offboard {tenant} "
@@ -142,6 +148,12 @@ def _holds(item: dict[str, Any]) -> str:
             return f"{more}{objects} objects, {older} older versions"
         case {"users": users}:
             return f"{users} users"
+        case {"items": items}:
+            return f"about {items} items"
+        case {"messages": messages}:
+            return f"about {messages} messages"
+        case {"bytes": size}:
+            return f"{size} bytes"
         case {"count": count}:
             return f"{count}"
         case _:

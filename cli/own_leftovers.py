@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from botocore.exceptions import ClientError
 
 from control_plane import aws, naming
-from control_plane.services import roles
+from control_plane.services import roles, stack_contents
 
 BUCKET = "ArtifactBucket"
 ROLE, BOUNDARY = "CloudFormationRole", "TenantBoundary"
@@ -102,18 +102,13 @@ def _physical_ids(stack_id: str, logical_ids: Collection[str]) -> dict[str, str]
 
     By its id a stack is known for 90 days after its deletion.
     """
-    pages = aws.cloudformation().get_paginator("list_stack_resources").paginate(StackName=stack_id)
     try:
-        found = [item for page in pages for item in page["StackResourceSummaries"]]
+        found = stack_contents.own(stack_id)
     except ClientError as error:
         if aws.error_code(error) != "ValidationError":
             raise
         return {}
-    return {
-        item["LogicalResourceId"]: item.get("PhysicalResourceId", "")
-        for item in found
-        if item["LogicalResourceId"] in logical_ids
-    }
+    return {item.path: item.physical_id for item in found if item.path in logical_ids}
 
 
 def _remove_policy(arn: str) -> bool:

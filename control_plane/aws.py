@@ -141,6 +141,16 @@ def dynamodb() -> "DynamoDBClient":
     return client
 
 
+def ecr() -> Any:
+    """Repositories of container images. Untyped: there are no stubs for it here."""
+    return _client("ecr")
+
+
+def efs() -> Any:
+    """File systems. Untyped: there are no stubs for it here."""
+    return _client("efs")
+
+
 def events() -> Any:
     """The account's event bus. Untyped: there are no stubs for it here."""
     return _client("events")
@@ -150,6 +160,11 @@ def iam() -> "IAMClient":
     """Roles."""
     client: IAMClient = _client("iam")
     return client
+
+
+def kms() -> Any:
+    """Keys. Untyped: there are no stubs for it here."""
+    return _client("kms")
 
 
 def lambda_() -> "LambdaClient":
@@ -185,6 +200,21 @@ def secretsmanager() -> "SecretsManagerClient":
     """Administrators' passwords."""
     client: SecretsManagerClient = _client("secretsmanager")
     return client
+
+
+def sns() -> Any:
+    """Topics. Untyped: there are no stubs for it here."""
+    return _client("sns")
+
+
+def sqs() -> Any:
+    """Queues. Untyped: there are no stubs for it here."""
+    return _client("sqs")
+
+
+def ssm() -> Any:
+    """Parameters. Untyped: there are no stubs for it here."""
+    return _client("ssm")
 
 
 def stepfunctions() -> "SFNClient":

@@ -60,10 +60,13 @@ def purge_leftovers(deployment: Deployment, event: JsonObject) -> Outcome:
 
 
 def inspect_leftovers(deployment: Deployment, event: JsonObject) -> Outcome:
-    """What of the tenant is still there, counted."""
+    """What of the tenant is still there, counted, and what could not be read."""
     found = reading.leftovers(deployment, time.monotonic() + PART_SECONDS)
-    told = ", ".join(f"{item['kind']} {item['name']}" for item in found)
-    return Outcome({"leftovers": {"items": found}}, f"left: {told}" if told else "nothing is left")
+    left = ", ".join(f"{item['kind']} {item['name']}" for item in found["items"])
+    unread = "; ".join(found.get("unread", []))
+    note = f"left: {left}" if left else "nothing is left" * (not unread)
+    note += f"{'; ' if note else ''}could not be read: {unread}" if unread else ""
+    return Outcome({"leftovers": found}, note)
 
 
 def _remove_schedules(tenant: Tenant) -> list[str]:

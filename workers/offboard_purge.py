@@ -1,8 +1,6 @@
 """Removing what outlived a tenant's stack, but only what is certainly the tenant's."""
 
 import time
-from collections.abc import Callable
-from functools import partial
 
 from botocore.exceptions import ClientError
 
@@ -12,29 +10,36 @@ from control_plane.models import Deployment
 from control_plane.settings import OffboardSettings, settings
 from control_plane.store.listing import Listing
 from control_plane.store.progress import Progress
+from workers import offboard_kinds as kinds
 from workers import offboard_reading as reading
+from workers.offboard_reading import Belonging
 
 
 def go_on(deployment: Deployment, deadline: float) -> bool:
-    """Remove until all is gone (True) or `deadline` (monotonic) has passed. Raises OffboardFailed.
+    """Remove until all is gone (True) or `deadline` (monotonic) has passed.
 
     What is gone is not found again, so that a repeated call goes on where the last one stopped.
+    What cannot be removed keeps nothing else from being removed. Raises OffboardFailed, at the end.
     """
-    for bucket in reading.buckets(deployment):
-        if bucket.foreign:
+    failures: list[str] = []
+    for item in reading.find(deployment).items:
+        if item.foreign or item.remover is None:
             continue
-        if not _emptied(bucket.name, deadline):
+        try:
+            if not _removed(item, deadline):
+                return False
+        except OffboardFailed as error:
+            failures.append(str(error))
+            continue
+        _remember(deployment, named(item))
+        if time.monotonic() > deadline:
             return False
-        _attempt(f"bucket {bucket.name}", partial(_delete_bucket, bucket.name))
-        _remember(deployment, f"bucket {bucket.name}")
-    for pool in reading.pools(deployment):
-        if not pool.foreign:
-            _attempt(f"user pool {pool.name}", partial(_delete_pool, pool.name))
-            _remember(deployment, f"user pool {pool.name}")
     for name in reading.secrets(deployment.tenant):
         # For good: a secret that waits for its deletion would keep its name from the next tenant.
         aws.secretsmanager().delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
         _remember(deployment, f"secret {name}")
+    if failures:
+        raise OffboardFailed("; ".join(failures))
     return True
 
 
@@ -44,52 +49,25 @@ def told(deployment: Deployment) -> str:
     return f"removed {', '.join(removed)}" if removed else "there was nothing to remove"
 
 
-def _emptied(bucket: str, deadline: float) -> bool:
-    """Delete a bucket's objects with all their versions; False when `deadline` came before."""
-    while True:
-        page = aws.s3().list_object_versions(Bucket=bucket)
-        found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-        if not found:
-            return True
-        answer = aws.s3().delete_objects(
-            Bucket=bucket,
-            Delete={
-                "Objects": [{"Key": i["Key"], "VersionId": i["VersionId"]} for i in found],
-                "Quiet": True,
-            },
-        )
-        failed = answer.get("Errors", [])
-        if failed:
-            first = failed[0]
-            raise OffboardFailed(
-                f"{bucket}/{first.get('Key')} could not be removed: {first.get('Code')} "
-                f"{first.get('Message', '')}"
-            )
-        if time.monotonic() > deadline:
-            return False
+def named(item: Belonging) -> str:
+    """What it is, in words: `user pool us-east-1_x`."""
+    name = item.name.rsplit(":", 1)[-1] if item.name.startswith("arn:") else item.name
+    scheduled = " (in 7 days, so long it can be kept)" if item.kind == "key" else ""
+    return f"{item.kind.replace('-', ' ')} {name}{scheduled}"
 
 
-def _delete_bucket(bucket: str) -> None:
-    aws.s3().delete_bucket(Bucket=bucket)
-
-
-def _delete_pool(pool: str) -> None:
-    aws.cognito().delete_user_pool(UserPoolId=pool)
-
-
-_GONE = ("NoSuchBucket", "ResourceNotFoundException")
-
-
-def _attempt(what: str, remove: Callable[[], None]) -> None:
-    """Remove something. That it is gone already is what was wanted."""
+def _removed(item: Belonging, deadline: float) -> bool:
+    """Remove something; that it is gone already is what was wanted. Raises OffboardFailed."""
+    if item.remover is None:
+        return True
     try:
-        remove()
+        return item.remover.remove(item.name, deadline)
     except ClientError as error:
-        if aws.error_code(error) in _GONE:
-            return
+        if aws.error_code(error) in kinds.MISSING:
+            return True
         if aws.is_busy(error):
             raise
-        raise OffboardFailed(f"{what} could not be removed: {error}") from error
+        raise OffboardFailed(f"{named(item)} could not be removed: {error}") from error
 
 
 def _remember(deployment: Deployment, what: str) -> None:

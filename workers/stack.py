@@ -11,6 +11,7 @@ from control_plane.models import Deployment, JsonObject, Mode, StackStatus
 from control_plane.rules.decisions import StackAction
 from control_plane.services import stack_reading as reading
 from control_plane.settings import StackSettings, settings
+from control_plane.store.progress import Progress
 from workers import (
     self_check,
     stack_check,
@@ -122,6 +123,8 @@ def delete_stack(deployment: Deployment, event: JsonObject) -> Outcome:
     if stack is None:
         return Outcome({"stack_id": ""}, "there is no stack")
     stack_id, status = stack["StackId"], stack["StackStatus"]
+    # Said before it is done: what the stack leaves behind is read by its id, also the next time.
+    Progress(settings(StackSettings).table_name).add_facts(deployment, {"removed_stack": stack_id})
     if status == StackStatus.DELETE_IN_PROGRESS:
         return Outcome({"stack_id": stack_id}, "being deleted already")
     decision = stack_verdict.decide(deployment, stack)

@@ -118,7 +118,10 @@ def judge(phase: Phase, record: JsonObject, execution: Execution, build: str) ->
         case Phase.REMOVING if elsewhere:
             return Judgement(Move.DEPLOY_AGAIN, elsewhere)
         case Phase.REMOVING:
-            left = (record.get("leftovers") or {}).get("items", [])
+            leftovers = record.get("leftovers") or {}
+            left = leftovers.get("items", [])
+            if unread := leftovers.get("unread"):
+                raise TrialFailed(f"what {what} left could not be read: {'; '.join(unread)}")
             if left:
                 told = ", ".join(f"{item['kind']} {item['name']}" for item in left)
                 raise TrialFailed(f"{what} left {told}")

@@ -59,3 +59,27 @@ def test_without_a_terminal_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
     with pytest.raises(Refused, match="--confirm"):
         ask(purge=False)
+
+
+TABLE = {"kind": "table", "name": "orders", "items": 3, "why": "kept by its DeletionPolicy"}
+FOREIGN = {"kind": "bucket", "name": "b", "why": "not ours: it has no tag of this tenant"}
+UNKNOWN = {"kind": "AWS::MQ::Broker", "name": "q", "why": "look, by hand", "by_hand": True}
+
+
+@pytest.mark.parametrize(
+    ("leftovers", "said", "unsaid"),
+    [
+        ({"items": []}, ["nothing is left"], ["not read", "--purge"]),
+        ({"items": [], "unread": ["the tags"]}, ["not read   the tags"], ["nothing is left of"]),
+        ({"items": [TABLE]}, ["about 3 items", "--purge"], ["nothing is left"]),
+        ({"items": [FOREIGN, UNKNOWN]}, ["AWS::MQ::Broker", "by hand"], ["--purge"]),
+    ],
+)
+def test_nothing_is_left_is_said_only_when_all_was_read(
+    capsys: pytest.CaptureFixture[str], leftovers: Any, said: list[str], unsaid: list[str]
+) -> None:
+    """And a purge is proposed only for what it removes."""
+    offboarding._tell({**RECORD, "leftovers": leftovers}, "stage alpha")
+    shown = capsys.readouterr().out
+    assert all(told in shown for told in said), shown
+    assert not any(told in shown for told in unsaid), shown

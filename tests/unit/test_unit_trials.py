@@ -89,6 +89,12 @@ def test_what_comes_next(phase: Phase, told: dict[str, Any], execution: str, mov
             "SUCCEEDED",
             "left bucket b1",
         ),
+        (
+            Phase.REMOVING,
+            record("SUCCEEDED", leftovers={"items": [], "unread": ["the index of tags: no"]}),
+            "SUCCEEDED",
+            "could not be read: the index of tags",
+        ),
     ],
 )
 def test_what_is_no_proof_fails_the_trial(

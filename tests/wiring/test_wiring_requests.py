@@ -11,8 +11,8 @@ from workers import admin, code, config, release, stack, verify
 
 STATES = task_states(definition())
 COUNTED = ("cloudformation:", "lambda:")
-NO_STEPS_OF_DEPLOYMENTS = {"workers.route"}
-"""A few requests for a person who changes a route; no fleet does."""
+NO_STEPS_OF_DEPLOYMENTS = {"workers.offboard", "workers.route"}
+"""A few requests for a person who changes a route or removes a tenant; no fleet does."""
 
 
 def test_these_workers_make_such_requests() -> None:

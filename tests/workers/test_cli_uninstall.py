@@ -220,7 +220,12 @@ def test_what_was_left_is_known_by_the_stacks_own_word(script: scripted.Scripted
         rows = (("CloudFormationRole", "r"), ("ArtifactBucket", "b"), ("RecordLogs", "l"))
         return {
             "StackResourceSummaries": [
-                {"LogicalResourceId": name, "PhysicalResourceId": physical}
+                {
+                    "LogicalResourceId": name,
+                    "PhysicalResourceId": physical,
+                    "ResourceType": "AWS::X::Y",
+                    "ResourceStatus": "DELETE_SKIPPED",
+                }
                 for name, physical in rows
             ]
         }

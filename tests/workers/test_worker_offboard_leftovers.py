@@ -118,7 +118,7 @@ def test_a_purge_goes_on_where_its_last_part_stopped(
     aws.s3().delete_object(Bucket=BUCKET, Key="0001")  # a marker is a version too
     monkeypatch.setattr(worker, "PART_SECONDS", -1.0)
     made = offboarding(purge=True)
-    assert purge(made) == 2
+    assert purge(made) == 3  # emptied, deleted, and nothing is left
     assert buckets() == [ARTIFACTS]
     assert note(made, "PurgeLeftovers") == f"removed bucket {BUCKET}"
 
