@@ -91,10 +91,11 @@ def schedule_groups() -> None:
 
 
 def lambda_reads() -> None:
-    """Reading one alias, one version of a layer or a function's URLs needs its own action.
+    """Reading one alias, one version of a layer or a function's URLs needs its own action, and so
+    do listing and removing a layer's versions.
 
-    Without this they count as ListAliases, ListLayers and GetFunction, and a policy that allows
-    what AWS asks for allows nothing.
+    Without this they count as ListAliases, ListLayers, GetFunction or as nothing, and a policy that
+    allows what AWS asks for allows nothing.
     """
     iam_actions = emulator_module("core.iam_actions")
     known: Callable[[str, str], str | None] = iam_actions._lambda_action
@@ -105,6 +106,10 @@ def lambda_reads() -> None:
         match [part for part in path.split("/") if part][1:], method:
             case ["layers", _, "versions", _], "GET":
                 return "GetLayerVersion"
+            case ["layers", _, "versions"], "GET":
+                return "ListLayerVersions"
+            case ["layers", _, "versions", _], "DELETE":
+                return "DeleteLayerVersion"
             case ["functions", _, "aliases", _], "GET":
                 return "GetAlias"
             case ["functions", _, "urls"], "GET":

@@ -164,6 +164,22 @@ def tables_are_known_by_their_arn(aws: Aws) -> None:
         raise AssertionError(f"its ARN allows it: {error}") from error
 
 
+def layer_versions_have_their_own_actions(aws: Aws) -> None:
+    arn = "arn:aws:lambda:us-east-1:000000000000:layer:notes*"
+    own = aws.client_of(
+        "layers", "lambda", allow("lambda:GetLayerVersion", "lambda:DeleteLayerVersion", on=arn)
+    )
+    code, _ = error_of(own.get_layer_version, LayerName="notes", VersionNumber=1)
+    assert code == "ResourceNotFoundException"
+    assert error_of(own.get_layer_version, LayerName="other", VersionNumber=1)[0] != code
+    try:
+        own.delete_layer_version(LayerName="notes", VersionNumber=1)
+    except ClientError as error:
+        raise AssertionError(f"its policy allows it: {error}") from error
+    denied, _ = error_of(own.delete_layer_version, LayerName="other", VersionNumber=1)
+    assert denied == "AccessDeniedException"
+
+
 CHECKS = [
     roles_have_their_path,
     leading_keys_are_evaluated,
@@ -173,4 +189,5 @@ CHECKS = [
     web_page_cannot_be_root,
     log_groups_are_known_by_their_tags,
     tables_are_known_by_their_arn,
+    layer_versions_have_their_own_actions,
 ]
