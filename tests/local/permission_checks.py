@@ -147,7 +147,7 @@ def log_groups_are_known_by_their_tags(aws: Aws) -> None:
 def tables_are_known_by_their_arn(aws: Aws) -> None:
     arn = "arn:aws:dynamodb:us-east-1:000000000000:table/"
     reader = aws.client_of(
-        "reader", "dynamodb", allow("dynamodb:ListTagsOfResource", on=f"{arn}a*")
+        "tag-reader", "dynamodb", allow("dynamodb:ListTagsOfResource", on=f"{arn}a*")
     )
     for name in ("aaa", "bbb"):
         aws.dynamodb.create_table(
