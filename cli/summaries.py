@@ -41,6 +41,8 @@ def summary(record: Mapping[str, Any]) -> None:
         f"deployment {record['id']} "
         f"({seconds_between(record.get('created_at'), record.get('finished_at'))})"
     )
+    if record.get("aftermath"):
+        out.print(f"aftermath  {record['aftermath']}", markup=False)
     if record.get("reason"):
         out.print(f"reason     {record['reason']}", markup=False)
     if record.get("hint"):

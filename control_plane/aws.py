@@ -49,9 +49,11 @@ _BUSY = frozenset(
     {
         "AccountLimitExceededException",
         "InternalError",
+        "InternalErrorException",
         "InternalFailure",
         "InternalServerError",
         "InternalServerErrorException",
+        "InternalServiceError",
         "LimitExceededException",
         "OperationAborted",
         "PriorRequestNotComplete",
@@ -247,7 +249,11 @@ def error_code(error: ClientError) -> str:
 def is_busy(error: BaseException) -> bool:
     """Whether AWS said "not now" rather than "no": such a call says nothing about its object."""
     if isinstance(error, ClientError):
-        return error_code(error) in _BUSY or _BUSY_REASONS.issuperset(_reasons(error) or {""})
+        return (
+            error_code(error) in _BUSY
+            or is_fault(error)
+            or _BUSY_REASONS.issuperset(_reasons(error) or {""})
+        )
     return isinstance(error, BotoCoreError) and isinstance(
         error, AwsConnectionError | HTTPClientError
     )
@@ -256,6 +262,15 @@ def is_busy(error: BaseException) -> bool:
 def is_denied(error: ClientError) -> bool:
     """Whether the caller lacks a permission or its credentials: its own lack, not its object's."""
     return error_code(error) in _DENIED
+
+
+def is_fault(error: ClientError) -> bool:
+    """Whether AWS failed (a status of 500 and above): what was asked for may have been done.
+
+    Whatever its code is: each service has names of its own for it. 501 is an answer.
+    """
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    return status >= 500 and status != 501
 
 
 def _reasons(error: ClientError) -> set[str]:

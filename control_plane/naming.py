@@ -50,6 +50,12 @@ def earliest_id(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y%m%d-%H%M%S}-"
 
 
+def deployment_of_token(token: str) -> str | None:
+    """The id of the deployment whose operation on a stack has that token, or None."""
+    found = re.match(DEPLOYMENT_ID_PATTERN.removeprefix("^").removesuffix("$"), token)
+    return found[0] if found else None
+
+
 def time_of(deployment_id: str) -> datetime:
     """When a deployment was asked for, to the second."""
     return datetime.strptime(deployment_id[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)

@@ -4,6 +4,8 @@ import json
 import re
 from collections.abc import Mapping
 
+from control_plane import crashes
+
 APPROVAL_HOURS = 24
 """How long an approval is waited for: AwaitApproval's TimeoutSeconds in the state machine."""
 
@@ -42,14 +44,17 @@ _BARE = re.compile(
 )
 
 
-def one_line(failure: Mapping[str, str]) -> str:
+def one_line(failure: Mapping[str, str], control_plane: str) -> str:
     """What went wrong and where, of {state, error, cause}.
 
-    The cause is Lambda's JSON of an exception, or a plain text, or empty.
+    The cause is Lambda's JSON of an exception, or a plain text, or empty. `control_plane`: the
+    stack whose functions the workers are, to name the log of one that crashed.
     """
     state, error, cause = failure["state"], failure["error"], failure["cause"]
     if state == "AwaitApproval" and error == "States.Timeout":
         return f"{state}: nobody approved within {APPROVAL_HOURS} hours"
+    if crashes.is_crash(failure):
+        return shortened(crashes.reason(failure, control_plane))
     try:
         parsed = json.loads(cause)
     except json.JSONDecodeError:

@@ -1,6 +1,7 @@
 """The tenant's administrator in its user pool."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -12,6 +13,8 @@ from control_plane.naming import admin_secret
 from control_plane.rules.proof import cannot_sign_in
 from control_plane.services import ownership, secrets
 from control_plane.settings import AdminSettings, settings
+from control_plane.store.listing import Listing
+from control_plane.store.progress import Progress
 from workers import self_check
 from workers.step import Outcome, Step, run
 
@@ -48,7 +51,7 @@ def create_admin(deployment: Deployment, event: JsonObject) -> Outcome:
     if deployment.admin_secret_arn:
         password = secrets.carried(tenant, deployment.id, deployment.admin_secret_arn, username)
     try:
-        existing = _create(pool, username)
+        existing = _create(deployment, pool, username)
         if password is None and not _has_password(existing, username):
             password = secrets.generated_password()
         if password is not None:
@@ -84,25 +87,30 @@ def create_admin(deployment: Deployment, event: JsonObject) -> Outcome:
     return Outcome({"admin": admin}, f"{username} {'is there' if existing else 'created'}")
 
 
-def _create(pool: str, username: str) -> "AdminGetUserResponseTypeDef | None":
+def _create(
+    deployment: Deployment, pool: str, username: str
+) -> "AdminGetUserResponseTypeDef | None":
     """Create the user without a message to them; the user as they were when they were there.
 
+    That this deployment creates them is recorded first: an attempt whose answer is lost, or whose
+    worker dies before the password is kept, leaves a user whom the next one takes for its own.
     Raises AdminFailed for one who was disabled: somebody did that on purpose.
     """
+    table = settings(AdminSettings).table_name
+    ours = {"pool": pool, "username": username}
     attributes = [{"Name": "email", "Value": username}, {"Name": "email_verified", "Value": "true"}]
-    try:
-        aws.cognito().admin_create_user(
-            UserPoolId=pool,
-            Username=username,
-            UserAttributes=attributes,  # type: ignore[arg-type]
-            MessageAction="SUPPRESS",
-        )
-    except ClientError as error:
-        if aws.error_code(error) != "UsernameExistsException":
-            raise
-    else:
+    user = _found(pool, username)
+    if user is None:
+        Progress(table).add_facts(deployment, {"creating_admin": ours})
+        # There, although they were not a moment ago: made by the first of two attempts.
+        with suppress(aws.cognito().exceptions.UsernameExistsException):
+            aws.cognito().admin_create_user(
+                UserPoolId=pool,
+                Username=username,
+                UserAttributes=attributes,  # type: ignore[arg-type]
+                MessageAction="SUPPRESS",
+            )
         return None
-    user = aws.cognito().admin_get_user(UserPoolId=pool, Username=username)
     if not user["Enabled"]:
         raise AdminFailed(f"{username} {cannot_sign_in(enabled=False, status='')}")
     aws.cognito().admin_update_user_attributes(
@@ -110,7 +118,16 @@ def _create(pool: str, username: str) -> "AdminGetUserResponseTypeDef | None":
         Username=username,
         UserAttributes=[attributes[1]],  # type: ignore[list-item]
     )
-    return user
+    record = Listing(table).get(deployment.tenant, deployment.id) or {}
+    prefix = "rollback_" if deployment.rolling_back else ""
+    return None if record.get(f"{prefix}creating_admin") == ours else user
+
+
+def _found(pool: str, username: str) -> "AdminGetUserResponseTypeDef | None":
+    try:
+        return aws.cognito().admin_get_user(UserPoolId=pool, Username=username)
+    except aws.cognito().exceptions.UserNotFoundException:
+        return None
 
 
 def _has_password(user: "AdminGetUserResponseTypeDef | None", username: str) -> bool:

@@ -1,6 +1,7 @@
 """The bucket of a tenant's configuration, which has to be there before the stack."""
 
 import json
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
@@ -10,6 +11,9 @@ from control_plane.models import Deployment, JsonObject
 from control_plane.settings import ConfigSettings, settings
 from control_plane.store.listing import Listing
 from control_plane.store.progress import Progress
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import CreateBucketRequestTypeDef
 
 
 def ensure(deployment: Deployment, bucket: str, *, brought: bool) -> bool:
@@ -80,13 +84,15 @@ def _exists(bucket: str) -> bool:
 
 
 def _create(bucket: str, region: str) -> None:
-    if region == "us-east-1":  # the one region that must not be named (S3 API, CreateBucket)
-        aws.s3().create_bucket(Bucket=bucket)
-        return
-    aws.s3().create_bucket(
-        Bucket=bucket,
-        CreateBucketConfiguration={"LocationConstraint": region},  # type: ignore[typeddict-item]
-    )
+    asked: CreateBucketRequestTypeDef = {"Bucket": bucket}
+    if region != "us-east-1":  # the one region that must not be named (S3 API, CreateBucket)
+        asked["CreateBucketConfiguration"] = {"LocationConstraint": region}  # type: ignore[typeddict-item]
+    try:
+        aws.s3().create_bucket(**asked)
+    except ClientError as error:
+        # It was not there a moment ago: the first of two attempts made it, its answer was lost.
+        if aws.error_code(error) != "BucketAlreadyOwnedByYou":
+            raise
 
 
 def _secure(bucket: str) -> None:

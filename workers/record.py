@@ -67,7 +67,7 @@ def handler(event: Mapping[str, Any], context: object) -> JsonObject:
             case None if "start" in event:  # EventBridge Scheduler
                 return record_schedules.start(event)
             case None if "sweep" in event:
-                return {**closing.sweep(), "upgraded": record_schedules.upgrade()}
+                return _swept()
             case None:
                 return failures.finalize(event["detail"])
             case step:
@@ -76,6 +76,11 @@ def handler(event: Mapping[str, Any], context: object) -> JsonObject:
         if aws.is_busy(error):
             raise ServiceBusy(f"AWS is busy: {error}") from error
         raise
+
+
+def _swept() -> JsonObject:
+    """Close what nobody closed, and upgrade the schedules of earlier releases."""
+    return {**closing.sweep(), "upgraded": record_schedules.upgrade()}
 
 
 def _deployment(event: Mapping[str, Any]) -> Deployment:

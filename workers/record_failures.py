@@ -37,7 +37,8 @@ def record_failure(
     back after the tests had failed, why there was none, what it left. Answers the record's id and,
     for the Fail state, the reason with its hint.
     """
-    reason = one_line(failure)
+    control_plane = _settings().control_plane_stack
+    reason = one_line(failure, control_plane)
     if failure["error"] == "Cancelled":
         reason = _cancelled(execution, failure)
     status = _STATUS.get(failure["error"], DeploymentStatus.FAILED)
@@ -48,7 +49,7 @@ def record_failure(
             reason += f"; {rollback['why']}"
         case "running":
             first = rollback["failure"]
-            reason = f"{one_line(first)}; and rolling back failed in {reason}"
+            reason = f"{one_line(first, control_plane)}; and rolling back failed in {reason}"
             status = DeploymentStatus.FAILED
         case "done" if not _is_proven(execution):
             reason += "; and rolling back is not proven: ProveDeployment left no proof of it"
@@ -170,9 +171,10 @@ def _reason_of(end: ExecutionEnd, record: Mapping[str, Any]) -> str:
 def _cancelled(execution: Mapping[str, Any], failure: Mapping[str, str]) -> str:
     """Who cancelled, where that was noticed, and what had been done by then."""
     record = _record(execution["Input"], execution["Id"], execution["StartTime"])
+    where = one_line(failure, _settings().control_plane_stack)
     by = record.get("cancel", {}).get("by", "somebody unknown")
     left = endings.left_behind(record)
-    return f"cancelled by {by} at {one_line(failure)}" + (f"; {left}" if left else "")
+    return f"cancelled by {by} at {where}" + (f"; {left}" if left else "")
 
 
 def _end(

@@ -188,7 +188,7 @@ def stop_rollout(execution: Mapping[str, Any], failure: Mapping[str, str]) -> Js
     people are told of it all the same. `failure` is {state, error, cause}. Gives the reason for
     the Fail state.
     """
-    reason = one_line(failure)
+    reason = one_line(failure, settings(RolloutSettings).control_plane_stack)
     asked = rollout_origin.claims(execution["Id"], execution["Input"])
     rollout_id = str(asked.get("continues") or _id_of(asked.get("id"), execution))
     rollouts = Rollouts(settings(RolloutSettings).table_name)

@@ -27,9 +27,10 @@ def record_shift(event: Mapping[str, Any]) -> JsonObject:
     of the weights, and `not_restored` is the failure of that.
     """
     execution, failure, again = event["execution"], event["failure"], event["not_restored"]
-    reason = one_line(failure) if failure["error"] else ""
+    control_plane = settings(RouteSettings).control_plane_stack
+    reason = one_line(failure, control_plane) if failure["error"] else ""
     if again["error"]:
-        reason += f"; the weights could not be brought back: {one_line(again)}"
+        reason += f"; the weights could not be brought back: {one_line(again, control_plane)}"
     elif event["restored"]:
         reason += f"; {event['restored']}"
     reason = shortened(reason)

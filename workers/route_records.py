@@ -73,8 +73,12 @@ class Zone:
                 HostedZoneId=self.id, ChangeBatch={"Comment": why[:256], "Changes": changes}
             )
         except ClientError as error:
-            if aws.error_code(error) == "InvalidChangeBatch" and self.read() != live:
-                return False
+            if aws.error_code(error) == "InvalidChangeBatch":
+                now = self.read()
+                if now == wanted:
+                    return True  # the first of two attempts did it, and its answer was lost
+                if now != live:
+                    return False
             raise self._refused(error) from error
         return True
 

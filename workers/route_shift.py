@@ -166,7 +166,8 @@ def set_weights(event: Mapping[str, Any]) -> JsonObject:
 
 def restore_weights(event: Mapping[str, Any]) -> JsonObject:
     """Bring the weights from before the shift back. Raises RouteTaken, RouteRefused."""
-    return {"restored": restored(_shift(event), one_line(event["failure"]))}
+    reason = one_line(event["failure"], settings(RouteSettings).control_plane_stack)
+    return {"restored": restored(_shift(event), reason)}
 
 
 def restored(shift: Shift, reason: str) -> str:

@@ -1,22 +1,25 @@
 """The tenant's stack: look, decide, delete; its changes are `stack_changes`."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws
+from control_plane import aws, naming
 from control_plane.errors import StackFailed, StackRefused
 from control_plane.models import Deployment, JsonObject, Mode, StackStatus
+from control_plane.rules import endings
 from control_plane.rules.decisions import StackAction
 from control_plane.services import stack_reading as reading
 from control_plane.settings import StackSettings, settings
+from control_plane.store.listing import Listing
 from control_plane.store.progress import Progress
 from workers import (
     self_check,
     stack_check,
     stack_data,
     stack_drift,
+    stack_operation,
     stack_protection,
     stack_role,
     stack_verdict,
@@ -49,11 +52,28 @@ def check_stack(deployment: Deployment, event: JsonObject) -> Outcome:
         raise StackRefused(f"{name} {_is(status)}: {decision.reason}{named}")
     if stack and decision.action == StackAction.DELETE:
         _refuse_destruction(deployment, stack)  # before anything is approved, exported or removed
+    if stack and decision.action != StackAction.WAIT:
+        _tell_aftermath(deployment, stack)
     return Outcome(
         {"action": decision.action, "reason": decision.reason, "status": status or "NONE"},
         f"{status or 'no stack'}: {decision.action}, because {decision.reason}",
         done=decision.action != StackAction.WAIT,
     )
+
+
+def _tell_aftermath(deployment: Deployment, stack: "StackTypeDef") -> None:
+    """Say what became of an operation that outlived its execution, in the record of the deployment
+    that had begun it: that one ended before it could know."""
+    last = reading.last_event(stack["StackId"])
+    other = naming.deployment_of_token(last.token) if last else None
+    if other is None or other == deployment.id:
+        return
+    table = settings(StackSettings).table_name
+    record = Listing(table).get(deployment.tenant, other)
+    if record is None or not endings.left_operation(record):
+        return
+    told = f"its operation on the stack went on and ended {stack['StackStatus']}"
+    Progress(table).add_aftermath(deployment.tenant, other, told)
 
 
 def _is(status: str | None) -> str:
@@ -63,12 +83,20 @@ def _is(status: str | None) -> str:
 def continue_rollback(deployment: Deployment, event: JsonObject) -> Outcome:
     """Let CloudFormation go on with an update's rollback that is stuck."""
     name = deployment.tenant.stack_name
-    try:
+    token = f"{deployment.id}-rollback"
+    found = reading.describe(name)
+    if found is None:
+        raise StackFailed(f"{name} disappeared")
+
+    def go_on() -> None:
         aws.cloudformation().continue_update_rollback(
-            StackName=name,
+            StackName=found["StackId"],
             RoleARN=stack_role.role_of(deployment.tenant),
-            ClientRequestToken=f"{deployment.id}-rollback",
+            ClientRequestToken=token,
         )
+
+    try:
+        stack_operation.begin(found["StackId"], token, go_on)
     except ClientError as error:
         if aws.error_code(error) != "ValidationError":
             raise
@@ -80,7 +108,7 @@ def continue_rollback(deployment: Deployment, event: JsonObject) -> Outcome:
             raise StackFailed(
                 f"the rollback could not be continued: {error} ({blocked})"
             ) from error
-        # Already continued, by an earlier attempt of this step.
+        # It is over already, though nobody saw it begin.
     return Outcome({"rollback_continued": True}, "continued")
 
 
@@ -97,11 +125,7 @@ def delete_failed_stack(deployment: Deployment, event: JsonObject) -> Outcome:
         raise StackRefused(
             f"{stack['StackName']} became {status} meanwhile: not deleted, {decision.reason}"
         )
-    aws.cloudformation().delete_stack(
-        StackName=stack_id,
-        RoleARN=stack_role.role_of(deployment.tenant),
-        ClientRequestToken=f"{deployment.id}-delete",
-    )
+    _delete(deployment, stack_id, kept=())
     return Outcome({"stack_id": stack_id}, f"{status}: deleting {stack_id}")
 
 
@@ -133,17 +157,12 @@ def delete_stack(deployment: Deployment, event: JsonObject) -> Outcome:
     _refuse_destruction(deployment, stack)
     kept = reading.failed_resources(stack_id) if status == StackStatus.DELETE_FAILED else {}
     stack_protection.unprotect(stack)
-    asked: DeleteStackInputTypeDef = {
-        "StackName": stack_id,
-        "RoleARN": stack_role.role_of(deployment.tenant),
-        "ClientRequestToken": f"{deployment.id}-delete",
-    }
-    if kept:  # CloudFormation takes it only for a stack that is DELETE_FAILED
-        asked["RetainResources"] = sorted(kept)
     try:
-        aws.cloudformation().delete_stack(**asked)
-    except ClientError:
-        stack_protection.restore(stack)
+        _delete(deployment, stack_id, kept)
+    except ClientError as error:
+        # Of a busy AWS nobody knows whether the deletion began: the step looks again.
+        if not aws.is_busy(error):
+            stack_protection.restore(stack)
         raise
     told = "; kept outside the stack: " * bool(kept)
     told += "; ".join(f"{name} ({reason})" for name, reason in kept.items())
@@ -153,6 +172,19 @@ def delete_stack(deployment: Deployment, event: JsonObject) -> Outcome:
 def _refuse_destruction(deployment: Deployment, stack: "StackTypeDef") -> None:
     half_deleted = stack["StackStatus"] == StackStatus.DELETE_FAILED
     stack_data.refuse_destruction(deployment, stack["StackId"], half_deleted=half_deleted)
+
+
+def _delete(deployment: Deployment, stack_id: str, kept: Collection[str]) -> None:
+    """Begin the deletion of a stack, once."""
+    token = f"{deployment.id}-delete"
+    asked: DeleteStackInputTypeDef = {
+        "StackName": stack_id,
+        "RoleARN": stack_role.role_of(deployment.tenant),
+        "ClientRequestToken": token,
+    }
+    if kept:  # CloudFormation takes it only for a stack that is DELETE_FAILED
+        asked["RetainResources"] = sorted(kept)
+    stack_operation.begin(stack_id, token, lambda: aws.cloudformation().delete_stack(**asked))
 
 
 def await_removal(deployment: Deployment, event: JsonObject) -> Outcome:

@@ -25,6 +25,7 @@ from control_plane.store.progress import ROLLBACK_STEPS, STEPS, Progress
 from workers import (
     stack_imports,
     stack_isolation,
+    stack_operation,
     stack_protection,
     stack_role,
     stack_template,
@@ -70,7 +71,8 @@ def create_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
         change_set_id, stack_id = answer["Id"], answer["StackId"]
     except ClientError as error:
         code = aws.error_code(error)
-        if code == "AlreadyExistsException":
+        # Its name is this deployment's: an earlier attempt made it, or is just making it.
+        if code in ("AlreadyExistsException", "InvalidChangeSetStatus"):
             described = reading.change_set(tenant.stack_name, name)
             change_set_id, stack_id = described["ChangeSetId"], described["StackId"]
         elif code == "ValidationError":
@@ -140,8 +142,12 @@ def _added(deployment: Deployment) -> list[str]:
 
 
 def execute_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
-    """Start this deployment's own operation on the stack, under its own token."""
-    try:
+    """Start this deployment's own operation on the stack, under its own token.
+
+    Raises StackFailed.
+    """
+
+    def execute() -> None:
         aws.cloudformation().execute_change_set(
             StackName=event["stack_id"],
             ChangeSetName=event["change_set_id"],
@@ -151,12 +157,13 @@ def execute_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
             # the next attempt may not publish a version again that is there.
             RetainExceptOnCreate=own.is_own(deployment.tenant),
         )
+
+    try:
+        stack_operation.begin(event["stack_id"], deployment.operation, execute)
     except ClientError as error:
-        if aws.error_code(error) not in ("InvalidChangeSetStatus", "ChangeSetNotFound"):
+        if aws.error_code(error) not in stack_operation.REFUSALS:
             raise
-        if not reading.operation_events(event["stack_id"], deployment.operation):
-            raise StackFailed(f"the change set could not be executed: {_message(error)}") from error
-        # Already executed, by an earlier attempt of this step.
+        raise StackFailed(f"the change set could not be executed: {_message(error)}") from error
     return Outcome()
 
 

@@ -7,7 +7,7 @@ from control_plane.rules import changes
 from control_plane.services import stack_reading as reading
 from control_plane.settings import StackSettings, settings
 from control_plane.store.listing import Listing
-from workers import stack_role
+from workers import stack_operation, stack_role
 from workers.step import Outcome
 
 
@@ -77,9 +77,14 @@ def _remove_unborn(deployment: Deployment, stack_id: str) -> bool:
     name = deployment.tenant.stack_name
     if status != StackStatus.REVIEW_IN_PROGRESS or reading.has_change_sets(name):
         return True
-    aws.cloudformation().delete_stack(
-        StackName=stack_id,
-        RoleARN=stack_role.role_of(deployment.tenant),
-        ClientRequestToken=f"{deployment.id}-delete",
+    token = f"{deployment.id}-delete"
+    stack_operation.begin(
+        stack_id,
+        token,
+        lambda: aws.cloudformation().delete_stack(
+            StackName=stack_id,
+            RoleARN=stack_role.role_of(deployment.tenant),
+            ClientRequestToken=token,
+        ),
     )
     return False

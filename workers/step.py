@@ -48,6 +48,16 @@ def run(event: Mapping[str, Any], steps: Mapping[str, Step], table: str) -> Json
     done, for a deployment whose end somebody asked for; and ServiceBusy, also before, while others
     use up the requests that deployments share.
     """
+    try:
+        return _run(event, steps, table)
+    except Exception as error:
+        # Of its begin and end in the record too: what a step did is not failed by a busy table.
+        if aws.is_busy(error):
+            raise ServiceBusy(f"AWS is busy: {error}") from error
+        raise
+
+
+def _run(event: Mapping[str, Any], steps: Mapping[str, Step], table: str) -> JsonObject:
     name = event["step"]
     deployment = Deployment.model_validate(event["deployment"])
     log = logger()
@@ -61,9 +71,7 @@ def run(event: Mapping[str, Any], steps: Mapping[str, Step], table: str) -> Json
             RequestBudget(table).take(name)
             outcome = steps[name](deployment, {**event, "cancelled": cancelled})
     except Exception as error:
-        if aws.is_busy(error):
-            raise ServiceBusy(f"AWS is busy: {error}") from error
-        if not isinstance(error, RETRIED):
+        if not isinstance(error, RETRIED) and not aws.is_busy(error):
             reason = plain(str(error))
             log.warning("step failed", error=type(error).__name__, reason=reason)
             ended = progress.end_step(deployment, name, StepStatus.FAILED, reason)

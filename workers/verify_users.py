@@ -35,7 +35,12 @@ class TemporaryUser:
     def __enter__(self) -> "TemporaryUser":
         cognito, password = aws.cognito(), generated_password()
         self._remove()  # an earlier attempt of this step may have been cut off
-        with self._refusals("does not take a user"):
+        # That the user is there, just after it was removed, means that the first of two attempts
+        # made it and its answer was lost: the name is this deployment's alone.
+        with (
+            self._refusals("does not take a user"),
+            suppress(cognito.exceptions.UsernameExistsException),
+        ):
             cognito.admin_create_user(
                 UserPoolId=self._pool,
                 Username=self.email,

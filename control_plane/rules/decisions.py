@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
+from control_plane import naming
 from control_plane.models import Mode, StackStatus, Tenant
 from control_plane.own import is_own
 from control_plane.rules.situations import Situation, situation
@@ -93,6 +94,12 @@ def decide_stack(
         if request.started(last_event):
             return StackDecision(
                 StackAction.WAIT, "an operation of this deployment itself is still running"
+            )
+        other = naming.deployment_of_token(last_event.token) if last_event else None
+        if other:
+            return StackDecision(
+                StackAction.WAIT,
+                f"the operation of deployment {other} is still running, which has ended",
             )
         return StackDecision(StackAction.WAIT, "somebody else is changing the stack")
     match request.mode:

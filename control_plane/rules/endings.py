@@ -130,6 +130,16 @@ def left_behind(record: JsonObject) -> str:
     return "; ".join(left)
 
 
+def left_operation(record: JsonObject) -> bool:
+    """Whether a deployment ended while an operation of it may have run on the stack."""
+    if not DeploymentStatus(record["status"]).is_final or "aftermath" in record:
+        return False
+    settled = (StepStatus.SUCCEEDED, None)
+    executed = _begun(record, "ExecuteChangeSet") and _status(record, "AwaitStack") not in settled
+    deleted = _begun(record, "DeleteStack") and _status(record, "AwaitRemoval") not in settled
+    return record.get("error") not in ("StackFailed",) and (executed or deleted)
+
+
 def _because(record: JsonObject) -> str:
     return f" ({record['reason']})" if record.get("reason") else ""
 

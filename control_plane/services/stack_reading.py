@@ -105,6 +105,11 @@ def last_event(stack_id: str) -> StackEvent | None:
     return events[0] if events else None
 
 
+def has_events(stack_id: str, token: str) -> bool:
+    """Whether an operation with that token is among the stack's newest events."""
+    return any(event.token == token for event in _newest_events(stack_id))
+
+
 def _newest_events(stack_id: str) -> list[StackEvent]:
     """The newest page of a stack's events, newest first."""
     page = aws.cloudformation().describe_stack_events(StackName=stack_id)

@@ -89,10 +89,13 @@ class Overrides(table.Store):
                 Item=items.whole(items.tenant_key(tenant), _sort_key(stored.version), values),
                 # Condition: this version does not exist yet; of two at once, one is told.
                 ConditionExpression="attribute_not_exists(SK)",
+                **table.WITH_ITEM,
             )
         except ClientError as error:
             if not table.condition_failed(error):
                 raise
+            if table.is_written(error, values):
+                return stored
             raise _conflict(self.latest(tenant).version) from error
         return stored
 

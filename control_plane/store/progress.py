@@ -16,6 +16,7 @@ from control_plane.models import (
     DeploymentStatus,
     JsonObject,
     StepStatus,
+    Tenant,
 )
 from control_plane.store import items, table, writes
 
@@ -119,6 +120,27 @@ class Progress(table.Store):
             ConditionExpression=f"#status IN ({', '.join(writes.OPEN)})",
             **update,
         )
+
+    def add_aftermath(self, tenant: Tenant, deployment_id: str, told: str) -> bool:
+        """Say in the record of a deployment that has ended what became of its operation on the
+        stack, which went on without it; once. False when there is no such record, or it says so."""
+        update = items.assignments({"aftermath": told})
+        update["ExpressionAttributeNames"]["#status"] = "status"
+        update["ExpressionAttributeValues"] |= writes.OPEN
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key=items.key(items.tenant_key(tenant), items.DEPLOYMENT + deployment_id),
+                # Condition: the record exists, has ended, and does not say it yet.
+                ConditionExpression="attribute_exists(SK) AND attribute_not_exists(#aftermath)"
+                f" AND NOT #status IN ({', '.join(writes.OPEN)})",
+                **update,
+            )
+        except ClientError as error:
+            if not table.condition_failed(error):
+                raise
+            return False
+        return True
 
     def add_missing_steps(self, deployment: Deployment, known: Collection[str]) -> None:
         """Give the record the steps that it lacks: a release opened it that did not have them."""

@@ -144,10 +144,13 @@ class Rollouts(table.Store):
                 # Condition: this execution drives it, and nobody wrote since it was read.
                 ConditionExpression="execution_arn = :me AND revision = :before",
                 **update,
+                **table.WITH_ITEM,
             )
         except ClientError as error:
             if not table.condition_failed(error):
                 raise
+            if table.is_written(error, {**values, "execution_arn": execution_arn}):
+                return
             raise Superseded(f"rollout {rollout.id} went on in another execution") from error
 
     def told(self, rollout_id: str, revision: int) -> None:

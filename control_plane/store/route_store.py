@@ -119,7 +119,11 @@ class Routes(table.Store):
         `ending`: what became of the shift, {status, reason, hint}.
         """
         write = self._ending(of, holder, ending)
-        return self._written(write)
+        if self._written(write):
+            return True
+        # The answer to a first attempt may have been lost: then the end is this very one.
+        ended = write["ExpressionAttributeValues"][":finished_at"]["S"]
+        return bool((self.get(of) or {}).get("shift", {}).get("finished_at") == ended)
 
     def end(
         self, of: Tenant, holder: str, ending: JsonObject, change: JsonObject, orgs: Collection[str]

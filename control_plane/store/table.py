@@ -3,7 +3,7 @@ failed condition."""
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -36,6 +36,22 @@ def read(client: "DynamoDBClient", table: str, pk: str, sk: str) -> JsonObject |
     """An item as it is now, or None."""
     answer = client.get_item(TableName=table, Key=items.key(pk, sk), ConsistentRead=True)
     return items.from_item(answer["Item"]) if "Item" in answer else None
+
+
+def is_written(error: ClientError, values: JsonObject) -> bool:
+    """Whether a write whose condition failed had been done by its own first attempt.
+
+    The answer to that was lost, and the client asked again. `values`: what the write sets, among it
+    what no other write would, such as its time. The write asks for `WITH_ITEM`.
+    """
+    found: Any = error.response.get("Item")
+    if not condition_failed(error) or not found:
+        return False
+    return all(found.get(name) == value for name, value in items.to_item(values).items())
+
+
+WITH_ITEM: Any = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+"""Makes DynamoDB say what is there when a condition fails."""
 
 
 def condition_failed(error: ClientError) -> bool:

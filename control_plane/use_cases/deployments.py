@@ -8,12 +8,12 @@ from botocore.exceptions import ClientError
 from pydantic import SecretStr
 
 from control_plane import aws, naming
-from control_plane.errors import InvalidRequest
+from control_plane.errors import InvalidRequest, ServiceBusy
 from control_plane.events import ExecutionInput, Target, Trigger, facts_of
 from control_plane.manifest import Manifest
 from control_plane.models import DeploymentStatus, Env, JsonObject, Tenant, utc_now
 from control_plane.reasons import plain
-from control_plane.services import secrets
+from control_plane.services import secrets, starting
 from control_plane.settings import ApiSettings
 from control_plane.store.history import History
 from control_plane.store.listing import Listing
@@ -104,16 +104,18 @@ def _ensure_started(
             )
         starts = Starts(front.settings.table_name)
         execution_input = starts.register(record["execution_arn"], execution_input)
-        aws.stepfunctions().start_execution(
-            stateMachineArn=front.settings.state_machine_arn,
-            name=naming.execution_name(tenant, record["id"]),
-            input=json.dumps(execution_input),
+        starting.start(
+            front.settings.state_machine_arn,
+            naming.execution_name(tenant, record["id"]),
+            execution_input,
         )
     except ClientError as error:
-        # Silence is no answer: the execution may have started. The record stays, and the same
-        # idempotency key goes on with it.
-        if aws.error_code(error) == "ExecutionAlreadyExists":
-            return  # the same name is the same deployment: it was started before
+        # Silence is no answer, nor is a fault of AWS: the execution may have started. The record
+        # stays, and the same idempotency key goes on with it.
+        if aws.is_fault(error):
+            raise ServiceBusy(
+                f"AWS is busy, and whether {record['id']} was started is not known: {error}"
+            ) from error
         front.history.fail(
             tenant,
             record["id"],

@@ -1,6 +1,5 @@
 """What may be asked of rollouts: start, pause, resume, approve, cancel, start by a schedule."""
 
-import json
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -11,7 +10,7 @@ from control_plane.models import Env, JsonObject, Mode, utc_now
 from control_plane.naming import console_url
 from control_plane.rollout_models import FINAL, Rollout, RolloutStatus
 from control_plane.rules.rollout_plan import RolloutRequest, RolloutScheduleRequest
-from control_plane.services import executions
+from control_plane.services import executions, starting
 from control_plane.store.rollout_turns import RolloutTurns
 from control_plane.store.rollouts import Rollouts, loaded
 from control_plane.store.starts import Starts
@@ -56,9 +55,7 @@ def start(front: Front, env: Env, request: RolloutRequest, by: str | None) -> Js
     given |= {"id": rollout_id, **{k: v for k, v in whose.items() if v}}
     try:
         Starts(known.table_name).register(arn, given)
-        aws.stepfunctions().start_execution(
-            stateMachineArn=known.rollout_machine_arn, name=name, input=json.dumps(given)
-        )
+        starting.start(known.rollout_machine_arn, name, given)
     except aws.FAILURES as error:
         failed = {"status": RolloutStatus.FAILED, "failure": f"could not be started: {error}"}
         rollouts.save(rollout.model_copy(update=failed), 0, arn, {})

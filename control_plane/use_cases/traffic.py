@@ -22,6 +22,7 @@ from control_plane.errors import (
 from control_plane.models import JsonObject, Tenant, utc_now
 from control_plane.reasons import plain
 from control_plane.rules.shifting import check_shift, check_weights
+from control_plane.services import starting
 from control_plane.store.route_store import Routes
 from control_plane.traffic_requests import ShiftInput, ShiftRequest, Weights
 from control_plane.use_cases.deployments import Front
@@ -65,11 +66,7 @@ def shift(front: Front, of: Tenant, request: ShiftRequest, by: str | None) -> Js
         front, "take", of, request=asked, execution_arn=arn, started=started.isoformat()
     )  # nobody else may start one from here on
     try:
-        aws.stepfunctions().start_execution(
-            stateMachineArn=front.settings.shift_state_machine_arn,
-            name=name,
-            input=json.dumps(asked),
-        )
+        starting.start(front.settings.shift_state_machine_arn, name, asked)
     except ClientError as error:
         told = plain(f"the execution could not be started: {error}")
         _ask(front, "abandon", of, execution_arn=arn, reason=told)

@@ -164,12 +164,20 @@ def test_what_a_stopped_execution_left_running_is_waited_for(
     following = start(syndi, "knot", good)
     waits = reaches(syndi, following, "CheckStack")
     assert waits["steps"]["CheckStack"]["status"] == "RUNNING"
+
+    def says_whose() -> bool:
+        note = syndi.show(following["id"])["steps"]["CheckStack"].get("note", "")
+        return f"the operation of deployment {started['id']} is still running" in note
+
+    eventually(says_whose, 30, "whose operation it is that is waited for")
     cloudformation.signal_resource(
         StackName=stack, LogicalResourceId="Signalled", UniqueId="1", Status="SUCCESS"
     )
     record = syndi.ended(following["id"])
     assert record["status"] == "SUCCEEDED", record
     assert "CREATE_COMPLETE: update" in record["steps"]["CheckStack"]["note"]
+    told = syndi.show(started["id"])["aftermath"]
+    assert told == "its operation on the stack went on and ended CREATE_COMPLETE"
 
 
 def test_a_failed_deployment_is_tried_again_with_the_build_that_it_has(

@@ -1,4 +1,5 @@
-"""CloudFormation's reads throttled to five a second: nothing fails for it, and nothing is false."""
+"""CloudFormation behind a proxy: reads throttled to five a second, answers lost. Nothing fails for
+it, and nothing is false."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,7 @@ from conftest import free_port, started
 from fleets import Json, deploy_by_api, most_at_once, orgs
 from sources import ALMANAC, APPLICATION, add_resources, copied, never_completes, push
 from syndi_command import Syndi, eventually
-from throttle import PER_SECOND, Proxy, throttling
+from throttle import PER_SECOND, Proxy, answer_lost, throttling
 
 from cli.connection import Api
 from control_plane.models import DeploymentStatus
@@ -97,3 +98,23 @@ def test_what_really_fails_fails_for_its_own_reason(
     assert "NeverSignalled" in record["reason"]
     assert "ROLLBACK_COMPLETE" in record["reason"]
     assert "Rate exceeded" not in record["reason"]
+
+
+def test_operations_whose_answers_are_lost_are_this_deployments_own(
+    syndi: Syndi, proxy: Proxy, tmp_path: Path
+) -> None:
+    """They worked, and the client asks again: CloudFormation refuses what is done already."""
+    changed = copied(ALMANAC, tmp_path)
+    add_resources(changed, "  Lost: {Type: AWS::CloudFormation::WaitConditionHandle}\n")
+    lost = ("CreateChangeSet", "ExecuteChangeSet", "DeleteStack")
+    with proxy.with_rules(*map(answer_lost, lost)):
+        push(syndi, changed, "dev")
+        record = syndi.deploy("dev", "strait", *APPLICATION)
+        assert record["status"] == "SUCCEEDED"
+        assert "Lost" in syndi.stack(record["stack_name"])["resources"]
+        gone = syndi.ok(
+            "--local", "offboard", "dev", "strait", *APPLICATION, "--confirm",
+            record["stack_name"], "--json",
+        ).json  # fmt: skip
+        assert gone["status"] == "SUCCEEDED"
+        assert sorted(proxy.lost()) == sorted(lost)

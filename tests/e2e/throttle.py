@@ -19,6 +19,15 @@ from syndi_command import ROOT, eventually
 READS = ("DescribeStacks", "DescribeStackEvents", "DescribeEvents", "DescribeChangeSet")
 PER_SECOND = 5
 
+
+def answer_lost(operation: str) -> dict[str, object]:
+    """An operation of CloudFormation that works, once, and whose answer does not arrive."""
+    return {
+        "service": "cloudformation", "operation": operation, "times": 1,
+        "response": {"abort_bytes": 1},
+    }  # fmt: skip
+
+
 _IS_READ = " || ".join(f"Action == '{name}'" for name in READS)
 _PASS = "match"
 _REFUSED = re.compile(r'faults_total{.*operation="(\w+)",action="error:Throttling"} (\d+)')
@@ -72,6 +81,29 @@ class Proxy:
         finally:
             over.set()
             thread.join()
+
+    @contextmanager
+    def with_rules(self, *rules: dict[str, object]) -> Iterator[None]:
+        """Other faults than throttling, for a while."""
+        self._set(list(rules))
+        try:
+            yield
+        finally:
+            self._set(RULES)
+
+    def _set(self, rules: object) -> None:
+        request = urllib.request.Request(
+            f"{self.endpoint}/_microburst/rules",
+            data=json.dumps(rules).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert answer.status == 200
+
+    def lost(self) -> list[str]:
+        """The operations whose answers were lost, of the last 2,000 in its log."""
+        log = json.loads(self._get("fired?limit=2000"))
+        return [event["operation"] for event in log if "abort" in event["action"]]
 
     def busiest_second(self) -> int:
         """The most reads that were let through within any second, of the last 2,000 in its log."""

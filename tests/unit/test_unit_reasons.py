@@ -150,12 +150,24 @@ def test_a_message_of_aws_is_told_in_plain_words(said: str, told: str) -> None:
     assert plain(told) == told, "telling it twice changes nothing"
 
 
+STACK = "control-plane-prod-main"
+
+
 @pytest.mark.parametrize(
     ("state", "error", "cause", "reason"),
     [
         ("AwaitStack", "StackFailed", '{"errorMessage": "a\\n b"}', "AwaitStack: a b"),
         ("AwaitBuild", "BuildTimedOut", "too long", "AwaitBuild: too long"),
-        ("RunTests", "States.Timeout", "", "RunTests: States.Timeout"),
+        (
+            "RunTests", "States.Timeout", "",
+            "RunTests: the verify worker crashed 3 times in a row (States.Timeout); "
+            "its log group is /aws/lambda/control-plane-prod-main-verify",
+        ),
+        (
+            "AwaitStack", "Sandbox.Timedout", '{"errorMessage": "Task timed out after 60.00 s"}',
+            "AwaitStack: the stack worker crashed 3 times in a row (Sandbox.Timedout: Task timed "
+            "out after 60.00 s); its log group is /aws/lambda/control-plane-prod-main-stack",
+        ),
         (
             "AwaitApproval", "States.Timeout", "timed out",
             "AwaitApproval: nobody approved within 24 hours",
@@ -167,7 +179,7 @@ def test_a_message_of_aws_is_told_in_plain_words(said: str, told: str) -> None:
     ],
 )  # fmt: skip
 def test_a_reason_says_where_and_why(state: str, error: str, cause: str, reason: str) -> None:
-    assert one_line({"state": state, "error": error, "cause": cause}) == reason
+    assert one_line({"state": state, "error": error, "cause": cause}, STACK) == reason
 
 
 def test_a_reason_is_a_line_that_can_be_read() -> None:

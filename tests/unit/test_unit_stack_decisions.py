@@ -149,3 +149,15 @@ def test_an_operation_of_this_deployment_is_told_from_somebody_elses(token: str,
     assert decision.action == "wait"
     assert ("this deployment" in decision.reason) is own
     assert ("somebody else" in decision.reason) is not own
+
+
+def test_an_operation_that_outlived_its_deployment_is_named() -> None:
+    """Whoever waits for it would not know that nobody drives it any more."""
+    other = "20261122-120100-000abcde"
+    request = StackRequest(tenant=TENANT, deployment_id="20261122-130100-000abcde")
+    for token in (other, f"{other}-back", f"{other}-delete"):
+        event = StackEvent("s", "AWS::CloudFormation::Stack", "UPDATE_IN_PROGRESS", "", True, token)
+        decision = decide_stack(StackStatus.UPDATE_IN_PROGRESS, event, request)
+        assert other in decision.reason
+    event = StackEvent("s", "AWS::CloudFormation::Stack", "UPDATE_IN_PROGRESS", "", True, "cli-1")
+    assert "somebody else" in decide_stack(StackStatus.UPDATE_IN_PROGRESS, event, request).reason

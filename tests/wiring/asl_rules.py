@@ -12,12 +12,15 @@ from asl_graph import (
     all_ways,
     asks_again,
     deadline_rule,
+    invoking,
     reachable_from,
     states_in_loops,
     task_states,
     texts,
     ways_out,
 )
+
+from control_plane import crashes
 
 TOP = {"Comment", "QueryLanguage", "StartAt", "States"}
 FIELDS = {
@@ -165,6 +168,22 @@ def tasks_are_bounded_and_retried(machine: Json) -> list[str]:
     return wrong
 
 
+def crashes_are_retried(machine: Json) -> list[str]:
+    """A worker that crashed is tried again, a few times: every step may run twice.
+
+    An approval that nobody gave in time is no crash, and is not asked for again.
+    """
+    wrong = []
+    for name, state in invoking(machine).items():
+        crash = {*crashes.ERRORS} - ({"States.Timeout"} if name == "AwaitApproval" else set())
+        rules = [rule for rule in state["Retry"] if {*crashes.ERRORS} & {*rule["ErrorEquals"]}]
+        if len(rules) != 1 or {*rules[0]["ErrorEquals"]} != crash:
+            wrong.append(f"{name}: not retried after {', '.join(sorted(crash))}")
+        elif rules[0]["MaxAttempts"] + 1 != crashes.ATTEMPTS:
+            wrong.append(f"{name}: a crash is retried {rules[0]['MaxAttempts']} times")
+    return wrong
+
+
 def failures_are_recorded(machine: Json) -> list[str]:
     """Every Task catches everything; what it catches goes to RecordFailure with its own name.
 
@@ -272,6 +291,7 @@ RULES = (
     jsonata_only,
     comments_are_sentences,
     tasks_are_bounded_and_retried,
+    crashes_are_retried,
     failures_are_recorded,
     busy_asks_again,
     only_success_succeeds,

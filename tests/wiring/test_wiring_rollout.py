@@ -16,6 +16,7 @@ RULES = (
     asl_rules.no_dead_ends,
     asl_rules.jsonata_only,
     asl_rules.comments_are_sentences,
+    asl_rules.crashes_are_retried,
 )
 """Those of the deployment's rules that are about any machine. A rollout has no deadline: it may
 wait for a person, or be paused, for days; and its failures are StopRollout's."""

@@ -115,6 +115,7 @@ RULES = (
     asl_rules.known_fields_only,
     asl_rules.jsonata_only,
     asl_rules.comments_are_sentences,
+    asl_rules.crashes_are_retried,
     asl_rules.tasks_are_bounded_and_retried,
     traffic_comes_back,
     a_busy_aws_moves_nothing,

@@ -22,6 +22,7 @@ from source_code import (
 )
 
 import control_plane.errors
+from control_plane import crashes
 from control_plane.errors import RETRIED, ControlPlaneError
 from control_plane.models import STEPS
 
@@ -33,7 +34,7 @@ RECORDS_THE_END = (
 )  # fmt: skip
 BY_THE_API = {"ApprovalRejected"}
 """Errors that no worker raises: the API sends them with the task token."""
-AWS_ERRORS = ("States.", "Lambda.")
+AWS_ERRORS = ("States.", "Lambda.", "Runtime.", "Sandbox.")
 
 
 def _function_of(state: Json) -> str:
@@ -80,6 +81,13 @@ def test_the_function_that_a_state_invokes_knows_the_step(name: str) -> None:
 def test_a_worker_knows_no_step_that_is_not_a_state_of_its_own(function: str) -> None:
     asked = {name for name, state in TASKS.items() if _function_of(state) == function}
     assert _steps_of(function) == asked
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_worker_of_a_step_that_crashes_is_the_one_whose_log_is_named(name: str) -> None:
+    worker = next(worker for worker, states in crashes.WORKERS.items() if name in states)
+    described = properties(_function_of(TASKS[name]))
+    assert described["FunctionName"] == {"Sub": f"${{AWS::StackName}}-{worker}"}
 
 
 def test_the_steps_of_the_history_are_the_tasks_in_their_order() -> None:

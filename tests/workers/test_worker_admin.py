@@ -148,9 +148,37 @@ def test_a_user_who_is_there_is_made_an_administrator(pool: tuple[str, str]) -> 
     assert groups(pool) == ["ADMINS"]
 
 
-def test_a_step_that_was_cut_off_before_the_password_gives_one(pool: tuple[str, str]) -> None:
-    aws.cognito().admin_create_user(UserPoolId=pool[0], Username=ADMIN, MessageAction="SUPPRESS")
-    create(pool)
+def test_a_step_that_was_cut_off_before_the_password_gives_one(
+    pool: tuple[str, str], script: scripted.Scripted
+) -> None:
+    """The worker died between the two calls: nobody else created the user."""
+    made = build.opened(build.deployment(admin_username=ADMIN))
+    script.on(
+        aws.cognito(),
+        "AdminSetUserPassword",
+        scripted.failure("InternalErrorException"),
+        scripted.MOTO,
+    )
+    with pytest.raises(ServiceBusy):
+        run(made, {"PoolId": pool[0]})
+    run(made, {"PoolId": pool[0]})
+    assert signs_in(pool, secret()["password"])
+
+
+def test_a_password_that_was_set_and_not_kept_is_replaced(
+    pool: tuple[str, str], script: scripted.Scripted
+) -> None:
+    """The worker died before the secret was there: nobody would know the password."""
+    made = build.opened(build.deployment(admin_username=ADMIN))
+    script.on(
+        aws.secretsmanager(),
+        "CreateSecret",
+        scripted.failure("InternalServiceError"),
+        scripted.MOTO,
+    )
+    with pytest.raises(ServiceBusy):
+        run(made, {"PoolId": pool[0]})
+    run(made, {"PoolId": pool[0]})
     assert signs_in(pool, secret()["password"])
 
 

@@ -32,7 +32,7 @@ from workers import record
 )
 def test_a_failures_reason_is_one_line(cause: str, reason: str) -> None:
     failure = {"state": "AwaitStack", "error": "StackFailed", "cause": cause}
-    assert one_line(failure) == f"AwaitStack: {reason}"
+    assert one_line(failure, "control-plane") == f"AwaitStack: {reason}"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,9 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from cloudformation_answers import MISSING, Cloud, event, resource, stack
 
 from control_plane.errors import ServiceBusy, StackFailed, StackRefused
-from control_plane.models import Deployment
+from control_plane.models import Deployment, DeploymentStatus
+from control_plane.store.history import History
+from control_plane.store.progress import Progress
 from workers import stack as worker
 
 
@@ -152,3 +154,25 @@ def test_a_rollback_that_was_continued_before_is_no_failure(
     else:
         with pytest.raises(StackFailed, match=r"could not be continued: .*Role: it was deleted"):
             worker.handler(given, None)
+
+
+def test_what_became_of_an_operation_that_outlived_its_execution_is_in_its_deployments_record(
+    world: None, cloud: Cloud
+) -> None:
+    """Its record ended before anybody could know: nobody would say that its build is live."""
+    stopped = build.opened(build.deployment(number=1))
+    for step in ("ExecuteChangeSet", "AwaitStack"):
+        Progress(build.TABLE).begin_step(stopped, step)
+    ended = DeploymentStatus.CANCELLED
+    History(build.TABLE).fail(
+        stopped.tenant, stopped.id, stopped.execution_arn, ended, {"reason": "stopped"}
+    )
+    cloud.says("DescribeStacks", stack("UPDATE_IN_PROGRESS"), stack("UPDATE_COMPLETE"))
+    cloud.has_events(event("UPDATE_COMPLETE", token=stopped.id))
+    following = build.opened(build.deployment(number=5))
+    assert check(following)["action"] == "wait"
+    assert "aftermath" not in build.record(stopped), "it goes on"
+    assert stopped.id in build.record(following)["steps"]["CheckStack"]["note"]
+    assert check(following)["action"] == "update"
+    told = "its operation on the stack went on and ended UPDATE_COMPLETE"
+    assert build.record(stopped)["aftermath"] == told

@@ -50,16 +50,38 @@ def test_a_change_set_is_executed_under_the_deployments_own_token(
     assert (asked["ChangeSetName"], asked["DisableRollback"]) == (CHANGE_SET_ID, False)
 
 
-@pytest.mark.parametrize("code", ["InvalidChangeSetStatus", "ChangeSetNotFound"])
+REFUSALS = ["InvalidChangeSetStatus", "ChangeSetNotFound", "ValidationError"]
+"""What AWS may say of a change set whose execution has begun, and of one that it will not take."""
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.stack_operation.PAUSES", (0.0, 0.0))
+
+
+@pytest.mark.parametrize("code", REFUSALS)
 def test_a_change_set_that_was_executed_before_is_no_failure(
     made: Deployment, cloud: Cloud, code: str
 ) -> None:
+    """The answer to the first call was lost: the deployment would fail while its stack changes."""
     cloud.says("ExecuteChangeSet", scripted.failure(code))
     cloud.has_events(event("UPDATE_IN_PROGRESS", token=made.id))
     assert execute(made)["done"] is True
 
 
-@pytest.mark.parametrize("code", ["InvalidChangeSetStatus", "ChangeSetNotFound"])
+def test_the_event_of_an_operation_may_come_a_moment_later(made: Deployment, cloud: Cloud) -> None:
+    cloud.says("ExecuteChangeSet", scripted.failure("ChangeSetNotFound"))
+    begun = {"StackEvents": [event("UPDATE_IN_PROGRESS", token=made.id)]}
+    cloud.says("DescribeStackEvents", {"StackEvents": []}, begun)
+    assert execute(made)["done"] is True
+
+
+def test_a_token_that_was_used_before_needs_no_event(made: Deployment, cloud: Cloud) -> None:
+    cloud.says("ExecuteChangeSet", scripted.failure("TokenAlreadyExistsException"))
+    assert execute(made)["done"] is True
+
+
+@pytest.mark.parametrize("code", REFUSALS)
 def test_a_change_set_that_somebody_else_executed_is_a_failure(
     made: Deployment, cloud: Cloud, code: str
 ) -> None:

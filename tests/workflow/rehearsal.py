@@ -124,15 +124,20 @@ class Stage:
 
     def answer(self, arn: str, step: str, output: Json | None, **failure: str) -> None:
         """Answer a step that waits with its token: with an output, or with {error, cause}."""
-        deadline = time.monotonic() + SECONDS
-        while step not in [call.step for call in self._calls(arn)]:
-            assert time.monotonic() < deadline, f"{arn} never came to {step}"
-            time.sleep(POLL_SECONDS)  # between two looks
-        token = next(call.payload["token"] for call in self._calls(arn) if call.step == step)
+        self.wait_for(arn, step)
+        tokens = [call.payload["token"] for call in self._calls(arn) if call.step == step]
+        token = tokens[-1]  # of a step that ran twice, the first waits no more
         if output is None:
             self._sfn.send_task_failure(taskToken=token, **failure)
         else:
             self._sfn.send_task_success(taskToken=token, output=json.dumps(output))
+
+    def wait_for(self, arn: str, step: str, calls: int = 1) -> None:
+        """Wait until the worker of a step was called so often."""
+        deadline = time.monotonic() + SECONDS
+        while [call.step for call in self._calls(arn)].count(step) < calls:
+            assert time.monotonic() < deadline, f"{arn} never came to {step}"
+            time.sleep(POLL_SECONDS)  # between two looks
 
     def _calls(self, arn: str) -> tuple[Call, ...]:
         journal = self._journals / f"{arn.rpartition(':')[2]}.jsonl"

@@ -61,6 +61,15 @@ def test_a_change_set_that_cannot_be_discarded_is_red_too(stage: Stage, hasty: s
     assert failure_of(told)["state"] == "AwaitApproval", "what failed first"
 
 
+def test_a_worker_that_crashes_asks_for_the_approval_again(stage: Stage) -> None:
+    script = {"AwaitApproval": [{"exit": 3}, {"answer": {"done": False}}]}
+    arn = stage.start(script, approval=True)
+    stage.wait_for(arn, "AwaitApproval", calls=2)
+    stage.answer(arn, "AwaitApproval", {"approved_by": "x"})
+    told = stage.told(arn)
+    assert told.status == "SUCCEEDED", told.cause
+
+
 def test_a_yes_goes_on_and_a_no_discards(stage: Stage) -> None:
     script = {"AwaitApproval": [{"answer": {"done": False}}]}
     yes, no = (stage.start(script, approval=True) for _ in range(2))

@@ -77,9 +77,41 @@ def test_a_service_that_stays_busy_is_a_failure(stage: Stage) -> None:
     assert told.steps.count("StartBuild") == 1 + RETRIES
 
 
-def test_a_worker_that_dies_is_a_failure(stage: Stage) -> None:
-    told = stage.run({"UploadConfig": [{"exit": 3}]})
+CRASH = {"exit": 3}
+CRASHING = [
+    name for name in TASKS if name not in ("AwaitApproval", "RecordFailure", *ELSEWHERE, *TIDIES)
+]
+"""AwaitApproval's crash is in test_workflow_approval.py, RecordFailure's below."""
+
+
+def _to(name: str) -> Json:
+    """What leads to a state, and that the state's worker crashes twice and then works."""
+    way = {step: [*replies, {}] for step, replies in WAY_TO.get(name, {}).items()}
+    return {**way, name: [CRASH, CRASH, *way.get(name, [{}])]}
+
+
+@pytest.fixture(scope="module")
+def crashed(stage: Stage) -> dict[str, Future[Told]]:
+    """An execution for each task, whose worker crashes as often as it may."""
+    return {name: stage.later(_to(name), **options_to(name)) for name in CRASHING}
+
+
+@pytest.mark.parametrize("name", CRASHING)
+def test_a_worker_that_crashes_is_tried_again(crashed: dict[str, Future[Told]], name: str) -> None:
+    told = crashed[name].result()
+    assert told.steps.count(name) >= 3, told.cause
+    assert (told.status == "SUCCEEDED") == (name != "RollBack"), told.cause
+
+
+def test_recording_a_failure_is_tried_again_when_its_worker_crashes(stage: Stage) -> None:
+    told = stage.run({"StartBuild": [failing("BuildFailed")], "RecordFailure": [CRASH, CRASH, {}]})
+    assert told.cause == "recorded of StartBuild: BuildFailed"
+
+
+def test_a_worker_that_always_crashes_is_a_failure(stage: Stage) -> None:
+    told = stage.run({"UploadConfig": [CRASH]})
     assert_failed_and_recorded(told, "UploadConfig", "Runtime.ExitError", None)
+    assert told.steps.count("UploadConfig") == 3
 
 
 def test_a_worker_that_takes_too_long_is_a_failure(stage: Stage) -> None:
