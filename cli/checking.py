@@ -4,7 +4,8 @@ import json
 import os
 from typing import Any
 
-from cli.failure import Refused
+from cli.connection import Api
+from cli.failure import CommandError, Refused
 from control_plane import aws
 from control_plane.errors import TenantNotReady
 from control_plane.manifest import TestsTable
@@ -34,6 +35,24 @@ def check_tenant(
     except TenantNotReady as error:
         return [_result("health", False, str(error))]
     return results
+
+
+def check_config(api: Api, path: str, manifest: dict[str, Any]) -> list[dict[str, str]]:
+    """Whether the live configuration fits the application's schema; nothing where it has none.
+
+    `path`: the API's, of the tenant's configuration. What cannot be read is a failure: it could be
+    anything.
+    """
+    if not (manifest.get("config") or {}).get("schema"):
+        return []
+    try:
+        live = api.call("GET", path)
+    except CommandError as error:
+        return [_result("config", False, f"cannot be read: {error}")]
+    if not live.get("live"):
+        return [_result("config", False, "there is none in its bucket")]
+    wrong = live.get("problem") or "; ".join(live.get("invalid", []))
+    return [_result("config", not wrong, wrong or "fits its schema")]
 
 
 def _sign_in(

@@ -40,6 +40,8 @@ def _standing(answer: Mapping[str, Any]) -> list[str]:
             if by
             else "it was edited by hand; a deployment uploads again, and the edit is lost"
         )
+    for problem in answer.get("invalid", []):
+        lines.append(f"INVALID: {problem}")
     if answer["waiting"]:
         lines.append(
             f"overrides version {stored} are stored and not deployed yet"

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.checking import check_tenant
+from cli.checking import check_config, check_tenant
 from cli.context import command, current, query, tenant_path
 from cli.failure import Refused
 from cli.options import ApplicationOption, EnvArgument, IdArgument, JsonOption, OrgArgument
@@ -99,6 +99,8 @@ def check(
     if jwt and not username:
         raise Refused("whom to sign in as? set ADMIN_USERNAME and ADMIN_PASSWORD")
     results = check_tenant(tenant, manifest, username if jwt else None)
+    path = f"{tenant_path(env, org)}/config{query(application=application)}"
+    results += check_config(api, path, manifest)
     if current.as_json:
         print_json(results)
     else:

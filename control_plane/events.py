@@ -171,7 +171,7 @@ class LiveConfigQuestion(Frozen):
 
 class LiveConfig(Frozen):
     """A tenant's live configuration as it lies in its bucket; without `content` there is a
-    `problem`. `size` in bytes."""
+    `problem`. `size` in bytes. `invalid`: what does not fit the application's schema."""
 
     bucket: str
     key: str
@@ -181,6 +181,7 @@ class LiveConfig(Frozen):
     sha256: str | None = None
     content: JsonObject | None = None
     problem: str | None = None
+    invalid: tuple[str, ...] = ()
 
 
 class SlotsRequest(Frozen):

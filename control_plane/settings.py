@@ -23,6 +23,7 @@ class _Settings(BaseModel):
 class RecordSettings(_Settings):
     """workers/record.py. `…_environments`: with commas between, or empty."""
 
+    artifact_bucket: str
     default_application: str
     approval_environments: str
     deployment_slots: int

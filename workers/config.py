@@ -10,7 +10,7 @@ from control_plane import aws, naming
 from control_plane.errors import ConfigInvalid, InvalidRequest, NotFound
 from control_plane.manifest import ConfigTable
 from control_plane.models import Deployment, JsonObject
-from control_plane.rules import config
+from control_plane.rules import config, config_schema
 from control_plane.rules.config_rules import check_overrides
 from control_plane.services import ownership
 from control_plane.settings import ConfigSettings, settings
@@ -18,6 +18,7 @@ from control_plane.store.listing import Listing
 from control_plane.store.overrides import Overrides, StoredOverrides
 from control_plane.store.progress import Progress
 from control_plane.store.sources import SourceArchive
+from control_plane.use_cases.config_checking import schema_of
 from workers import config_bucket, config_live, self_check
 from workers.step import Outcome, Step, run
 
@@ -42,6 +43,7 @@ def upload_config(deployment: Deployment, event: JsonObject) -> Outcome:
         return Outcome({"config": {}}, "the application has no configuration")
     current = Listing(settings(ConfigSettings).table_name).current(deployment.tenant) or {}
     stored = _overrides(deployment, deployment.config_version)
+    _check_fits(deployment, table, stored, None)
     bucket = _bucket(deployment, table)
     if config_bucket.is_made_by_the_stack(deployment, bucket):
         _merged(deployment, table, stored, current.get("outputs", {}))  # wrong ones fail here
@@ -66,6 +68,7 @@ def sync_config(deployment: Deployment, event: JsonObject) -> Outcome:
         return Outcome({"config": {}}, "the application has no configuration")
     ownership.check_values(deployment.tenant, table.outputs.values(), event["outputs"])
     stored = _overrides(deployment, event["config"]["overrides_version"])
+    _check_fits(deployment, table, stored, event["outputs"])
     return _upload(deployment, table, stored, event["outputs"], created=False)
 
 
@@ -84,6 +87,40 @@ def restore_config(deployment: Deployment, event: JsonObject) -> Outcome:
     previous = deployment.model_copy(update={"config_source": source})
     stored = _overrides(previous, good["overrides_version"])
     return _upload(previous, table, stored, current.get("outputs", {}), created=False)
+
+
+def _check_fits(
+    deployment: Deployment,
+    table: ConfigTable,
+    stored: StoredOverrides,
+    outputs: Mapping[str, str] | None,
+) -> None:
+    """Raise ConfigInvalid, with nothing written, for a configuration that does not fit its schema.
+
+    `outputs`: None before the stack is there. The schema is that of the code that will read the
+    configuration; where its source has none, that of the configuration's own source. What a way
+    back brings was good, and is not held up by this.
+    """
+    if deployment.rolling_back:
+        return
+    bucket = settings(ConfigSettings).artifact_bucket
+    source = SourceArchive.fetch(bucket, deployment.tenant, deployment.config_source)
+    code = source
+    if deployment.source != deployment.config_source:
+        code = SourceArchive.fetch(bucket, deployment.tenant, deployment.source)
+    try:
+        schema = schema_of(code, table) or schema_of(source, source.manifest().config)
+        if schema is None:
+            return
+        files = config.file_layers(table, deployment.tenant, source.read)
+        layers = config.all_layers(files, table, stored.content, outputs or {})
+        content = config.merged(layers)
+        if outputs is None:
+            content = config_schema.with_outputs_unknown(table, content)
+        config_schema.check_fits(schema, content, layers)
+    except InvalidRequest as error:
+        told = f"{error}; correct the files of the source, or with 'syndi config edit'"
+        raise ConfigInvalid(told) from error
 
 
 def _overrides(deployment: Deployment, version: int | None) -> StoredOverrides:

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from control_plane import aws, naming
 from control_plane.errors import ConfigInvalid, InvalidRequest, ServiceBusy
 from control_plane.events import LiveConfig, LiveConfigQuestion
+from control_plane.manifest import ConfigTable
 from control_plane.models import Deployment, JsonObject
 from control_plane.rules import config
 from control_plane.rules.config_decisions import config_findings, uploader
@@ -16,6 +17,7 @@ from control_plane.settings import ConfigSettings, settings
 from control_plane.store.listing import Listing
 from control_plane.store.overrides import Overrides
 from control_plane.store.sources import SourceArchive
+from control_plane.use_cases.config_checking import schema_of
 from workers.step import Outcome
 
 _READ_LIMIT = 1024 * 1024
@@ -30,7 +32,8 @@ def answer(question: Mapping[str, Any]) -> JsonObject:
     """
     asked = LiveConfigQuestion.model_validate(question)
     known = settings(ConfigSettings)
-    manifest = SourceArchive.fetch(known.artifact_bucket, asked.tenant, asked.source).manifest()
+    archive = SourceArchive.fetch(known.artifact_bucket, asked.tenant, asked.source)
+    manifest = archive.manifest()
     place = manifest.config and (
         naming.filled(manifest.config.bucket, asked.tenant, known.account_id),
         manifest.config.key,
@@ -45,7 +48,20 @@ def answer(question: Mapping[str, Any]) -> JsonObject:
         if aws.is_busy(error):
             raise ServiceBusy(f"AWS is busy: {error}") from error
         raise
-    return {"missing": True} if found is None else found.model_dump(mode="json")
+    if found is None:
+        return {"missing": True}
+    invalid = _misfits(archive, manifest.config, found)
+    return found.model_copy(update={"invalid": invalid}).model_dump(mode="json")
+
+
+def _misfits(
+    archive: SourceArchive, table: ConfigTable | None, live: LiveConfig
+) -> tuple[str, ...]:
+    """What of a live configuration does not fit the schema of a source, without any value of it."""
+    schema = schema_of(archive, table)
+    if schema is None or live.content is None:
+        return ()
+    return tuple(f"{problem} (by {schema.name})" for problem in schema.problems(live.content))
 
 
 def check_config(deployment: Deployment, event: JsonObject) -> Outcome:
@@ -61,6 +77,11 @@ def check_config(deployment: Deployment, event: JsonObject) -> Outcome:
     uploaded_by = str(current.get("config_deployment") or current["last_good"])
     record = listing.get(tenant, uploaded_by) or {}
     live = _read(deployed["bucket"], deployed["key"])
+    invalid: tuple[str, ...] = ()
+    if live is not None:
+        bucket = settings(ConfigSettings).artifact_bucket
+        code = SourceArchive.fetch(bucket, deployment.tenant, deployment.source)
+        invalid = _misfits(code, deployment.manifest.config, live)
     findings = config_findings(
         tenant,
         deployed,
@@ -68,6 +89,7 @@ def check_config(deployment: Deployment, event: JsonObject) -> Outcome:
         live,
         uploader(listing.deployments(tenant, limit=20), live),
         Overrides(settings(ConfigSettings).table_name).latest(tenant).version,
+        invalid,
     )
     note = "; ".join(item["detail"] for item in findings) or "as it was deployed"
     return Outcome({"drift": {"findings": findings}}, note)

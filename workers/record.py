@@ -29,6 +29,7 @@ from control_plane.store.listing import Listing
 from control_plane.store.locks import Locks
 from control_plane.store.progress import Progress
 from control_plane.store.rollouts import Rollouts, loaded
+from control_plane.use_cases import config_checking
 from control_plane.use_cases.admission import admit, has_meaning, parse_input, tenant_of
 from workers import record_approval, record_origin, record_schedules, record_slots, self_check
 from workers import record_closing as closing
@@ -99,6 +100,7 @@ def prepare_deployment(execution: Mapping[str, Any]) -> JsonObject:
     source, manifest = admit(
         tenant, request, known.table_name, known.account_id, known.control_plane_stack
     )
+    config_checking.check_start(tenant, request.mode, source, manifest, known)
     record = History(known.table_name).open(tenant, deployment_id, arn, facts_of(request, source))
     if record["execution_arn"] != arn:
         raise InvalidRequest(f"deployment {deployment_id} belongs to {record['execution_arn']}")

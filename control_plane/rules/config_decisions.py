@@ -1,6 +1,6 @@
 """Whether the live configuration is what was deployed, and what a deployment would do. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from control_plane.events import LiveConfig
@@ -51,11 +51,13 @@ def config_findings(
     live: LiveConfig | None,
     uploaded_by: JsonObject | None,
     stored_version: int,
+    invalid: Sequence[str] = (),
 ) -> list[JsonObject]:
     """The findings of a drift check: {kind, resource, detail, deployment_would}.
 
     `deployed` is the receipt of the last good deployment, `stored_version` the newest version of
-    the stored overrides, `uploaded_by` the answer of `uploader`.
+    the stored overrides, `uploaded_by` the answer of `uploader`, `invalid` what of the live
+    document does not fit the application's schema.
     """
     findings = []
     if not is_as_deployed(deployed, live):
@@ -71,6 +73,16 @@ def config_findings(
                 "resource": f"s3://{deployed['bucket']}/{deployed['key']}",
                 "detail": detail,
                 "deployment_would": f"{_UPLOAD}{lost}",
+            }
+        )
+    if invalid:
+        same = is_as_deployed(deployed, live)
+        findings.append(
+            {
+                "kind": "config",
+                "resource": f"s3://{deployed['bucket']}/{deployed['key']}",
+                "detail": f"does not fit its schema: {'; '.join(invalid)}",
+                "deployment_would": "be refused until it is corrected" if same else _UPLOAD,
             }
         )
     if stored_version != deployed.get("overrides_version", 0):

@@ -71,10 +71,12 @@ UNKNOWN = _Unknown()
 
 @dataclass(frozen=True)
 class SchemaProblem:
-    """What does not fit: where, and why. Without a path it is about the document as a whole."""
+    """What does not fit: where, and why. Without a path it is about the document as a whole.
+    `is_missing`: another layer may still bring it."""
 
     path: Path
     reason: str
+    is_missing: bool = False
 
     @property
     def field(self) -> str:
@@ -320,7 +322,7 @@ def _problems(error: jsonschema.ValidationError) -> list[SchemaProblem]:
             # The library has one error for each missing key.
             named = next((key for key in missing if error.message.startswith(repr(key))), None)
             keys = missing if named is None else [named]
-            return [SchemaProblem((*path, key), "is required, and missing") for key in keys]
+            return [SchemaProblem((*path, key), "is required, and missing", True) for key in keys]
         case "additionalProperties" if value is False:
             schema = error.schema if isinstance(error.schema, dict) else {}
             known, patterns = schema.get("properties", {}), schema.get("patternProperties", {})

@@ -90,6 +90,10 @@ class SourceArchive:
         except InvalidRequest:
             return None
 
+    def names(self) -> list[str]:
+        """The paths of its files, sorted."""
+        return sorted(info.filename for info in self._zip.infolist() if not info.is_dir())
+
     def contents(self) -> dict[str, tuple[bytes, bool]]:
         """Every file by its path: its bytes, and whether it can be executed.
 

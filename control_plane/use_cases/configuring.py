@@ -19,6 +19,7 @@ from control_plane.rules.config_rules import check_overrides
 from control_plane.store.listing import why_not
 from control_plane.store.overrides import NONE_YET, Overrides, StoredOverrides
 from control_plane.store.sources import SourceArchive
+from control_plane.use_cases import config_checking
 from control_plane.use_cases.admission import check_prefix, tenant_of
 from control_plane.use_cases.deployments import Front
 
@@ -64,8 +65,9 @@ def show(front: Front, tenant: Tenant, *, explained: bool) -> JsonObject:
 def put(front: Front, env: Env, org: str, request: ConfigRequest, by: str | None) -> JsonObject:
     """Store overrides as a new version; a deployment applies it. Gives the version.
 
-    Checked against the files of the environment's current source. Raises InvalidRequest, NotFound
-    or Conflict, with nothing stored. Overrides that are stored already stay the version they are.
+    Checked against the files of the environment's current source and against its schema. Raises
+    InvalidRequest, NotFound or Conflict, with nothing stored. Overrides that are stored already
+    stay the version they are.
     """
     target = Target(application=request.application)
     tenant = tenant_of(env, org, target, front.settings.default_application)
@@ -77,6 +79,7 @@ def put(front: Front, env: Env, org: str, request: ConfigRequest, by: str | None
     except ConfigInvalid as error:
         raise InvalidRequest.of("source", str(error)) from error
     check_overrides(request.overrides, below, table)
+    config_checking.check_deployable(archive, table, tenant, request.overrides)
     store = _store(front)
     latest = store.latest(tenant)
     if latest.version == request.base_version and latest.content == request.overrides:

@@ -19,6 +19,7 @@ from control_plane.store.history import History
 from control_plane.store.listing import Listing
 from control_plane.store.sources import Sources
 from control_plane.store.starts import Starts
+from control_plane.use_cases import config_checking
 from control_plane.use_cases.admission import admit, check_prefix, has_meaning, tenant_of
 
 
@@ -58,7 +59,8 @@ def start(front: Front, env: Env, org: str, asked: Asked) -> JsonObject:
     if asked.password and not target.admin_username:
         raise InvalidRequest.of("admin_password", "needs admin_username: whose password is it?")
     check_prefix(tenant.application, front.settings.application_prefixes)
-    source, _ = front.admit(tenant, target)
+    source, manifest = front.admit(tenant, target)
+    config_checking.check_start(tenant, target.mode, source, manifest, front.settings)
     deployment_id = naming.new_deployment_id(utc_now())
     arn = naming.execution_arn(
         front.settings.state_machine_arn, naming.execution_name(tenant, deployment_id)

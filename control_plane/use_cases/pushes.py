@@ -12,6 +12,7 @@ from control_plane.models import Env, JsonObject
 from control_plane.naming import source_key
 from control_plane.rules import build_variables
 from control_plane.store.sources import SourceArchive
+from control_plane.use_cases import config_checking
 from control_plane.use_cases.admission import check_prefix
 from control_plane.use_cases.deployments import Front
 
@@ -31,8 +32,8 @@ def put(
 
     The upload is bound to the content: S3 takes only what has the SHA-256 in the name. Each
     environment gets its own: that another one has it does not show that the caller has it too.
-    Raises InvalidRequest when the source is not the application that it is said to be, or its build
-    would not know what it reads.
+    Raises InvalidRequest when the source is not the application that it is said to be, its build
+    would not know what it reads, or its configuration files do not fit its own schema.
     """
     check_prefix(request.application, front.settings.application_prefixes)
     bucket = front.settings.artifact_bucket
@@ -45,6 +46,7 @@ def put(
         archive = SourceArchive.pushed(bucket, env, sha256)
         _check(archive, request.application)
     manifest = archive.manifest()
+    config_checking.check_source(archive, manifest, environments)
     registered = front.sources.register(sha256, manifest, list(environments), current=current)
     return {"state": "REGISTERED", **registered}
 

@@ -11,6 +11,8 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from jsonschema import Draft202012Validator
+from pydantic import ValidationError
 from rawscribe import build, config
 from rawscribe.permissions import Group
 from template_reading import ACCOUNT, Stack, read
@@ -198,3 +200,52 @@ def test_the_layer_needs_its_lock(tmp_path: Path, fake_uv: Path) -> None:
     assert done.returncode != 0
     assert "/nowhere/lock.txt" in done.stderr
     assert not fake_uv.exists()
+
+
+# The schema of the configuration ------------------------------------------------------------------
+
+SCHEMA = json.loads((BACKEND / MANIFEST["config"]["schema"]).read_text())
+
+
+def closed(schema: dict[str, Any]) -> bool:
+    """Whether every object of a schema says which keys it has."""
+    objects = [schema] if schema.get("type") == "object" else []
+    below = [*schema.get("properties", {}).values(), *schema.get("$defs", {}).values()]
+    return all(item.get("additionalProperties") is False for item in objects) and all(
+        closed(item) for item in below
+    )
+
+
+def test_the_schema_knows_every_setting_and_no_other() -> None:
+    """A misspelled key would be kept out by the code without a word."""
+    assert closed(SCHEMA)
+    defaults = config.Settings().model_dump(mode="json", by_alias=True)
+
+    def keys(schema: dict[str, Any], value: dict[str, Any], path: str) -> None:
+        if "$ref" in schema:
+            schema = SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]]
+        if path != "frontend":  # the code hands it on as it is
+            assert set(schema["properties"]) == set(value), path
+        for key, below in value.items():
+            if isinstance(below, dict):
+                keys(schema["properties"][key], below, f"{path}.{key}".lstrip("."))
+
+    keys(SCHEMA, defaults, "")
+
+
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [
+        ("documentBytes", (1_023, 1_024, 4_194_304, 4_194_305, "x", 1.5)),
+        ("pageSize", (0, 1, 1_000, 1_001, None, True)),
+    ],
+)
+def test_the_schema_takes_what_the_code_takes(key: str, values: tuple[Any, ...]) -> None:
+    validator = Draft202012Validator(SCHEMA["properties"]["limits"])
+    for value in values:
+        try:
+            config.Settings.model_validate({"limits": {key: value}}, strict=True)
+            takes = True
+        except ValidationError:
+            takes = False
+        assert validator.is_valid({key: value}) is takes, value

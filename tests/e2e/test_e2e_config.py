@@ -93,6 +93,9 @@ def test_what_is_set_is_stored_applied_by_a_deployment_explained_and_unset(
     [
         (["set", "auth.cognito.userPoolId=mine"], "auth.cognito.userPoolId"),
         (["set", "limits=5"], "limits"),
+        (["set", "limits.pagesize=5"], "limits.pagesize"),
+        (["set", "limits.pageSize=five"], "limits.pageSize"),
+        (["set", "auth=null"], "auth.enabled"),
         (["unset", "limits.documentBytes"], None),
     ],
 )
@@ -183,18 +186,19 @@ def test_of_two_changes_of_the_same_version_one_is_told_and_neither_is_lost(
 ) -> None:
     """The editor takes its time, and meanwhile somebody else sets a value."""
     before = newest(configure)
-    somebody = [sys.executable, "-m", "cli", "--local", "config", "set", "stage", ORG, "mark=else"]
+    set_there = ["config", "set", "stage", ORG, "frontend.banner=else"]
+    somebody = [sys.executable, "-m", "cli", "--local", *set_there]
     refused = edit(
         syndi,
         tmp_path,
         f"import subprocess\nsubprocess.run({somebody!r}, check=True, cwd={str(ROOT)!r})\n"
-        "open(path, 'w').write('{\"mark\": \"mine\"}')",
+        'open(path, \'w\').write(\'{"frontend": {"banner": "mine"}}\')',
     )
     assert refused.exit_code == 2
     assert f"somebody else changed it: version {before + 1}" in refused.stderr
     latest = configure("history", "--json").json["versions"][0]
-    assert (latest["version"], latest["content"]["mark"]) == (before + 1, "else")
-    assert kept(tmp_path) == ['{"mark": "mine"}']
+    assert (latest["version"], latest["content"]["frontend"]["banner"]) == (before + 1, "else")
+    assert kept(tmp_path) == ['{"frontend": {"banner": "mine"}}']
 
 
 def test_a_tenant_without_configuration_has_none_to_show_or_set(
