@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.context import command, current, once, tenant_path
+from cli.creating import confirm_creation
 from cli.options import (
     AllowReplacementOption,
     ApplicationOption,
@@ -70,6 +71,12 @@ def deploy(
         bool,
         typer.Option("--rollback/--no-rollback", help="when the tests fail: the previous build"),
     ] = True,
+    create: Annotated[
+        bool, typer.Option("--create", help="the tenant may be a new one, where that must be said")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="do not ask before a new tenant is created")
+    ] = False,
     idempotency_key: IdempotencyKeyOption = None,
     wait: WaitOption = True,
     as_json: JsonOption = False,
@@ -88,10 +95,13 @@ def deploy(
         "dry_run": dry_run or None,
         "approval": approval or None,
         "rollback_on_failure": None if rollback else False,
-        "admin_password": _password(admin_username),
+        "create": create or None,
     }
-    body = {name: value for name, value in request.items() if value is not None}
     api = current.api()
+    if not (create or yes or dry_run):
+        confirm_creation(api, env, org, application)
+    request["admin_password"] = _password(admin_username)
+    body = {name: value for name, value in request.items() if value is not None}
     record = api.call("POST", f"{tenant_path(env, org)}/deployments", body, once(idempotency_key))
     follow(api, env, org, record, application, wait=wait)
 

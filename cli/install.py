@@ -45,6 +45,7 @@ class Target:
     variables: dict[str, str]
     approval_in: tuple[str, ...] = ()
     manual_start_in: tuple[str, ...] = ("dev", "stage", "test")
+    explicit_creation_in: tuple[str, ...] = ()
     hosted_zone: str = ""
     domain: str = ""
     version_retention_days: int = 14
@@ -69,6 +70,7 @@ class Target:
             "DefaultApplication": self.default_application,
             "ApprovalEnvironments": ",".join(self.approval_in),
             "ManualStartEnvironments": ",".join(self.manual_start_in),
+            "ExplicitCreationEnvironments": ",".join(self.explicit_creation_in),
             "HostedZoneId": self.hosted_zone,
             "Domain": self.domain,
             "VersionRetentionDays": str(self.version_retention_days),

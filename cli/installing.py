@@ -65,6 +65,14 @@ ManualStartOption = Annotated[
     ),
 ]
 
+ExplicitCreationOption = Annotated[
+    str | None,
+    typer.Option(
+        "--explicit-creation-in",
+        help="environments where only --create makes a new tenant: prod,stage, or none",
+    ),
+]
+
 HostedZoneOption = Annotated[
     str | None,
     typer.Option(
@@ -89,6 +97,7 @@ def install(
     prefixes: PrefixesOption = None,
     approval_in: ApprovalOption = None,
     manual_start_in: ManualStartOption = None,
+    explicit_creation_in: ExplicitCreationOption = None,
     hosted_zone: HostedZoneOption = None,
     domain: DomainOption = None,
     runtime: Annotated[str, typer.Option(help="the functions' runtime")] = "python3.13",
@@ -115,6 +124,7 @@ def install(
         variables={},
         approval_in=approval_environments(approval_in, installed),
         manual_start_in=manual_start_environments(manual_start_in, installed),
+        explicit_creation_in=explicit_creation_environments(explicit_creation_in, installed),
         hosted_zone=zone,
         domain=below,
         role_arn=role_arn,
@@ -175,42 +185,44 @@ def installed_parameters(stack: str) -> dict[str, str]:
     return reading.parameters(found) if found else {}
 
 
+def explicit_creation_environments(given: str | None, installed: dict[str, str]) -> tuple[str, ...]:
+    """The environments where a tenant is created with `create` only: as given, otherwise as
+    installed. Raises Refused."""
+    before = installed.get("ExplicitCreationEnvironments", "")
+    return _environments("--explicit-creation-in", given, before)
+
+
 def approval_environments(given: str | None, installed: dict[str, str]) -> tuple[str, ...]:
     """The environments that need an approval: as given, otherwise as installed. Raises Refused."""
-    if given == NOWHERE:
-        return ()
-    if given is None:
-        before = installed.get("ApprovalEnvironments", "")
-        return tuple(before.split(",")) if before else ()
-    named = [name.strip() for name in given.split(",")]
-    if not set(named) <= set(Env):
-        raise Refused(
-            f"--approval-in {given}: must be environments ({', '.join(Env)}) with commas between, "
-            f"or {NOWHERE}"
-        )
-    if set(named) >= {Env.DEV, Env.TEST, Env.STAGE}:
+    named = _environments("--approval-in", given, installed.get("ApprovalEnvironments", ""))
+    if given is not None and set(named) >= {Env.DEV, Env.TEST, Env.STAGE}:
         raise Refused(
             f"--approval-in {given}: leave one of dev, test and stage out, where an update of the "
             "control plane can try itself without somebody's approval"
         )
-    return tuple(sorted(set(named)))
+    return named
+
+
+def _environments(option: str, given: str | None, before: str) -> tuple[str, ...]:
+    """The environments that an option names; without it, those from before. Raises Refused."""
+    if given == NOWHERE:
+        return ()
+    if given is None:
+        return tuple(before.split(",")) if before else ()
+    named = {name.strip() for name in given.split(",")}
+    if not named <= set(Env):
+        raise Refused(
+            f"{option} {given}: must be environments ({', '.join(Env)}) with commas between, "
+            f"or {NOWHERE}"
+        )
+    return tuple(sorted(named))
 
 
 def manual_start_environments(given: str | None, installed: dict[str, str]) -> tuple[str, ...]:
     """The environments that accept executions which were started by hand: as given, otherwise as
     installed, otherwise all but prod. Raises Refused."""
-    if given == NOWHERE:
-        return ()
-    if given is None:
-        before = installed.get("ManualStartEnvironments", f"{Env.DEV},{Env.STAGE},{Env.TEST}")
-        return tuple(before.split(",")) if before else ()
-    named = {name.strip() for name in given.split(",")}
-    if not named <= set(Env):
-        raise Refused(
-            f"--manual-start-in {given}: must be environments ({', '.join(Env)}) with commas "
-            f"between, or {NOWHERE}"
-        )
-    return tuple(sorted(named))
+    before = installed.get("ManualStartEnvironments", f"{Env.DEV},{Env.STAGE},{Env.TEST}")
+    return _environments("--manual-start-in", given, before)
 
 
 def install_stack(

@@ -25,6 +25,7 @@ def up(
     prefixes: installing.PrefixesOption = None,
     approval_in: installing.ApprovalOption = None,
     manual_start_in: installing.ManualStartOption = None,
+    explicit_creation_in: installing.ExplicitCreationOption = None,
     hosted_zone: installing.HostedZoneOption = None,
     domain: installing.DomainOption = None,
     downgrade: installing.DowngradeOption = False,
@@ -51,6 +52,9 @@ def up(
         variables=laptop.aws_environment(),
         approval_in=installing.approval_environments(approval_in, installed),
         manual_start_in=installing.manual_start_environments(manual_start_in, installed),
+        explicit_creation_in=installing.explicit_creation_environments(
+            explicit_creation_in, installed
+        ),
         hosted_zone=zone,
         domain=below,
         version_retention_days=0,

@@ -44,10 +44,14 @@ class Trigger(StrEnum):
 
 
 class Target(Options):
-    """What to deploy: the part of a request that is the same however it arrives."""
+    """What to deploy: the part of a request that is the same however it arrives.
+
+    `create`: the tenant may be a new one, where the installation wants that said.
+    """
 
     application: Application | None = None
     source: Sha256 | None = None
+    create: bool = False
 
 
 class DeploymentRequest(Target):

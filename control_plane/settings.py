@@ -26,6 +26,7 @@ class RecordSettings(_Settings):
     artifact_bucket: str
     default_application: str
     approval_environments: str
+    explicit_creation_environments: str
     deployment_slots: int
     manual_start_environments: str
     schedule_group: str
@@ -87,6 +88,7 @@ class RolloutSettings(_Settings):
     schedule_group: str
     application_prefixes: str
     approval_environments: str
+    explicit_creation_environments: str
     artifact_bucket: str
     default_application: str
     tenant_runtime: str
@@ -117,6 +119,7 @@ class ApiSettings(_Settings):
 
     application_prefixes: str
     approval_environments: str
+    explicit_creation_environments: str
     artifact_bucket: str
     default_application: str
     state_machine_arn: str

@@ -31,6 +31,7 @@ from control_plane.store.progress import Progress
 from control_plane.store.rollouts import Rollouts, loaded
 from control_plane.use_cases import config_checking
 from control_plane.use_cases.admission import admit, has_meaning, parse_input, tenant_of
+from control_plane.use_cases.creation import CREATING, check_creation, exists
 from workers import record_approval, record_origin, record_schedules, record_slots, self_check
 from workers import record_closing as closing
 from workers import record_ends as ends
@@ -100,6 +101,8 @@ def prepare_deployment(execution: Mapping[str, Any]) -> JsonObject:
     source, manifest = admit(
         tenant, request, known.table_name, known.account_id, known.control_plane_stack
     )
+    current = Listing(known.table_name).current(tenant) or {}
+    check_creation(tenant, request, current, known.explicit_creation_environments, request.trigger)
     config_checking.check_start(tenant, request.mode, source, manifest, known)
     record = History(known.table_name).open(tenant, deployment_id, arn, facts_of(request, source))
     if record["execution_arn"] != arn:
@@ -125,6 +128,10 @@ def prepare_deployment(execution: Mapping[str, Any]) -> JsonObject:
     note = f"{request.mode}: {tenant.stack_name}"
     if has_meaning("source", request.mode):
         note += f" from source {source[:12]}"
+    if request.mode in CREATING and not exists(current):
+        note += "; creates the tenant"
+    elif request.create:
+        note += "; create was not needed: the tenant exists"
     ended = progress.end_step(deployment, "PrepareDeployment", StepStatus.SUCCEEDED, note)
     measure(deployment, "PrepareDeployment", ended)
     return deployment.model_dump(mode="json", by_alias=True, exclude_none=True)

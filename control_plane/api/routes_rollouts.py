@@ -21,7 +21,8 @@ from control_plane.api.routes import (
 from control_plane.models import DEPLOYMENT_ID_PATTERN, Env, JsonObject, Tenant
 from control_plane.rules.rollout_plan import LabelsRequest, RolloutRequest, RolloutScheduleRequest
 from control_plane.store.labels import Labels
-from control_plane.use_cases import fleets, selecting
+from control_plane.use_cases import fleets
+from control_plane.use_cases.creation import exists
 
 router = Router()  # type: ignore[no-untyped-call]  # Powertools does not type it
 
@@ -116,7 +117,7 @@ def put_labels(env: Env, org: OrgPath, request: LabelsRequest) -> JsonObject:
 
 def _is_deployed(of: Tenant) -> bool:
     """Whether a rollout that selects by labels finds the tenant."""
-    return selecting.is_deployed(front().listing.current(of) or {})
+    return exists(front().listing.current(of) or {})
 
 
 def _application(named: str | None) -> str:

@@ -19,7 +19,7 @@ from control_plane.errors import InvalidRequest, NotFound
 from control_plane.events import ConfigRequest, ScheduleRequest, SourceRequest, SourcesRequest
 from control_plane.models import Env, JsonObject, Mode
 from control_plane.store.listing import why_not
-from control_plane.use_cases import configuring, pushes, schedules
+from control_plane.use_cases import configuring, creation, pushes, schedules
 
 router = Router()  # type: ignore[no-untyped-call]  # Powertools does not type it
 
@@ -38,6 +38,13 @@ def get_tenant(env: Env, org: OrgPath, application: ApplicationQuery = None) -> 
     if "last_good" not in current:
         raise NotFound(why_not(tenant, current, "was never deployed with success"))
     return current
+
+
+@router.get("/envs/<env>/orgs/<org>/creation", tags=["tenants"])
+def get_creation(env: Env, org: OrgPath, application: ApplicationQuery = None) -> JsonObject:
+    """Whether a deployment would create the tenant, must say so, and who else may be meant."""
+    known = front().settings.explicit_creation_environments
+    return creation.outlook(front().listing, tenant_named(env, org, application), known)
 
 
 @router.get("/envs/<env>/orgs/<org>/config", tags=["tenants"])

@@ -209,8 +209,14 @@ class History(table.Store):
             ),
         ]
         known = self._listing.current(tenant)
+        # A start that was refused makes no tenant of a name that has none.
+        refused = facts.get("error") == "InvalidRequest" and facts.get("failed_step") in (
+            None, "", "PrepareDeployment",
+        )  # fmt: skip
+        is_tenant = known is not None and not known.get("offboarded_at")
         # Else its end was noticed too late: a newer one succeeded.
-        if (known or {}).get("last_good", "") < deployment_id:
+        is_newest = (known or {}).get("last_good", "") < deployment_id
+        if is_newest and (is_tenant or not refused):
             now = {**writes.identity(tenant), **(current or {})}
             if (known or {}).get("last_deployment", "") <= deployment_id:
                 now |= {

@@ -139,6 +139,7 @@ _ONLY_IN: dict[str, tuple[Mode, ...]] = {
     "approval": (Mode.FULL, Mode.DEPLOY_ONLY, Mode.FUNCTION, Mode.ROLLBACK, Mode.OFFBOARD),
     "rollback_on_failure": (Mode.FULL, Mode.DEPLOY_ONLY, Mode.FUNCTION, Mode.ROLLBACK),
     "to": (Mode.ROLLBACK,),
+    "create": (Mode.FULL, Mode.DEPLOY_ONLY),
     "confirm": (Mode.OFFBOARD,),
     "export": (Mode.OFFBOARD,),
     "purge": (Mode.OFFBOARD,),

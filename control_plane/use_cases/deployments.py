@@ -21,6 +21,7 @@ from control_plane.store.sources import Sources
 from control_plane.store.starts import Starts
 from control_plane.use_cases import config_checking
 from control_plane.use_cases.admission import admit, check_prefix, has_meaning, tenant_of
+from control_plane.use_cases.creation import check_creation
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ def start(front: Front, env: Env, org: str, asked: Asked) -> JsonObject:
         raise InvalidRequest.of("admin_password", "needs admin_username: whose password is it?")
     check_prefix(tenant.application, front.settings.application_prefixes)
     source, manifest = front.admit(tenant, target)
+    current = front.listing.current(tenant) or {}
+    check_creation(tenant, target, current, front.settings.explicit_creation_environments)
     config_checking.check_start(tenant, target.mode, source, manifest, front.settings)
     deployment_id = naming.new_deployment_id(utc_now())
     arn = naming.execution_arn(

@@ -12,6 +12,7 @@ from control_plane.errors import InvalidRequest, NotFound
 from control_plane.events import ScheduleRequest, Trigger
 from control_plane.models import Env, JsonObject, Mode, Tenant
 from control_plane.use_cases.admission import check_prefix, tenant_of
+from control_plane.use_cases.creation import check_creation
 from control_plane.use_cases.deployments import Front
 from control_plane.use_cases.schedule_targets import DEPLOYMENT, request_of, target_input
 
@@ -37,7 +38,15 @@ def put(front: Front, env: Env, org: str, request: ScheduleRequest) -> JsonObjec
         raise InvalidRequest.of("mode", f"only {', '.join(SCHEDULED)} can be scheduled")
     tenant = tenant_of(env, org, request, front.settings.default_application)
     check_prefix(tenant.application, front.settings.application_prefixes)
+    if request.create:
+        told = (
+            "has no meaning in a schedule, which creates no tenant: deploy it once, then schedule"
+        )
+        raise InvalidRequest.of("create", told)
     front.admit(tenant, request)
+    current = front.listing.current(tenant) or {}
+    explicit = front.settings.explicit_creation_environments
+    check_creation(tenant, request, current, explicit, Trigger.SCHEDULE)
     target = request.model_dump(
         mode="json", exclude={"expression", "timezone", "enabled"}, exclude_none=True
     )

@@ -16,6 +16,7 @@ from control_plane.store.labels import Labels, fits
 from control_plane.store.listing import Listing
 from control_plane.store.sources import Sources
 from control_plane.use_cases.admission import check_prefix
+from control_plane.use_cases.creation import exists, is_explicit
 
 
 class Known(Protocol):
@@ -29,6 +30,8 @@ class Known(Protocol):
     def default_application(self) -> str: ...
     @property
     def approval_environments(self) -> str: ...
+    @property
+    def explicit_creation_environments(self) -> str: ...
 
 
 def parse(raw: Mapping[str, Any]) -> RolloutInput:
@@ -52,6 +55,7 @@ def planned(
     for org in orgs:
         check_length(Tenant(application=application, env=env, org=org), described, known.account_id)
     waves, members = plan(request, orgs)
+    _check_existing(application, env, members, known)
     rollout = Rollout(
         id=rollout_id,
         application=application,
@@ -92,18 +96,28 @@ def _selected(application: str, env: Env, request: RolloutRequest, table: str) -
     return [one.org for one in found]
 
 
+def _check_existing(application: str, env: Env, members: list[list[str]], known: Known) -> None:
+    """Raise InvalidRequest for a rollout that would create tenants where none may."""
+    named = {org for wave in members for org in wave}
+    probe = Tenant(application=application, env=env, org="any")
+    if not named or not is_explicit(probe, known.explicit_creation_environments):
+        return
+    new = sorted(new_among(named, application, env, known.table_name))
+    if new:
+        raise InvalidRequest.of(
+            "tenants",
+            f"{', '.join(new[:10])}{' …' if new[10:] else ''}: not deployed in {env}, where no "
+            "rollout creates a tenant: 'syndi deploy --create' does",
+        )
+
+
 def new_among(orgs: Iterable[str], application: str, env: Env, table: str) -> set[str]:
     """Those of some organizations that are not deployed."""
     return set(orgs) - {one["org"] for one in _deployed(application, env, table)}
 
 
-def is_deployed(current: Mapping[str, Any]) -> bool:
-    """Whether a tenant is deployed, by its current state; empty when it never was."""
-    return bool(current.get("last_good")) and not current.get("offboarded_at")
-
-
 def _deployed(application: str, env: Env, table: str) -> Iterator[JsonObject]:
     """The current states of the application's tenants that are deployed in an environment."""
     for one in Listing(table).tenants():
-        if (one["application"], one["env"]) == (application, env) and is_deployed(one):
+        if (one["application"], one["env"]) == (application, env) and exists(one):
             yield one

@@ -10,7 +10,13 @@ from cli import installing
 from cli.failure import Refused
 from cli.hosted_zone import routes_in
 from cli.install import Target
-from cli.installing import approval_environments, check_names, own, with_trial
+from cli.installing import (
+    approval_environments,
+    check_names,
+    explicit_creation_environments,
+    own,
+    with_trial,
+)
 from control_plane import aws
 from control_plane.own import own_tenant
 
@@ -43,6 +49,13 @@ def test_environments_are_as_given_and_otherwise_stay(
     given: str | None, installed: dict[str, str], expected: tuple[str, ...]
 ) -> None:
     assert approval_environments(given, installed) == expected
+    known = {f"ExplicitCreation{name.removeprefix('Approval')}": v for name, v in installed.items()}
+    assert explicit_creation_environments(given, known) == expected
+    assert explicit_creation_environments("prod,stage,test,dev", {}) == (
+        "dev", "prod", "stage", "test",
+    )  # fmt: skip
+    with pytest.raises(Refused, match="--explicit-creation-in"):
+        explicit_creation_environments("production", {})
 
 
 @pytest.mark.parametrize("given", ["moon", "prod,moon", "", "prod,", "none,prod", "PROD"])

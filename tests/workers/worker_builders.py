@@ -55,6 +55,7 @@ ENVIRONMENT = {
     "SCHEDULER_ROLE_ARN": ROLE,
     "APPROVAL_ENVIRONMENTS": "",
     "MANUAL_START_ENVIRONMENTS": "dev,test,stage",
+    "EXPLICIT_CREATION_ENVIRONMENTS": "",
     "DEPLOYMENT_SLOTS": "2",
     "CONFIG_FUNCTION": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:syndi-config:live",
     "CODE_FUNCTION": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:syndi-code:live",
