@@ -42,6 +42,7 @@ def group(name: str, owner: str | None) -> None:
 @pytest.fixture
 def made(world: None, cloud: Cloud) -> Deployment:
     cloud.says("DeleteChangeSet", {})
+    cloud.says("GetTemplate", {"TemplateBody": {"Resources": {}}})  # isolation looks at it
     return build.opened(build.deployment())
 
 
