@@ -104,6 +104,11 @@ lock: $(TOOLS)/uv/.stamp ## lock the newest versions that pyproject.toml and req
 	$(LOCK) --upgrade --extra cli --extra dev pyproject.toml -o requirements/dev.txt
 	for tool in uv sam ministack microburst; do $(LOCK) --upgrade requirements/$$tool.in -o requirements/$$tool.txt; done
 
+.PHONY: resource-types
+resource-types: setup ## list the resource types that AWS publishes anew, by the schemas of the locked cfn-lint
+	.venv/bin/python -m local.resource_types
+	.venv/bin/ruff format -q control_plane/rules/resource_types.py
+
 .PHONY: clean
 clean: ## stop the laptop's AWS, and remove all that was installed and built
 	@test ! -x $(SYNDI) || $(SYNDI) --local reset

@@ -1,6 +1,6 @@
 """The control plane's own stack, as whoever installs it works on it: with their own permissions."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from botocore.exceptions import WaiterError
@@ -12,6 +12,7 @@ from control_plane import aws, naming, templates
 from control_plane.models import Env, JsonObject, StackStatus, utc_now
 from control_plane.rules import changes, decisions
 from control_plane.rules.decisions import StackAction, StackRequest
+from control_plane.services import change_sets
 from control_plane.services import stack_reading as reading
 
 POLL_SECONDS = 5.0
@@ -133,7 +134,7 @@ def change(
     kind: str,
     url: str = "",
     body: str = "",
-    stateful: tuple[str, ...] = (),
+    stateful: Collection[str] = (),
     before_change: Callable[[], None] | None = None,
 ) -> JsonObject:
     """Bring the stack to a template; gives a record's `change_set`.
@@ -141,49 +142,44 @@ def change(
     Raises Refused for a change that would lose data, and Failed with the first failing resource.
     """
     client, name = aws.cloudformation(), f"syndi-install-{naming.new_deployment_id(utc_now())}"
+    stack = reading.describe(target.stack)
     values = changes.stack_parameters(
         template.get("Parameters", {}),
         computed=given,
         requested={},
         first_deployment={},
-        previous=_previous(target) if kind == "UPDATE" else None,
+        previous=reading.parameters(stack) if stack and kind == "UPDATE" else None,
     )
-    made = client.create_change_set(
-        StackName=target.stack,
-        ChangeSetName=name,
-        ChangeSetType=kind,  # type: ignore[arg-type]  # CREATE or UPDATE
-        **({"TemplateURL": url} if url else {"TemplateBody": body}),  # type: ignore[arg-type]
-        Parameters=values,  # type: ignore[arg-type]  # the same shape, as plain dicts
-        Capabilities=["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
-        Tags=[{"Key": naming.OWNER_TAG, "Value": target.stack}],
-        # The table and the bucket that an uninstall left are adopted, with what is in them.
-        ImportExistingResources=True,
-        **in_role(target.role_arn),
+    change_set, stack_id = change_sets.create(
+        target.stack,
+        name,
+        stack=stack,
+        kind=kind,
+        template={"TemplateURL": url} if url else {"TemplateBody": body},
+        parameters=values,
+        role=in_role(target.role_arn),
     )
-    found = _found(target, made["StackId"], made["Id"])
+    made = {"id": change_set, "stack_id": stack_id}
+    found = _effects(target, stack_id, change_set, stateful)
     if found is None:
-        client.delete_change_set(ChangeSetName=made["Id"])
-        return {"id": made["Id"], "stack_id": made["StackId"], "has_changes": False, "summary": {}}
-    refusal = changes.refuse_changes(changes.lost(found, stateful), [])
+        client.delete_change_set(ChangeSetName=change_set)
+        return {**made, "has_changes": False, "summary": {}}
+    refusal = changes.refuse_changes(found.losses, [])
     if refusal:
-        client.delete_change_set(ChangeSetName=made["Id"])
+        client.delete_change_set(ChangeSetName=change_set)
         raise Refused(f"{target.stack}: {refusal}")
     if before_change:
         before_change()
     client.execute_change_set(
-        ChangeSetName=made["Id"],
+        ChangeSetName=change_set,
         ClientRequestToken=name,
         # What a failed change made goes with it: a published version that stayed would be the one
         # that the next attempt may not publish again.
         RetainExceptOnCreate=True,
     )
-    await_operation(target.stack, target.poll_seconds, made["StackId"], name, reading.SUCCEEDED)
-    return {
-        "id": made["Id"],
-        "stack_id": made["StackId"],
-        "has_changes": True,
-        "summary": changes.summarize(found),
-    }
+    await_operation(target.stack, target.poll_seconds, stack_id, name, reading.SUCCEEDED)
+    summary = changes.summarize(found.changes)
+    return {**made, "has_changes": True, "summary": summary, **change_sets.facts(found)}
 
 
 def protect(target: Target) -> None:
@@ -212,7 +208,9 @@ def _previous(target: Target) -> dict[str, str]:
     return reading.parameters(stack) if stack else {}
 
 
-def _found(target: Target, stack: str, change_set: str) -> list[changes.Change] | None:
+def _effects(
+    target: Target, stack: str, change_set: str, stateful: Collection[str]
+) -> change_sets.Effects | None:
     """What a change set would do, when it is there; None: nothing. Raises Failed."""
     try:
         aws.cloudformation().get_waiter("change_set_create_complete").wait(
@@ -225,7 +223,7 @@ def _found(target: Target, stack: str, change_set: str) -> list[changes.Change] 
             return None
         why = reading.refusal(change_set, reason)
         raise Failed(f"{target.stack}: no change set could be made: {why}") from error
-    return reading.changes(stack, change_set)
+    return change_sets.effects(stack, change_set, stateful)
 
 
 def _every(poll_seconds: float, minutes: int) -> Any:

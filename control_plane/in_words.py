@@ -25,7 +25,8 @@ _PATTERNS = {
     EXPRESSION_PATTERN: "must be such as rate(5 minutes), or cron(0 6 * * ? *) with six fields",
     TIMEZONE_PATTERN: "must be a time zone, such as UTC or Europe/Berlin",
     DEPLOYMENT_ID_PATTERN: "must be a deployment's id, as 'syndi history' lists them",
-    LOGICAL_ID_PATTERN: "must be a resource's logical id, as the change set names it",
+    LOGICAL_ID_PATTERN: "must be a resource's logical id, as the change set names it: Users, "
+    "or Data/Orders in a nested stack",
     ALLOWED_PATTERN: "must be a number or a whole percentage: 3 or 5%",
     LABEL_KEY_PATTERN: "must be a label's key: a lowercase letter, then up to 39 lowercase "
     "letters, digits and hyphens",

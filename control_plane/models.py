@@ -13,7 +13,7 @@ SHA256_PATTERN = r"^[0-9a-f]{64}$"
 # Only characters that the name of a secret may have, too.
 EMAIL_PATTERN = r"^[A-Za-z0-9_+=.-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$"
 
-LOGICAL_ID_PATTERN = r"^[A-Za-z0-9]{1,255}$"
+LOGICAL_ID_PATTERN = r"^[A-Za-z0-9]{1,255}(/[A-Za-z0-9]{1,255})*$"  # Data/Orders: of nested stacks
 # What EventBridge Scheduler takes; a laptop's takes more, and then never starts anything.
 EXPRESSION_PATTERN = r"^(rate\([1-9]\d{0,4} (minute|hour|day)s?\)|cron\(\S+( \S+){5}\))$"
 # A name of the tz database; whether it exists is for EventBridge Scheduler to say.

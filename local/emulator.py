@@ -58,6 +58,7 @@ def stack_seconds(text: str | None) -> float:
 def apply_patches(seconds: float, *, without: frozenset[str] = frozenset()) -> None:
     """Apply every patch but those named in `without`. Raises UnexpectedEmulator."""
     from local import (
+        change_set_patches,
         execution_patches,
         iam_patches,
         layer_patches,
@@ -90,6 +91,10 @@ def apply_patches(seconds: float, *, without: frozenset[str] = frozenset()) -> N
         "deleted_stacks_list_resources": leftover_patches.deleted_stacks_list_resources,
         "nested_stacks_retain": leftover_patches.nested_stacks_retain,
         "tags_of_more_types": leftover_patches.tags_of_more_types,
+        "replacing_properties": change_set_patches.replacing_properties,
+        "values_that_stay": change_set_patches.values_that_stay,
+        "nested_change_sets": change_set_patches.nested_change_sets,
+        "retained_in_nested_stacks": change_set_patches.retained_in_nested_stacks,
         "web_pages_are_not_root": web_pages.web_pages_are_not_root,
         "interrupted_stacks": stack_patches.interrupted_stacks,
         "stacks_take_time": lambda: stack_patches.stacks_take_time(seconds),

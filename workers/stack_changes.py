@@ -1,7 +1,6 @@
 """A stack's changes: asked for as a change set, looked at, executed, and awaited."""
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
@@ -18,11 +17,13 @@ from control_plane.models import Deployment, JsonObject, StackState, StackStatus
 from control_plane.rules import changes, decisions, endings
 from control_plane.rules.decisions import StackAction
 from control_plane.rules.situations import Situation, situation
+from control_plane.services import change_sets
 from control_plane.services import stack_reading as reading
 from control_plane.settings import StackSettings, settings
 from control_plane.store.listing import Listing
 from control_plane.store.progress import ROLLBACK_STEPS, STEPS, Progress
 from workers import (
+    stack_guard,
     stack_imports,
     stack_isolation,
     stack_operation,
@@ -33,9 +34,6 @@ from workers import (
 )
 from workers import stack_withdrawal as withdrawal
 from workers.step import Outcome
-
-if TYPE_CHECKING:
-    from mypy_boto3_cloudformation.type_defs import ParameterTypeDef
 
 
 def create_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
@@ -56,19 +54,15 @@ def create_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
         Progress(settings(StackSettings).table_name).add_facts(deployment, made)
     name = naming.change_set_name(deployment)
     try:
-        answer = aws.cloudformation().create_change_set(
-            StackName=tenant.stack_name,
-            ChangeSetName=name,
-            ChangeSetType="CREATE" if creating else "UPDATE",
-            TemplateURL=proposal.url,
-            Parameters=_parameters(proposal.parameters),
-            Capabilities=["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
-            RoleARN=stack_role.role_of(tenant),
-            Tags=[{"Key": naming.OWNER_TAG, "Value": tenant.stack_name}],
-            # What survived an earlier stack under its own name is adopted, with what is in it.
-            ImportExistingResources=True,
+        change_set_id, stack_id = change_sets.create(
+            tenant.stack_name,
+            name,
+            stack=stack,
+            kind="CREATE" if creating else "UPDATE",
+            template={"TemplateURL": proposal.url},
+            parameters=proposal.parameters,
+            role={"RoleARN": stack_role.role_of(tenant)},
         )
-        change_set_id, stack_id = answer["Id"], answer["StackId"]
     except ClientError as error:
         code = aws.error_code(error)
         # Its name is this deployment's: an earlier attempt made it, or is just making it.
@@ -106,17 +100,21 @@ def await_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
         if options.dry_run:
             withdrawal.withdraw(deployment, event)
         raise ChangeSetFailed(f"no change set could be made: {why}")
-    found = reading.changes(event["stack_id"], change_set_id) if status != "FAILED" else []
-    losses = changes.lost(found, deployment.manifest.stack.stateful_types)
-    summary = changes.summarize(found)
-    told = changes.in_words(summary) + changes.needless(losses, options.allow_replacement)
+    found = change_sets.Effects()
+    if status != "FAILED":
+        stateful = stack_guard.stateful_types(deployment)
+        found = change_sets.effects(event["stack_id"], change_set_id, stateful)
+    summary = changes.summarize(found.changes)
+    told = changes.in_words(summary) + changes.needless(found.losses, options.allow_replacement)
+    told += changes.not_retained(found.unretained)
     result = {"has_changes": status != "FAILED", "summary": summary}
-    # What this very deployment added was never anybody's data: the way back takes it away again.
-    added = _added(deployment) if deployment.rolling_back else []
-    refusal = changes.refuse_changes(losses, [*options.allow_replacement, *added])
-    refusal = refusal or stack_imports.refuse_foreign(deployment, found)
+    refusal = changes.refuse_changes(
+        list(stack_guard.not_undone(deployment, found.losses)), options.allow_replacement
+    )
+    refusal = refusal or stack_imports.refuse_foreign(deployment, found.changes)
     leak = None if refusal else stack_isolation.refusal(deployment, event, described)
     facts = {"id": change_set_id, "stack_id": event["stack_id"], **result}
+    facts |= change_sets.facts(found)
     facts |= {"refused": refusal} if refusal else {"not_isolated": leak} if leak else {}
     Progress(settings(StackSettings).table_name).add_facts(deployment, {"change_set": facts})
     if refusal:
@@ -131,14 +129,6 @@ def await_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
     if not result["has_changes"]:
         withdrawal.discard(event)
     return Outcome(result, told)
-
-
-def _added(deployment: Deployment) -> list[str]:
-    """The resources that the deployment itself added, before its tests failed."""
-    table = settings(StackSettings).table_name
-    record = Listing(table).get(deployment.tenant, deployment.id) or {}
-    summary = record.get("change_set", {}).get("summary", {})
-    return [item["id"] for item in summary.get("added", [])]
 
 
 def execute_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
@@ -263,10 +253,6 @@ def discard_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
     if event["change_set_id"]:
         withdrawal.withdraw_unapproved(deployment, event)
     return Outcome(note="removed" if event["change_set_id"] else "there is none")
-
-
-def _parameters(parameters: list[dict[str, str | bool]]) -> "list[ParameterTypeDef]":
-    return parameters  # type: ignore[return-value]  # the same shape, as a plain dict
 
 
 def _message(error: ClientError) -> str:

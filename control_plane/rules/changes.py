@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from control_plane.models import JsonObject
+from control_plane.rules import data
 
 _NO_CHANGES = re.compile(r"didn't contain changes|No updates are to be performed", re.IGNORECASE)
 
@@ -28,21 +29,47 @@ command line."""
 
 @dataclass(frozen=True)
 class Change:
-    """One line of a change set: Add, Modify, Remove, Import or Dynamic."""
+    """One line of a change set: Add, Modify, Remove, Import, Dynamic or SyncWithActual.
+
+    `logical_id`: in a nested stack with the stack's own before it, `Data/Orders`. `policy_action`:
+    what becomes of the resource that is there (DescribeChangeSet, PolicyAction), or empty.
+    """
 
     action: str
     logical_id: str
     resource_type: str
     replacement: str = "False"
+    policy_action: str = ""
     physical_id: str = ""
 
     @property
     def takes_away(self) -> bool:
         """Whether the resource as it is now may be gone afterwards.
 
-        `Conditional` replacement is not known before the execution: taken for the worse.
+        What is not known before the execution (`Conditional`, `Dynamic`, and an action that this
+        release does not know) counts for the worse, with two exceptions. A nested stack is updated
+        whatever changes (template reference), and its own change set says what. A changed custom
+        resource may be `Conditional`, since its function may answer with another id; but it is an
+        update, and the function decides. Its removal counts.
         """
-        return self.action == "Remove" or self.replacement in ("True", "Conditional")
+        if self.action in ("Add", "Import", "SyncWithActual"):
+            return False
+        if self.action == "Modify" and self.replacement == "Conditional":
+            kind = self.resource_type
+            return not (kind == data.NESTED_STACK or data.is_custom(kind))
+        return self.action != "Modify" or self.replacement != "False"
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A resource whose data a change set takes away, or may. `what`: what happens to it, as the
+    rest of a sentence that begins with its name. `weakened`: it stays, and less of it would be kept
+    the next time."""
+
+    logical_id: str
+    resource_type: str
+    what: str
+    weakened: bool = False
 
 
 def summarize(changes: Iterable[Change]) -> Summary:
@@ -77,42 +104,89 @@ def in_words(summary: Mapping[str, Sequence[object]]) -> str:
     return ", ".join(counted) or "nothing to change"
 
 
-def lost(changes: Iterable[Change], stateful_types: Sequence[str]) -> list[Change]:
+def lost(changes: Iterable[Change], stateful_types: Sequence[str] = ()) -> list[Loss]:
     """The changes after which a resource that holds data may be gone from the stack.
 
-    `stateful_types`: resource types that hold data, from the manifest.
+    `stateful_types`: resource types that hold data, by the manifests of what is deployed and of
+    what is requested, beyond those that are known to (`rules.data`). A type of which nothing is
+    known counts as well. What a nested stack holds, its own changes say.
     """
     return [
-        change for change in changes if change.takes_away and change.resource_type in stateful_types
+        Loss(change.logical_id, change.resource_type, _what_happens(change, known))
+        for change in changes
+        if change.takes_away
+        and (known := data.holding(change.resource_type, stateful_types))
+        in (data.Holding.DATA, data.Holding.UNKNOWN)
     ]
 
 
-def refuse_changes(losses: Iterable[Change], allow_replacement: Sequence[str]) -> str | None:
+def _what_happens(change: Change, known: data.Holding) -> str:
+    """The rest of a sentence about a change that takes something away."""
+    match change.action, change.replacement:
+        case "Remove", _:
+            what = "would be removed"
+        case "Modify", "True":
+            what = "would be replaced by an empty one"
+        case _:
+            # Conditional or Dynamic: CloudFormation knows only when it does it.
+            what = "would be replaced by an empty one, or may be"
+    match change.policy_action:
+        case "Retain" | "ReplaceAndRetain":
+            kept = "; what is there now leaves the stack and is retained"
+        case "Snapshot" | "ReplaceAndSnapshot":
+            kept = "; of what is there now only a snapshot stays"
+        case _ if known == data.Holding.UNKNOWN:
+            kept = "; whether that type holds data is not known"
+        case _:
+            kept = ", and its data deleted"
+    return what + kept
+
+
+def retyped(before: JsonObject, after: JsonObject, stateful_types: Sequence[str]) -> list[Loss]:
+    """The resources that hold data, or may, and become another type under the same name, by the
+    templates before and after. CloudFormation refuses that, and a change set names the new type."""
+    new = data.types(after)
+    return [
+        Loss(name, kind, f"would be removed: its name is that of a {new[name]} then")
+        for name, kind in data.types(before).items()
+        if name in new
+        and new[name] != kind
+        and data.holding(kind, stateful_types) in (data.Holding.DATA, data.Holding.UNKNOWN)
+    ]
+
+
+def refuse_changes(losses: Iterable[Loss], allow_replacement: Sequence[str]) -> str | None:
     """Why a change set must not be executed, or None.
 
-    `losses`: what `lost` answers. `allow_replacement`: the logical ids whose loss the request
-    permits.
+    `losses`: what `lost` answers, and what else takes data away. `allow_replacement`: the names of
+    the resources whose loss the request permits.
     """
-    refused = [change for change in losses if change.logical_id not in allow_replacement]
+    refused = [loss for loss in losses if loss.logical_id not in allow_replacement]
     if not refused:
         return None
-    told = ", ".join(
-        f"{change.logical_id} ({change.resource_type}) would be "
-        + ("removed" if change.action == "Remove" else "replaced")
-        for change in refused
+    named = "; ".join(f"{loss.logical_id} ({loss.resource_type}) {loss.what}" for loss in refused)
+    options = " ".join(
+        f"--allow-replacement {name}" for name in dict.fromkeys(loss.logical_id for loss in refused)
     )
-    options = " ".join(f"--allow-replacement {change.logical_id}" for change in refused)
-    return (
-        f"{told}: its data would be lost or leave the stack; nothing was changed. "
-        f"allow_replacement with its name permits it: {options}"
-    )
+    return f"{named}. Nothing was changed. allow_replacement with its name permits it: {options}"
 
 
-def needless(losses: Iterable[Change], allow_replacement: Sequence[str]) -> str:
+def needless(losses: Iterable[Loss], allow_replacement: Sequence[str]) -> str:
     """What is said of names in `allow_replacement` that the change set does not touch; or empty."""
-    names = {change.logical_id for change in losses}
+    names = {loss.logical_id for loss in losses}
     unused = [name for name in allow_replacement if name not in names]
     return f"; allow_replacement names {', '.join(unused)}, which nothing here loses" * bool(unused)
+
+
+def not_retained(unretained: Mapping[str, str]) -> str:
+    """What is said of resources that hold data and that their policies do not keep; or empty.
+
+    `unretained`: by name, what is missing (`data.unretained`).
+    """
+    if not unretained:
+        return ""
+    names = ", ".join(f"{name} ({missing})" for name, missing in sorted(unretained.items()))
+    return f"; hold data and are not retained: {names}"
 
 
 def known_values(

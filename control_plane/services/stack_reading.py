@@ -8,7 +8,6 @@ from botocore.exceptions import ClientError
 
 from control_plane import aws, templates
 from control_plane.models import JsonObject, StackStatus
-from control_plane.rules.changes import Change
 from control_plane.rules.decisions import StackEvent
 from control_plane.services import stack_contents
 
@@ -131,28 +130,6 @@ def is_gone(error: ClientError) -> bool:
     message = str(error.response["Error"].get("Message", ""))
     code = aws.error_code(error)
     return code == "ChangeSetNotFound" or (code == "ValidationError" and "not exist" in message)
-
-
-def changes(stack: str, change_set_id: str) -> list[Change]:
-    """All changes of a change set."""
-    found: list[Change] = []
-    pages = aws.cloudformation().get_paginator("describe_change_set")
-    # The stack too, though the id would do: IAM policies name stacks.
-    for page in pages.paginate(StackName=stack, ChangeSetName=change_set_id):
-        for item in page.get("Changes", []):
-            change = item.get("ResourceChange")
-            if change is None:
-                continue
-            found.append(
-                Change(
-                    action=change["Action"],
-                    logical_id=change["LogicalResourceId"],
-                    resource_type=change["ResourceType"],
-                    replacement=change.get("Replacement", "False"),
-                    physical_id=change.get("PhysicalResourceId", ""),
-                )
-            )
-    return found
 
 
 def has_change_sets(stack_name: str) -> bool:

@@ -8,9 +8,10 @@ from botocore.exceptions import ClientError
 from control_plane import aws, templates
 from control_plane.errors import InvalidRequest
 from control_plane.events import SourceRequest
+from control_plane.manifest import FILE_NAME, Manifest
 from control_plane.models import Env, JsonObject
 from control_plane.naming import source_key
-from control_plane.rules import build_variables
+from control_plane.rules import build_variables, data
 from control_plane.store.sources import SourceArchive
 from control_plane.use_cases import config_checking
 from control_plane.use_cases.admission import check_prefix
@@ -73,6 +74,7 @@ def _check(archive: SourceArchive, application: str) -> None:
         raise InvalidRequest.of(
             "application", f"the source is the application {manifest.name}, by its manifest"
         )
+    check_types(manifest)
     try:
         template = templates.parse(archive.read(manifest.build.template) or "{}")
     except ValueError:  # the build says what is wrong with it
@@ -85,6 +87,19 @@ def _check(archive: SourceArchive, application: str) -> None:
             f"{', '.join(build_variables.TENANT_VARIABLES)} are not set in it; {'; '.join(found)}. "
             "Take it out, or set 'per_tenant = true' below [build] for a build of each tenant",
         )
+
+
+def check_types(manifest: Manifest) -> None:
+    """Raise InvalidRequest, naming each, for stateful types that are no resource types: they would
+    protect nothing. At the push only: what was registered before is deployed as it is."""
+    problems = [
+        {"field": f"stack.stateful_types[{number}]", "reason": problem}
+        for number, kind in enumerate(manifest.stack.stateful_types)
+        if (problem := data.type_problem(kind))
+    ]
+    if problems:
+        told = "; ".join(f"{item['field']}: {item['reason']}" for item in problems)
+        raise InvalidRequest(f"{FILE_NAME}: {told}", problems)
 
 
 def _uploaded(bucket: str, key: str) -> bool:

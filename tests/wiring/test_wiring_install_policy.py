@@ -34,7 +34,8 @@ INSTALLING = (
     "cli/connection.py", "cli/first_source.py", "cli/holding.py", "cli/hosted_zone.py",
     "cli/install.py", "cli/installing.py", "cli/own_leftovers.py", "cli/own_stack.py",
     "cli/proving.py", "cli/recording.py", "cli/release_order.py", "cli/uninstalling.py",
-    "control_plane/services/build_artifacts.py", "control_plane/services/executions.py",
+    "control_plane/services/build_artifacts.py", "control_plane/services/change_sets.py",
+    "control_plane/services/executions.py",
     "control_plane/services/roles.py", "control_plane/services/stack_reading.py",
 )  # fmt: skip
 

@@ -60,6 +60,7 @@ BORROWED = {
         "control_plane/services/secrets_reading.py",
     ],
     "StackFunction": [
+        "control_plane/services/change_sets.py",
         "control_plane/services/stack_contents.py",
         "control_plane/services/stack_reading.py",
     ],

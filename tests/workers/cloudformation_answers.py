@@ -64,14 +64,20 @@ def resource(
 
 
 def change(
-    action: str, name: str, kind: str, replacement: str = "False", physical_id: str = ""
+    action: str,
+    name: str,
+    kind: str,
+    replacement: str = "False",
+    physical_id: str = "",
+    **more: Any,
 ) -> dict[str, Any]:
-    """One change of a change set."""
+    """One change of a change set; `more`: PolicyAction, ChangeSetId."""
     changed = {
         "Action": action,
         "LogicalResourceId": name,
         "ResourceType": kind,
         "Replacement": replacement,
+        **more,
     }
     if physical_id:
         changed["PhysicalResourceId"] = physical_id
@@ -118,6 +124,15 @@ class Cloud:
             return answer | ({"NextToken": str(start + 100)} if resources[start + 100 :] else {})
 
         self.says("ListStackResources", page)
+
+    def has_templates(self, now: dict[str, Any], then: dict[str, Any] | None = None) -> None:
+        """The resources of the stack's template, and of its change set's (as now, if not given)."""
+
+        def answer(asked: dict[str, Any]) -> dict[str, Any]:
+            found = then if then is not None and asked.get("ChangeSetName") else now
+            return {"TemplateBody": {"Resources": found}}
+
+        self.says("GetTemplate", answer)
 
     def asked(self, operation: str) -> list[dict[str, Any]]:
         return self._script.of(operation)

@@ -15,10 +15,10 @@ from workers import stack as worker
 
 
 @pytest.fixture
-def cloud(script: scripted.Scripted) -> Cloud:
-    found = Cloud(script)
-    found.says("GetTemplate", {"TemplateBody": {"Resources": {}}})
-    return found
+def cloud(world: None, script: scripted.Scripted) -> Cloud:
+    cloud = Cloud(script)
+    cloud.has_templates({})
+    return cloud
 
 
 @pytest.fixture
