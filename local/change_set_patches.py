@@ -263,23 +263,3 @@ def _nested_change_set(
         made, child or {**stack, "StackName": child_name, "StackId": child_id, "_resources": {}}
     )
     return made
-
-
-def retained_in_nested_stacks() -> None:
-    """What a DeletionPolicy retains stays when the nested stack that it is in is deleted."""
-    provisioners = emulator_module("services.cloudformation.provisioners")
-    old = (
-        "        res = resources.get(child_logical_id)\n        if not res:\n            continue\n"
-    )
-    new = old + (
-        '        policy = (res_defs.get(child_logical_id) or {}).get("DeletionPolicy")\n'
-        '        if policy in ("Retain", "RetainExceptOnCreate"):\n'
-        "            continue\n"
-    )
-    name = "_cfn_nested_stack_delete"
-    function = rewrite(provisioners, name, [(old, new)])
-    handlers = provisioners._RESOURCE_HANDLERS[_NESTED]
-    if handlers.get("delete") is not provisioners._cfn_nested_stack_delete:
-        raise UnexpectedEmulator(f"{_NESTED} is not deleted by {name}")
-    install(name, function, [provisioners])
-    handlers["delete"] = function

@@ -94,7 +94,6 @@ def apply_patches(seconds: float, *, without: frozenset[str] = frozenset()) -> N
         "replacing_properties": change_set_patches.replacing_properties,
         "values_that_stay": change_set_patches.values_that_stay,
         "nested_change_sets": change_set_patches.nested_change_sets,
-        "retained_in_nested_stacks": change_set_patches.retained_in_nested_stacks,
         "web_pages_are_not_root": web_pages.web_pages_are_not_root,
         "interrupted_stacks": stack_patches.interrupted_stacks,
         "stacks_take_time": lambda: stack_patches.stacks_take_time(seconds),

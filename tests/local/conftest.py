@@ -65,7 +65,7 @@ def unpatched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
     patches += ",bucket_tags,adopted_buckets,shared_layers,role_paths,lambda_reads"
     patches += ",deleted_stacks_list_resources,nested_stacks_retain,tags_of_more_types"
     patches += ",tables_by_arn"
-    patches += ",values_that_stay,nested_change_sets,retained_in_nested_stacks"
+    patches += ",values_that_stay,nested_change_sets"
     patches += ",replacing_properties"
     patches += ",executions_keep_their_definition,lambda_metrics,embedded_metrics"
     patches += ",schedules_have_context"

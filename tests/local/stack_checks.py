@@ -249,6 +249,88 @@ def nested_stack_keeps_what_its_policy_retains(aws: Aws) -> None:
     assert "kept-inside" in [item["Name"] for item in aws.s3.list_buckets()["Buckets"]]
 
 
+def named_by_the_first(*, more: bool) -> dict[str, object]:
+    name = {"Fn::Select": [0, {"Fn::Split": [",", {"Ref": "Prefixes"}]}]}
+    lines = {"Tags": [{"Key": "prefixes", "Value": {"Ref": "Prefixes"}}]} if more else {}
+    properties = {"BucketName": name, **lines}
+    return {
+        "Parameters": {"Prefixes": {"Type": "String", "Default": "changes-first"}},
+        "Resources": {"B": {"Type": "AWS::S3::Bucket", "Properties": properties}},
+    }
+
+
+def changes_of(aws: Aws, stack: str, **asked: Any) -> dict[str, dict[str, Any]]:
+    """The changes of a change set, which is removed again, by logical id."""
+    of = {"StackName": stack, "ChangeSetName": "looked-at"}
+    aws.cloudformation.create_change_set(**of, **asked)
+    found = aws.cloudformation.describe_change_set(**of)
+    aws.cloudformation.delete_change_set(**of)
+    return {
+        one["ResourceChange"]["LogicalResourceId"]: one["ResourceChange"]
+        for one in found.get("Changes", [])
+    }
+
+
+def value_that_stays_is_no_change(aws: Aws) -> None:
+    aws.create_stack("staying", named_by_the_first(more=False))
+    aws.settled("staying")
+    longer = [{"ParameterKey": "Prefixes", "ParameterValue": "changes-first,second"}]
+    assert changes_of(aws, "staying", UsePreviousTemplate=True, Parameters=longer) == {}
+
+
+def changed_tag_replaces_no_bucket(aws: Aws) -> None:
+    aws.create_stack("tagging", template(B=bucket("changes-tagged")))
+    aws.settled("tagging")
+
+    def replacement(**properties: Any) -> str:
+        of = bucket("changes-tagged")
+        body = json.dumps(template(B={**of, "Properties": {**of["Properties"], **properties}}))  # type: ignore[dict-item]
+        return str(changes_of(aws, "tagging", TemplateBody=body)["B"]["Replacement"])
+
+    assert replacement(Tags=[{"Key": "a", "Value": "b"}]) == "False"
+    assert replacement(BucketName="changes-else") == "True"
+
+
+def nest(aws: Aws, name: str, inner: dict[str, object]) -> dict[str, object]:
+    """A nested stack of that template, as a resource."""
+    aws.s3.create_bucket(Bucket="nested-templates")  # again and again: it is ours
+    aws.s3.put_object(Bucket="nested-templates", Key=name, Body=json.dumps(inner).encode())
+    url = f"https://s3.us-east-1.amazonaws.com/nested-templates/{name}"
+    return {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": url}}
+
+
+def nested_stacks_have_change_sets(aws: Aws) -> None:
+    def outer(**deepest: object) -> dict[str, object]:
+        return template(
+            Outer=nest(aws, "nest", template(Deep=nest(aws, "nest-deep", template(**deepest))))
+        )
+
+    aws.create_stack("nesting", outer(Kept=parameter("1"), Gone=parameter("2")))
+    aws.settled("nesting")
+    of = {"StackName": "nesting", "ChangeSetName": "nested"}
+    body = json.dumps(outer(Kept=parameter("1"), New=parameter("3")))
+    aws.cloudformation.create_change_set(**of, TemplateBody=body, IncludeNestedStacks=True)
+    described = aws.cloudformation.describe_change_set(**of)
+    for name in ("Outer", "Deep"):
+        (change,) = described.get("Changes", []) or [{"ResourceChange": {}}]
+        assert change["ResourceChange"].get("LogicalResourceId") == name
+        assert "ChangeSetId" in change["ResourceChange"], "nobody could look into it"
+        nested = change["ResourceChange"]["ChangeSetId"]
+        described = aws.cloudformation.describe_change_set(ChangeSetName=nested)
+    found = [one["ResourceChange"] for one in described["Changes"]]
+    assert {one["LogicalResourceId"]: one["Action"] for one in found} == {
+        "Gone": "Remove",
+        "New": "Add",
+    }
+    processed = aws.cloudformation.get_template(
+        StackName=described["StackId"], ChangeSetName=nested
+    )
+    assert set(processed["TemplateBody"]["Resources"]) == {"Kept", "New"}
+    aws.cloudformation.delete_change_set(**of)
+    code, _ = error_of(aws.cloudformation.describe_change_set, ChangeSetName=nested)
+    assert code == "ChangeSetNotFound"
+
+
 CHECKS = [
     stack_operation_is_seen_in_progress,
     second_operation_is_refused,
@@ -263,4 +345,7 @@ CHECKS = [
     bucket_that_exists_is_adopted,
     deleted_stack_lists_what_it_left,
     nested_stack_keeps_what_its_policy_retains,
+    value_that_stays_is_no_change,
+    changed_tag_replaces_no_bucket,
+    nested_stacks_have_change_sets,
 ]

@@ -27,6 +27,17 @@ HOLD_NONE = {
         Translate::ParallelData Translate::Terminology DataBrew::Dataset
         CloudFront::TrustStore ElasticLoadBalancingV2::TrustStore WorkSpacesWeb::TrustStore
     """,
+    "it routes, or says who may": """
+        EC2::LocalGatewayRouteTable EC2::RouteTable EC2::TransitGatewayPolicyTable
+        EC2::TransitGatewayRouteTable EC2::VerifiedAccessInstance Route53::CidrCollection
+        Route53::TrafficPolicyInstance S3::AccessGrantsInstance SES::MailManagerAddonInstance
+        MSK::BatchScramSecret
+    """,
+    "it names data that lies elsewhere": """
+        CleanRooms::ConfiguredTable CleanRoomsML::TrainingDataset DevOpsGuru::ResourceCollection
+        EC2::SqlHaStandbyDetectedInstance Panorama::ApplicationInstance SageMaker::CodeRepository
+    """,
+    "SAM makes a table of it, which is guarded": "Serverless::SimpleTable",
     "it computes, and what it works on lies elsewhere": """
         DAX::Cluster DocDB::DBInstance Neptune::DBInstance ECS::Cluster
         RedshiftServerless::Workgroup EMRContainers::VirtualCluster
@@ -54,7 +65,7 @@ HOLD_NONE = {
 """Types that look like data and hold none, by the reason."""
 
 LOOKS_LIKE_DATA = re.compile(
-    r"::(DB|Db)?(Table|Bucket|Database|Cluster|Instance|Volume|FileSystem|Datastore|UserPool|"
+    r"(Table|Bucket|Database|Cluster|Instance|Volume|FileSystem|Datastore|UserPool|"
     r"IdentityPool|Repository|Ledger|Keyspace|Vault|BackupVault|Dataset|DataSet|Collection|"
     r"KnowledgeBase|Queue|Stream|Index|Store|Archive|Registry|Memory|Cache|Workspace|Secret|Parameter|LogGroup|Snapshot|Backup|Graph|Disk|MicrosoftAD|SimpleAD)$"
 )
@@ -116,7 +127,6 @@ PROTECTED_WITHOUT_DATA = {
     "AWS::SMSVOICE::Pool",
     "AWS::SMSVOICE::ProtectConfiguration",
     "AWS::SMSVOICE::RcsAgent",
-    "AWS::Serverless::SimpleTable",  # becomes an AWS::DynamoDB::Table
     "AWS::WellArchitected::AgentProfile",
 }
 

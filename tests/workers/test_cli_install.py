@@ -133,6 +133,7 @@ def test_the_stack_changes_only_after_the_last_question(
     cloud = aws.cloudformation()
     script.on(cloud, "DescribeStacks", {"Stacks": [STACK_FOUND]})
     script.on(cloud, "CreateChangeSet", {"Id": "arn:aws:x", "StackId": STACK_ID})
+    script.on(cloud, "GetTemplate", {"TemplateBody": {}})
     script.on(cloud, "DescribeChangeSet", {"Status": "CREATE_COMPLETE", "Changes": []})
     script.on(cloud, "ExecuteChangeSet", {})
 
@@ -158,6 +159,7 @@ def test_cloudformation_works_in_the_role_that_is_named(
     script.on(cloud, "DescribeStacks", {"Stacks": [stuck]})
     script.on(cloud, "DescribeStackEvents", {"StackEvents": []})
     script.on(cloud, "CreateChangeSet", {"Id": "arn:aws:x", "StackId": STACK_ID})
+    script.on(cloud, "GetTemplate", {"TemplateBody": {}})
     script.on(cloud, "DescribeChangeSet", {"Status": "CREATE_COMPLETE", "Changes": []})
     for operation in (
         "ContinueUpdateRollback", "ExecuteChangeSet", "DeleteStack", "UpdateTerminationProtection"
