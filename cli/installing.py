@@ -252,7 +252,8 @@ def install_stack(
         built = build(target, packed, bucket, work, log)
         hold.keep()  # a build takes minutes
         tell(f"deploying build {built.fingerprint[:12]}")
-        change_set = own_stack.deploy(target, built, account, hold.keep)
+        types = recording.deployed_types(hold)
+        change_set = own_stack.deploy(target, built, account, hold.keep, types)
         own_stack.protect(target)
         installation = recording.Installation(target, hold)
         prove(target, built)

@@ -9,14 +9,19 @@ from cli.awaiting import await_operation
 from cli.failure import Failed, Refused
 from cli.install import Built, Target
 from control_plane import aws, naming, templates
+from control_plane.errors import StackRefused
 from control_plane.models import Env, JsonObject, StackStatus, utc_now
-from control_plane.rules import changes, decisions
+from control_plane.rules import changes, data, decisions
 from control_plane.rules.decisions import StackAction, StackRequest
 from control_plane.services import change_sets
 from control_plane.services import stack_reading as reading
 
 POLL_SECONDS = 5.0
 """How often CloudFormation is asked how far it is: DescribeStacks has a limit for the account."""
+
+_WITHOUT_DATA = ("StrangerPool",)
+"""What of the control plane's own holds nothing in spite of its type: a pool for proofs that its
+users are refused, none of whom outlives a test."""
 
 _BUCKET_RESOURCES = ("ArtifactBucket", "ArtifactBucketPolicy")
 """What the first installation makes first: the bucket that the rest is packaged into."""
@@ -82,11 +87,16 @@ def create_bucket(target: Target, template: JsonObject, bucket: str) -> None:
 
 
 def deploy(
-    target: Target, built: Built, account: str, before_change: Callable[[], None]
+    target: Target,
+    built: Built,
+    account: str,
+    before_change: Callable[[], None],
+    deployed_types: Collection[str] = (),
 ) -> JsonObject:
     """Bring the stack to a build, as a deployment of itself would; gives what `change` gives.
 
-    `before_change` is called right before anything is changed, and may refuse.
+    `before_change` is called right before anything is changed, and may refuse. `deployed_types`:
+    the stateful types by the manifest of what is installed.
     """
     body = aws.s3().get_object(Bucket=built.bucket, Key=built.template_key)["Body"].read()
     region = aws.cloudformation().meta.region_name
@@ -121,7 +131,7 @@ def deploy(
         given,
         kind="UPDATE",
         url=url,
-        stateful=stateful,
+        stateful={*stateful, *deployed_types},
         before_change=before_change,
     )
 
@@ -150,15 +160,18 @@ def change(
         first_deployment={},
         previous=reading.parameters(stack) if stack and kind == "UPDATE" else None,
     )
-    change_set, stack_id = change_sets.create(
-        target.stack,
-        name,
-        stack=stack,
-        kind=kind,
-        template={"TemplateURL": url} if url else {"TemplateBody": body},
-        parameters=values,
-        role=in_role(target.role_arn),
-    )
+    try:
+        change_set, stack_id = change_sets.create(
+            target.stack,
+            name,
+            stack=stack,
+            kind=kind,
+            template={"TemplateURL": url} if url else {"TemplateBody": body},
+            parameters=values,
+            role=in_role(target.role_arn),
+        )
+    except StackRefused as error:
+        raise Refused(str(error)) from error
     made = {"id": change_set, "stack_id": stack_id}
     found = _effects(target, stack_id, change_set, stateful)
     if found is None:
@@ -187,6 +200,22 @@ def protect(target: Target) -> None:
     if target.tenant.env == Env.PROD:
         aws.cloudformation().update_termination_protection(
             StackName=target.stack, EnableTerminationProtection=True
+        )
+
+
+def refuse_destruction(name: str, stack_id: str) -> None:
+    """Raise Refused when a deletion of the stack would destroy data: what holds data, or may, and
+    no DeletionPolicy retains. The logs go with the stack, as docs/install.md says."""
+    lost = [
+        f"{loss.logical_id} ({loss.resource_type})"
+        for loss in change_sets.deleted_with(stack_id, ())
+        if loss.resource_type not in data.LOGS and loss.logical_id not in _WITHOUT_DATA
+    ]
+    if lost:
+        raise Refused(
+            f"deleting {name} would destroy what holds data and no DeletionPolicy retains: "
+            f"{', '.join(lost)}; nothing was removed. Install a release whose template retains it, "
+            "then uninstall"
         )
 
 

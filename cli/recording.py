@@ -3,10 +3,13 @@
 Without it a first update would have nothing to go back to.
 """
 
+from botocore.exceptions import ClientError
+
 from cli.holding import Hold
 from cli.install import Built, Target
 from cli.source import Source
 from control_plane import __version__, aws, naming
+from control_plane.errors import InvalidRequest
 from control_plane.events import ExecutionInput, Trigger, facts_of
 from control_plane.manifest import Manifest
 from control_plane.models import (
@@ -115,6 +118,26 @@ class Installation:
         )
         builds.adopt(print_, stack, BUILD_ID, made)
         return _build(built, digests)
+
+
+def deployed_types(hold: Hold) -> set[str]:
+    """The stateful types by the manifest of what is installed; none before the first
+    installation."""
+    try:
+        current = Listing(hold.table).current(hold.tenant)
+    except ClientError as error:
+        if aws.error_code(error) != "ResourceNotFoundException":
+            raise
+        return set()
+    if not current or not current.get("source"):
+        return set()
+    try:
+        _, manifest = Sources(hold.table).resolve(
+            hold.tenant.application, hold.tenant.env, current["source"]
+        )
+    except InvalidRequest:
+        return set()  # never registered here: what is known of each type still holds
+    return set(manifest.stack.stateful_types)
 
 
 def record_removal(hold: Hold, source: str) -> None:

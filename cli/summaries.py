@@ -122,6 +122,10 @@ def changes(record: Mapping[str, Any]) -> list[Text]:
     lines = [
         line for kind, items in found["summary"].items() for line in _changed(kind, items, folded)
     ] or [Text("changes    none")]
+    lines += [
+        Text.from_markup(f"[yellow]not retained[/yellow] {name} ({what})")
+        for name, what in sorted(found.get("unretained", {}).items())
+    ]
     if record.get("request", {}).get("dry_run"):
         lines.insert(0, Text("dry run    nothing was changed; a deployment would do this:"))
     return lines

@@ -54,6 +54,8 @@ def uninstall(
     if tenants and not leave_tenants:
         raise Refused(_offboard_first(tenants))
     _check(tenant, confirm or _ask(tenant, tenants))
+    if stack:
+        own_stack.refuse_destruction(tenant.stack_name, stack["StackId"])
     left = own_leftovers.left_by(_stack_ids(stack, records or []))
     hold.take()
     try:

@@ -75,8 +75,13 @@ def _remove_unborn(deployment: Deployment, stack_id: str) -> bool:
     if status == StackStatus.DELETE_IN_PROGRESS:
         return False
     name = deployment.tenant.stack_name
-    if status != StackStatus.REVIEW_IN_PROGRESS or reading.has_change_sets(name):
+    if status != StackStatus.REVIEW_IN_PROGRESS:
         return True
+    left = reading.change_set_statuses(name)
+    if left - {"DELETE_PENDING", "DELETE_IN_PROGRESS"}:
+        return True  # somebody else's
+    if left:
+        return False  # ours: one with nested stacks is deleted in the background
     token = f"{deployment.id}-delete"
     stack_operation.begin(
         stack_id,

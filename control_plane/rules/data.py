@@ -314,10 +314,14 @@ def policy(resource: JsonObject, attribute: str) -> Policy:
 
 def unretained(template: JsonObject, stateful_types: Collection[str]) -> dict[str, str]:
     """The resources of a template that hold data, by logical id, which their policies do not keep:
-    each with what is missing."""
+    each with what is missing. Logs go with their stack, unless a manifest names them: no word of
+    them here, or every note would begin with them."""
     found = {}
     for name, resource in _resources(template).items():
-        if holding(str(resource.get("Type", "")), stateful_types) != Holding.DATA:
+        kind = str(resource.get("Type", ""))
+        if holding(kind, stateful_types) != Holding.DATA:
+            continue
+        if kind in LOGS and kind not in stateful_types:
             continue
         missing = [of for of in (DELETION, REPLACEMENT) if policy(resource, of) == Policy.DELETE]
         if missing:

@@ -225,9 +225,9 @@ def _stack_of(change_set: str) -> str:
 
 def _contents(stack: str, path: str, removal: Change, stateful: tuple[str, ...]) -> list[Change]:
     """What goes with a nested stack that is removed, or replaced, at any depth."""
-    template = reading.processed_template(stack, "").get("Resources", {})
-    gone: list[Change] = []
-    for item in _resources(stack):
+    there, gone = _resources(stack), list[Change]()
+    template = reading.processed_template(stack, "").get("Resources", {}) if there else {}
+    for item in there:
         kept = data.policy({"Type": item.type, **template.get(item.path, {})}, data.DELETION)
         change = Change(
             "Remove",

@@ -132,9 +132,10 @@ def is_gone(error: ClientError) -> bool:
     return code == "ChangeSetNotFound" or (code == "ValidationError" and "not exist" in message)
 
 
-def has_change_sets(stack_name: str) -> bool:
-    """Whether any change set of the stack is there."""
-    return bool(aws.cloudformation().list_change_sets(StackName=stack_name)["Summaries"])
+def change_set_statuses(stack_name: str) -> set[str]:
+    """The statuses of the change sets that a stack has."""
+    pages = aws.cloudformation().get_paginator("list_change_sets").paginate(StackName=stack_name)
+    return {item.get("Status", "") for page in pages for item in page["Summaries"]}
 
 
 def operation_events(stack_id: str, *tokens: str) -> list[StackEvent]:

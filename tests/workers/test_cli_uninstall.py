@@ -132,6 +132,39 @@ def test_only_tenants_whose_stacks_are_there_are_in_the_way(
     assert "'syndi offboard stage alpha --application notes'" in told
 
 
+def test_nothing_that_holds_data_is_deleted_with_the_control_plane(
+    world: None, script: scripted.Scripted
+) -> None:
+    kept = {"Type": "AWS::DynamoDB::Table", "DeletionPolicy": "RetainExceptOnCreate"}
+    cloud, template = aws.cloudformation(), {"Table": kept}
+
+    def listed(_: dict[str, Any]) -> dict[str, Any]:
+        kinds = {name: one["Type"] for name, one in template.items()} | {
+            "RecordLogs": "AWS::Logs::LogGroup",
+            "StrangerPool": "AWS::Cognito::UserPool",
+        }
+        return {
+            "StackResourceSummaries": [
+                {
+                    "LogicalResourceId": name,
+                    "ResourceType": kind,
+                    "ResourceStatus": "CREATE_COMPLETE",
+                }
+                for name, kind in kinds.items()
+            ]
+        }
+
+    script.on(cloud, "ListStackResources", listed)
+    script.on(cloud, "GetTemplate", lambda _: {"TemplateBody": {"Resources": template}})
+    own_stack.refuse_destruction(STACK, STACK_ID)
+    template["Table"] = {"Type": "AWS::DynamoDB::Table"}
+    template["Users"] = {"Type": "AWS::Cognito::UserPool"}
+    with pytest.raises(
+        Refused, match=r"destroy .* Table \(AWS::DynamoDB::Table\), Users .*Install"
+    ):
+        own_stack.refuse_destruction(STACK, STACK_ID)
+
+
 def test_running_executions_are_named_and_no_state_machine_is_none(
     hold: Hold, script: scripted.Scripted
 ) -> None:

@@ -231,6 +231,17 @@ def test_a_build_that_would_ask_whose_it_is_is_refused(files: dict[str, str], wh
     assert put_source(content).body["state"] == "REGISTERED"
 
 
+def test_a_stateful_type_that_does_not_exist_is_refused_with_what_was_meant() -> None:
+    """It would protect nothing."""
+    wrong = build.MANIFEST.replace("AWS::Cognito::UserPool", "AWS::Cognito::UserPools")
+    content = build.zipped({**build.FILES, "application.toml": wrong})
+    upload(content)
+    reply = put_source(content)
+    assert (reply.status, reply.fields) == (400, ["stack.stateful_types[1]"])
+    assert "did you mean AWS::Cognito::UserPool?" in json.dumps(reply.body)
+    assert "dev" not in call("GET", "/sources").body["environments"]
+
+
 def test_a_source_with_a_broken_manifest_is_refused_with_its_keys() -> None:
     broken = build.zipped({"application.toml": build.MANIFEST.replace("stamp", "stempel")})
     upload(broken)
