@@ -9,7 +9,6 @@ from cli.holding import Hold
 from cli.install import Built, Target
 from cli.source import Source
 from control_plane import __version__, aws, naming
-from control_plane.errors import InvalidRequest
 from control_plane.events import ExecutionInput, Trigger, facts_of
 from control_plane.manifest import Manifest
 from control_plane.models import (
@@ -131,13 +130,8 @@ def deployed_types(hold: Hold) -> set[str]:
         return set()
     if not current or not current.get("source"):
         return set()
-    try:
-        _, manifest = Sources(hold.table).resolve(
-            hold.tenant.application, hold.tenant.env, current["source"]
-        )
-    except InvalidRequest:
-        return set()  # never registered here: what is known of each type still holds
-    return set(manifest.stack.stateful_types)
+    manifest = Sources(hold.table).described(hold.tenant.application, current["source"])
+    return set(manifest.stack.stateful_types) if manifest else set()
 
 
 def record_removal(hold: Hold, source: str) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 
-from control_plane.errors import InvalidRequest
 from control_plane.models import Deployment
 from control_plane.rules.changes import Loss
 from control_plane.settings import StackSettings, settings
@@ -22,11 +21,9 @@ def stateful_types(deployment: Deployment) -> set[str]:
     records = [listing.current(tenant), listing.get(tenant, deployment.id)]
     found = set(deployment.manifest.stack.stateful_types)
     for source in {record["source"] for record in records if record and record.get("source")}:
-        try:
-            _, manifest = sources.resolve(tenant.application, tenant.env, source)
-        except InvalidRequest:
-            continue  # never registered here: what is known of each type still holds
-        found |= set(manifest.stack.stateful_types)
+        # A source that is not registered any more adds none: what is known of each type holds.
+        manifest = sources.described(tenant.application, source)
+        found |= set(manifest.stack.stateful_types) if manifest else set()
     return found
 
 
