@@ -9,6 +9,9 @@ import pytest
 import yaml
 from asl_graph import ROOT
 
+from control_plane.rules.build_variables import TENANT_VARIABLES
+
+BUILDSPEC = yaml.safe_load((ROOT / "buildspec.yml").read_text())
 WANTED = {"UV_VERSION": "0.9.9", "SAM_VERSION": "1.170.0"}
 COMMANDS = yaml.safe_load((ROOT / "buildspec.yml").read_text())["phases"]["install"]["commands"]
 VENV = """for last; do :; done
@@ -61,6 +64,17 @@ def test_others_are_passed_by_and_the_images_python_stays(
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[:2] == ["uv 0.9.9", "sam 1.170.0"]
     assert done.stdout.splitlines()[-1] == f"{tmp_path}/python3"
+
+
+def test_a_build_that_is_made_again_replaces_what_somebody_changed() -> None:
+    """SAM uploads nothing where an object of that name is: the changed one would be recorded."""
+    package = next(c for c in BUILDSPEC["phases"]["post_build"]["commands"] if "sam package" in c)
+    assert "--force-upload" in package.split()
+
+
+def test_no_command_of_the_build_itself_knows_a_tenant() -> None:
+    commands = [c for phase in BUILDSPEC["phases"].values() for c in phase["commands"]]
+    assert [c for c in commands for name in TENANT_VARIABLES if name in c] == []
 
 
 @pytest.mark.parametrize("broken", ["exit 1", "exit 0"])
