@@ -162,7 +162,8 @@ class TrialTable(_Table):
 class TestsTable(_Table):
     """How a live tenant is asked whether it works. `signed`: with Signature Version 4, by an
     endpoint that wants AWS credentials. `healthy`: the values at `status` that are green
-    (`rules/tenant_health.py`)."""
+    (`rules/tenant_health.py`); `config`: where the health answer has the SHA-256 of the
+    configuration that is in use."""
 
     __test__ = False  # pytest would take a class of this name for tests
 
@@ -173,6 +174,7 @@ class TestsTable(_Table):
     healthy: (
         Annotated[tuple[StrictStr | StrictBool | StrictInt, ...], Field(min_length=1)] | None
     ) = None
+    config: DottedPath | None = None
     signed: bool = False
     protected: HttpPath | None = None
     identity: str | None = None
@@ -216,6 +218,12 @@ class Manifest(_Table):
     def _a_package_is_of_a_function(self) -> "Manifest":
         if self.package and not self.stack.function:
             raise ValueError("[package] needs stack.function: what is patched?")
+        return self
+
+    @model_validator(mode="after")
+    def _a_configuration_is_there_to_be_in_use(self) -> "Manifest":
+        if self.tests.config and not self.config:
+            raise ValueError("tests.config needs [config]: which configuration is in use?")
         return self
 
     @model_validator(mode="after")

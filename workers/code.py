@@ -77,7 +77,13 @@ def _prepared(deployment: Deployment, build: Build) -> JsonObject:
     package, function = manifest.package, manifest.stack.function
     if package is None or function is None:
         raise PatchRefused(f"{manifest.name} has no [package] in its manifest: deploy in full")
-    below = function_code.stack_package(tenant.stack_name, function)
+    template = function_code.stack_template(tenant.stack_name)
+    if aliases := patching.aliases(template, function):
+        raise PatchRefused(
+            f"{function} is called by its alias {', '.join(aliases)}, which stays at a published "
+            "version: a patch would not reach it; deploy in full"
+        )
+    below = patching.template_package(template, function)
     if below is None or not _is_of(build, below, function):
         raise PatchRefused(
             f"the stack does not run the last good build {build.fingerprint[:12]}: deploy in full"

@@ -33,12 +33,16 @@ def name_of(stack_name: str, logical_id: str) -> str:
 
 def stack_package(stack_name: str, logical_id: str) -> Package | None:
     """The code that the stack's template gives the function; None when that is no object in S3."""
+    return patching.template_package(stack_template(stack_name), logical_id)
+
+
+def stack_template(stack_name: str) -> JsonObject:
+    """The stack's processed template."""
     body = aws.cloudformation().get_template(StackName=stack_name, TemplateStage="Processed")[
         "TemplateBody"
     ]
     # boto3 parses JSON, which a processed template is; one without a transform may be YAML.
-    template: JsonObject = parse(body) if isinstance(body, str) else dict(body)
-    return patching.template_package(template, logical_id)
+    return parse(body) if isinstance(body, str) else dict(body)
 
 
 def content(package: Package) -> bytes:

@@ -90,6 +90,24 @@ def health(answer: Answer, table: TestsTable, fingerprint: str) -> JsonObject:
     return result("health", PASSED, f"reports {fingerprint[:12]}")
 
 
+def config_in_use(answer: Answer, table: TestsTable, sha256: str) -> list[JsonObject]:
+    """The result of comparing the configuration that the tenant says it uses with the one that was
+    uploaded; none where the application does not say.
+
+    Raises TenantNotReady while it uses another: a warm function may not have read it yet.
+    """
+    if table.config is None or not sha256:
+        return []
+    used = at(answer.body, table.config)
+    if used != sha256:
+        seen = used[:12] if isinstance(used, str) else used
+        raise TenantNotReady(
+            f"{table.health}: expected the configuration {sha256[:12]} at {table.config}, "
+            f"got {shown(seen)}"
+        )
+    return [result("config", PASSED, f"uses {sha256[:12]}")]
+
+
 def refusal(name: str, answer: Answer, expected: tuple[int, ...]) -> JsonObject:
     """The result of a request that must be refused."""
     wanted = " or ".join(map(str, expected))

@@ -56,6 +56,7 @@ def run_tests(deployment: Deployment, event: JsonObject) -> Outcome:
         fingerprint=event["fingerprint"],
         outputs=outputs,
         parameters=event["parameters"],
+        config_sha256=(event.get("config") or {}).get("sha256", ""),
     )
     progress = Progress(settings(VerifySettings).table_name)
     try:  # before anything is sent there: a token, a test user
@@ -84,7 +85,10 @@ def health(subject: Subject) -> list[JsonObject]:
     """Whether the tenant is well, and is this build. Raises TenantNotReady."""
     table, url = subject.tests, subject.endpoint + subject.tests.health
     answer = signed_get(url, settings(VerifySettings).aws_region) if table.signed else get(url)
-    return [live_tests.health(answer, table, subject.fingerprint)]
+    return [
+        live_tests.health(answer, table, subject.fingerprint),
+        *live_tests.config_in_use(answer, table, subject.config_sha256),
+    ]
 
 
 def authentication(subject: Subject) -> list[JsonObject]:

@@ -9,6 +9,7 @@ request asks S3 with the ETag that it knows. When that fails, the last good docu
 an unreadable document never looks like an absent one, and `/health` tells which it was.
 """
 
+import hashlib
 import json
 import logging
 import threading
@@ -52,13 +53,14 @@ class Loaded:
     """A configuration, and how it came about.
 
     `problem` is None when the S3 document is in use and fresh, `absent` when there is none, else
-    the code of the error that kept it from being read.
+    the code of the error that kept it from being read. `sha256`: of the S3 document in use.
     """
 
     settings: Settings
     source: Literal["s3", "bundled", "defaults"]
     problem: str | None = None
     etag: str | None = None
+    sha256: str | None = None
 
 
 class ConfigStore:
@@ -81,14 +83,15 @@ class ConfigStore:
         self._loaded: Loaded | None = None
         self._asked_at = 0.0
 
-    def current(self) -> Loaded:
-        """The configuration, at most `refresh_seconds` old.
+    def current(self, at_most: float | None = None) -> Loaded:
+        """The configuration, at most `refresh_seconds` old, or `at_most` seconds.
 
         Raises pydantic.ValidationError when the environment itself makes no sense.
         """
         with self._lock:
             now = self._clock()
-            if self._loaded is None or now - self._asked_at >= self._refresh_seconds:
+            oldest = self._refresh_seconds if at_most is None else at_most
+            if self._loaded is None or now - self._asked_at >= oldest:
                 self._loaded = self._load(self._loaded)
                 self._asked_at = now
             return self._loaded
@@ -100,8 +103,9 @@ class ConfigStore:
         known = previous.etag if previous else None
         try:
             answer = self._s3().get_object(Bucket=bucket, Key=key, **etag_condition(known))
-            document = _parse(answer["Body"].read())
-            return Loaded(self._merge(document), "s3", etag=answer["ETag"])
+            raw = answer["Body"].read()
+            digest = hashlib.sha256(raw).hexdigest()
+            return Loaded(self._merge(_parse(raw)), "s3", etag=answer["ETag"], sha256=digest)
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", "Unknown"))
             if previous and code in ("304", "NotModified"):

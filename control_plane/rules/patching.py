@@ -189,6 +189,30 @@ def template_package(template: JsonObject, function: str) -> Package | None:
     return Package(bucket, key, version if isinstance(version, str) else None)
 
 
+def aliases(template: JsonObject, function: str) -> list[str]:
+    """The aliases of a function in a processed template, by name: who calls one gets a published
+    version, whatever code the function itself has."""
+    return sorted(
+        str(name) if isinstance(name := _at(resource, ("Properties", "Name")), str) else logical_id
+        for logical_id, resource in (template.get("Resources") or {}).items()
+        if _at(resource, ("Type",)) == "AWS::Lambda::Alias"
+        and function in _referred(_at(resource, ("Properties", "FunctionName")))
+    )
+
+
+def _referred(value: Any) -> set[str]:
+    """The logical ids that a property refers to, whichever function it does so with."""
+    if isinstance(value, list):
+        return set().union(*map(_referred, value)) if value else set()
+    if isinstance(value, dict):
+        return set().union(*map(_referred, value.values())) if value else set()
+    text = str(value)
+    return {text.partition(".")[0], *(m.partition(".")[0] for m in _VARIABLE.findall(text))}
+
+
+_VARIABLE = re.compile(r"\$\{([^!}]+)\}")  # of Fn::Sub
+
+
 def is_package_of(package: Package, template: JsonObject, function: str) -> bool:
     """Whether a build's template, as `sam package` left it, gives the function that package."""
     uri = _at(template, ("Resources", function, "Properties", "CodeUri"))

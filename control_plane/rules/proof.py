@@ -46,7 +46,7 @@ def asks_for_a_token(stack: StackTable, tests: TestsTable, parameters: Mapping[s
 
 def required_tests(manifest: Manifest, parameters: Mapping[str, str]) -> tuple[str, ...]:
     """The tests that must have passed, by the manifest and the stack's parameters."""
-    names = ["health"]
+    names = ["health", *(["config"] if manifest.tests.config else [])]
     if asks_for_a_token(manifest.stack, manifest.tests, parameters):
         names += ["no-token", "bad-token", "stranger-token", "sign-in"]
         if manifest.tests.runtime_config:

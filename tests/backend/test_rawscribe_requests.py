@@ -1,5 +1,6 @@
 """Bad requests, failing storage, health: what is answered, and what is never said."""
 
+import hashlib
 import json
 import logging
 from typing import Any
@@ -125,6 +126,8 @@ def test_only_the_frontend_may_call_from_a_browser(tenant: Any) -> None:
 
 def test_healthy(tenant: Any) -> None:
     answer = tenant.call("GET", "/health")
+    used = answer.body["dependencies"]["config"].pop("sha256")
+    assert used == hashlib.sha256(b'{"frontend": {"title": "Alpha"}}').hexdigest(), "the bucket's"
     assert answer.body == {
         "status": "ok",
         "environment": "stage",

@@ -174,6 +174,34 @@ def test_a_tenant_that_has_nothing_deployed_is_not_patched(function: Function) -
         step(patch_of(), "PatchFunction")
 
 
+@pytest.mark.parametrize(
+    "named",
+    [{"Ref": "Function"}, {"Fn::GetAtt": ["Function", "Arn"]}, {"Fn::Sub": "${Function.Arn}"}],
+)
+def test_a_function_behind_an_alias_is_not_patched_since_the_patch_would_not_reach_it(
+    running: str, function: Function, named: dict[str, object]
+) -> None:
+    live = {"Type": "AWS::Lambda::Alias", "Properties": {"Name": "live", "FunctionName": named}}
+    resources = {"Function": {"Properties": {"Code": function.code}}, "FunctionAliaslive": live}
+    function.script.on(
+        aws.cloudformation(), "GetTemplate", {"TemplateBody": {"Resources": resources}}
+    )
+    made = patch_of()
+    with pytest.raises(PatchRefused, match="Function is called by its alias live"):
+        step(made, "PatchFunction")
+    assert function.updates == []
+    assert "patch" not in build.record(made)
+
+
+def test_an_alias_of_another_function_is_no_obstacle(running: str, function: Function) -> None:
+    live = {"Type": "AWS::Lambda::Alias", "Properties": {"FunctionName": {"Ref": "Other"}}}
+    resources = {"Function": {"Properties": {"Code": function.code}}, "Alias": live}
+    function.script.on(
+        aws.cloudformation(), "GetTemplate", {"TemplateBody": {"Resources": resources}}
+    )
+    assert step(patch_of(), "PatchFunction")["done"] is False
+
+
 def test_a_stack_that_a_failed_deployment_left_with_other_code_is_not_patched(
     running: str, function: Function
 ) -> None:

@@ -158,6 +158,20 @@ def test_an_application_without_runtime_configuration_skips_that_test(
     assert statuses(made)["runtime-config"] == "SKIPPED"
 
 
+def test_a_tenant_that_uses_another_configuration_than_was_uploaded_is_not_ready(
+    world: None, pools: Pools, live: FakeTenant
+) -> None:
+    text = build.MANIFEST.replace('fingerprint = "build"', 'fingerprint = "build"\nconfig = "used"')
+    made = build.opened(build.deployment(manifest=build.manifest.parse(text)))
+    config = {"sha256": "c" * 64}
+    live.wrong["health"] = Answer(200, {"build": "f" * 64, "used": "d" * 64})
+    with pytest.raises(TenantNotReady, match=r"configuration c{12} at used, got d{12}"):
+        run(made, pools, config=config)
+    live.wrong["health"] = Answer(200, {"build": "f" * 64, "used": "c" * 64})
+    run(made, pools, config=config)
+    assert statuses(made)["config"] == "PASSED"
+
+
 # Not yet ------------------------------------------------------------------------------------------
 
 

@@ -64,6 +64,7 @@ def test_every_step_is_given_what_the_steps_before_it_found(happy: Told) -> None
             "fingerprint": "f1",
             "outputs": {"ApiUrl": "https://x"},
             "parameters": {"EnableAuth": "true"},
+            "config": {"version_id": "after"},
         },
         "ProveDeployment": {
             "build": happy.payloads("RecordSuccess")[0]["build"],
