@@ -1,10 +1,13 @@
 """`syndi up`, `down` and `reset`: the laptop's AWS, with the control plane in it."""
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from cli import connection, installing, source
+import typer
+
+from cli import connection, installing, laptop_work, source
 from cli.connection import ROOT
 from cli.context import command, current, say
 from cli.first_source import push_first
@@ -12,9 +15,11 @@ from cli.hosted_zone import routes_in
 from cli.install import Target, this_machine
 from cli.options import JsonOption
 from cli.output import err, out, print_json
+from control_plane import aws
 from control_plane.services import stack_reading as reading
 from local import lifecycle, operator_user
 from local.laptop import Laptop
+from local.names import JOURNAL
 
 POLL_SECONDS = 0.3
 """How often the laptop's CloudFormation is asked what AWS's would be asked once in 5 seconds."""
@@ -34,6 +39,7 @@ def up(
     """Start the laptop's AWS, install the control plane into it, and push a first source."""
     current.local = True  # it can mean nothing else
     laptop = connection.laptop()
+    cut_off, saved = lifecycle.was_cut_off(laptop), lifecycle.saved_at(laptop)
     started = lifecycle.up(laptop)
     say("started the laptop's AWS" if started else "the laptop's AWS is running already")
     connection.act_as_root()
@@ -70,17 +76,69 @@ def up(
         stamp.write_text(wanted)
     operator_user.ensure_operator(laptop, _operator_policy(laptop, target.stack))
     push_first()
+    report = _report(laptop, target.stack, cut_off=cut_off, saved=saved) if started else {}
+    lifecycle.save(laptop)
     if current.as_json:
-        print_json({"endpoint": laptop.endpoint, "stack": target.stack})
+        print_json({"endpoint": laptop.endpoint, "stack": target.stack, **report})
     else:
         out.print(f"the laptop's AWS is up at {laptop.endpoint}; stop it with 'syndi --local down'")
 
 
+def _report(laptop: Laptop, stack: str, *, cut_off: bool, saved: str | None) -> dict[str, Any]:
+    """Close what was at work when AWS stopped, and say what that was and what is lost."""
+    connection.act_as_root()
+    closed = laptop_work.close_what_was_cut_off(stack)
+    missing = laptop_work.lost(laptop.state_dir / JOURNAL) if cut_off else []
+    if cut_off:
+        of = f"is that of {saved}" if saved else "was never saved"
+        err.print(
+            f"the laptop's AWS was killed or lost power: its state {of}, and what was changed "
+            "after that is lost (objects in S3 are kept)"
+        )
+    for name in missing:
+        err.print(f"lost, with its record: execution {name}", markup=False)
+    for name in closed:
+        err.print(f"interrupted, and closed now: {name}: 'syndi --local show {name}'", markup=False)
+    lifecycle.forget_journal(laptop)
+    return {"cut_off": cut_off, "state_of": saved, "lost": missing, "closed": closed}
+
+
 @command
-def down(as_json: JsonOption = False) -> None:
-    """Stop the laptop's AWS; its state is kept."""
+def down(
+    now: Annotated[
+        bool, typer.Option("--now", help="wait for nothing: interrupt what is at work")
+    ] = False,
+    wait: Annotated[
+        int, typer.Option("--wait", min=0, help="seconds to wait for what is at work")
+    ] = 120,
+    as_json: JsonOption = False,
+) -> None:
+    """Stop the laptop's AWS when nothing is at work any more; its state is kept.
+
+    What is interrupted is listed, and its records are closed.
+    """
     current.local = True  # it can mean nothing else
-    _stopped(lifecycle.down(connection.laptop()), "stopped")
+    laptop = connection.laptop()
+    interrupted = _interrupted(laptop, 0 if now else wait)
+    for name in interrupted:
+        err.print(f"interrupted: {name}", markup=False)
+    _stopped(lifecycle.down(laptop), "stopped", interrupted)
+
+
+def _interrupted(laptop: Laptop, seconds: float) -> list[str]:
+    """Wait for what is at work, then interrupt what still is; gives its names."""
+    emulator = next(one for one in lifecycle.status(laptop) if one.name == "emulator")
+    if not emulator.healthy:
+        return []
+    connection.act_as_root()
+    stack = connection.stack_name(local=True)
+    try:
+        work = laptop_work.await_end(stack, laptop.account, laptop.region, seconds)
+        laptop_work.interrupt(work)
+    except aws.FAILURES as error:  # it is stopped all the same: the next `up` closes what is open
+        err.print(f"what is at work could not be looked at: {error}", markup=False)
+        return []
+    return [one.name for one in work]
 
 
 @command
@@ -138,9 +196,10 @@ def _emulator_runtime(laptop: Laptop) -> str:
     ).stdout.strip()
 
 
-def _stopped(result: lifecycle.Stopped, what: str) -> None:
+def _stopped(result: lifecycle.Stopped, what: str, interrupted: Sequence[str] = ()) -> None:
     if current.as_json:
-        print_json({"stopped": result.stopped, "killed": result.killed})
+        told = {"stopped": result.stopped, "killed": result.killed}
+        print_json({**told, "interrupted": list(interrupted)})
         return
     for name in result.killed:
         err.print(f"{name} did not stop by itself and was killed: its last changes are lost")

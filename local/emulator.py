@@ -10,7 +10,9 @@ import os
 import sys
 from collections.abc import Callable
 from importlib import metadata
+from pathlib import Path
 
+from local import saving
 from local.environment import STACK_SECONDS_VARIABLE, WITHOUT_VARIABLE
 from local.errors import LaptopError, SettingInvalid, UnexpectedEmulator
 from local.rewriting import emulator_module
@@ -30,6 +32,7 @@ def main() -> int:
     except (LaptopError, ImportError, AttributeError, KeyError) as error:
         print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
         return 1
+    saving.save_while_running(Path(os.environ["STATE_DIR"]).parent)
     sys.argv = sys.argv[:1]  # the emulator reads arguments of its own
     emulator_module("app").main()
     return 0

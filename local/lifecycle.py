@@ -7,7 +7,10 @@ state directory. Only what `up` started is ever stopped. Standard library only.
 from __future__ import annotations
 
 import fcntl
+import json
+import os
 import shutil
+import signal
 import socket
 import sys
 import urllib.error
@@ -27,11 +30,17 @@ from local.laptop import (
     AccessKey,
     Laptop,
 )
+from local.names import JOURNAL, SAVED
 from local.processes import Process, read_pid_file, start_detached, tail, wait_until
 
 __all__ = [
-    "ROOT", "AccessKey", "Laptop", "ServiceStatus", "Stopped", "down", "reset", "status", "up",
+    "ROOT", "AccessKey", "Laptop", "ServiceStatus", "Stopped", "down", "forget_journal", "reset",
+    "save", "saved_at", "status", "up", "was_cut_off",
 ]  # fmt: skip
+
+
+KILLED = "killed"
+"""The file that says that `down` had to kill the emulator."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +125,35 @@ def _services(laptop: Laptop) -> list[_Service]:
     ]  # fmt: skip
 
 
+def was_cut_off(laptop: Laptop) -> bool:
+    """Whether the emulator ended without saving its state: it was killed, or the machine stopped.
+
+    Answered before `up`, which starts another one.
+    """
+    process = read_pid_file(laptop.state_dir / "emulator.pid")
+    killed = process is not None and not process.alive  # `down` removes the file
+    return killed or (laptop.state_dir / KILLED).exists()
+
+
+def saved_at(laptop: Laptop) -> str | None:
+    """When the emulator last saved its state while it ran; None when it never did."""
+    try:
+        return str(json.loads((laptop.state_dir / SAVED).read_text())["at"])
+    except (FileNotFoundError, ValueError, KeyError):
+        return None
+
+
+def save(laptop: Laptop, *, timeout: float = 15.0) -> bool:
+    """Have the emulator save its state now; False when it did not within `timeout` seconds."""
+    process = read_pid_file(laptop.state_dir / "emulator.pid")
+    if process is None or not process.alive:
+        return False
+    mark = laptop.state_dir / SAVED
+    before = mark.stat().st_mtime_ns if mark.exists() else 0
+    os.kill(process.pid, signal.SIGUSR1)
+    return wait_until(lambda: mark.exists() and mark.stat().st_mtime_ns > before, timeout)
+
+
 def up(laptop: Laptop, *, timeout: float = 30.0) -> bool:
     """Start what does not run yet and wait until all of it is healthy.
 
@@ -161,7 +199,18 @@ def down(laptop: Laptop, *, timeout: float = 20.0) -> Stopped:
     if not laptop.state_dir.exists():
         return Stopped()
     with _exclusively(laptop):
-        return _stop_all(laptop, timeout)
+        stopped = _stop_all(laptop, timeout)
+        if "emulator" in stopped.killed:  # the next `up` says what that took
+            (laptop.state_dir / KILLED).touch()
+        elif "emulator" in stopped.stopped:
+            forget_journal(laptop)
+        return stopped
+
+
+def forget_journal(laptop: Laptop) -> None:
+    """What was started until now is in the state, or was reported as lost."""
+    for name in (KILLED, JOURNAL):
+        (laptop.state_dir / name).unlink(missing_ok=True)
 
 
 def reset(laptop: Laptop, *, timeout: float = 20.0) -> Stopped:

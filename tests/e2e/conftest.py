@@ -49,7 +49,7 @@ def started(state: Path, **more: str) -> Iterator[Syndi]:
         command.ok("--local", "up")
         yield command
     finally:
-        command.run("--local", "down")
+        command.run("--local", "down", "--now")
 
 
 @pytest.fixture(scope="session")

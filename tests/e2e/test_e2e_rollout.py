@@ -21,7 +21,9 @@ from live import ask
 from sources import ALMANAC, APPLICATION, add_resources, copied, push, unbuilt
 from syndi_command import Syndi, eventually
 
+from control_plane import naming
 from control_plane.events import STARTED_BY
+from control_plane.store.starts import Starts
 
 FLEET = orgs("fleet", 20)
 CANARY = FLEET[0]
@@ -200,7 +202,16 @@ def test_a_rollout_goes_on_in_another_execution(syndi: Syndi, first: Json) -> No
     before = watched(syndi, made)["execution_arn"]
     given = {"env": "dev", "continues": made, STARTED_BY: before}
     machine = syndi.outputs()["RolloutMachineArn"]
-    states.start_execution(stateMachineArn=machine, input=json.dumps(given))
+    forged = states.start_execution(stateMachineArn=machine, input=json.dumps(given))
+    failed = eventually(
+        lambda: over(syndi, forged["executionArn"]), 60, "the end of the forged one"
+    )
+    assert "nobody continues it by hand" in failed["cause"]
+    assert rollout(syndi, made)["state"]["status"] == "BAKING", "and goes on"
+    name = f"next-{made}"  # as the worker does it, when a history is nearly full
+    starts = Starts(syndi.outputs()["TableName"], syndi.client("dynamodb"))
+    starts.register(naming.execution_arn(machine, name), given)
+    states.start_execution(stateMachineArn=machine, name=name, input=json.dumps(given))
 
     def handed_over() -> bool:
         told = syndi.client("stepfunctions").describe_execution(executionArn=before)
@@ -210,6 +221,12 @@ def test_a_rollout_goes_on_in_another_execution(syndi: Syndi, first: Json) -> No
     assert rollout(syndi, made)["state"]["status"] == "BAKING", "and not of its rollout"
     result = syndi.run("--local", "rollout", "cancel", made, "--json")
     assert (result.exit_code, result.json["state"]["status"]) == (0, "CANCELLED")
+
+
+def over(syndi: Syndi, arn: str) -> Json | None:
+    """An execution that has ended."""
+    found: Json = syndi.client("stepfunctions").describe_execution(executionArn=arn)
+    return found if found["status"] != "RUNNING" else None
 
 
 def watched(syndi: Syndi, made: str) -> Json:

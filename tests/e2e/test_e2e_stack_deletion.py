@@ -1,6 +1,5 @@
 """Stacks that cannot be deleted, or only half: what blocks is named, and kept when asked for."""
 
-import json
 from typing import Any
 
 from live import bucket_names, decided
@@ -57,13 +56,8 @@ def test_a_removal_that_was_asked_for_by_name_keeps_what_blocked_the_deletion(
     stacks.client.update_termination_protection(
         StackName=stack_name(org), EnableTerminationProtection=True
     )
-    asked = {
-        "env": "dev", "org": org, "application": "almanac", "mode": "offboard",
-        "confirm": stack_name(org),
-    }  # fmt: skip
-    syndi.client("stepfunctions", operator=True).start_execution(
-        stateMachineArn=syndi.outputs()["StateMachineArn"], input=json.dumps(asked)
-    )
+    asked = (*APPLICATION, "--confirm", stack_name(org), "--no-wait")
+    syndi.ok("--local", "offboard", "dev", org, *asked)
     eventually(lambda: stacks.status(org) is None, 60, "the stack is gone")
     assert syndi.client("s3").head_object(Bucket=name, Key="ledger")
     (record,) = syndi.history("dev", org, *APPLICATION)

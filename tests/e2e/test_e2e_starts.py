@@ -33,8 +33,8 @@ def test_api_schedule_and_bare_execution_leave_three_records(syndi: Syndi, alpha
         ended = eventually(triggers, 180, "an API, a schedule and a bare execution's record")
     finally:
         syndi.ok("--local", "schedule", "delete", "stage", org)
-    assert ended == {"api": "SUCCEEDED", "schedule": "SUCCEEDED", "execution": "SUCCEEDED"}
-    bare = next(item for item in syndi.history("stage", org) if item["trigger"] == "execution")
+    assert ended == {"api": "SUCCEEDED", "schedule": "SUCCEEDED", "manual": "SUCCEEDED"}
+    bare = next(item for item in syndi.history("stage", org) if item["trigger"] == "manual")
     assert bare["execution_arn"] == started["executionArn"]
     assert bare["source"] == by_api["source"]
     assert bare["tests"] == by_api["tests"]
