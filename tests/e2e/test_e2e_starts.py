@@ -7,6 +7,30 @@ import pytest
 from live import ask, executions
 from syndi_command import Syndi, eventually
 
+FORGED = {"trigger": "api", "requested_by": "arn:aws:iam::000000000000:user/alice"}
+
+
+def test_prod_accepts_no_start_by_hand_and_a_removal_is_never_one(syndi: Syndi) -> None:
+    states = syndi.client("stepfunctions", operator=True)
+    machine = syndi.outputs()["StateMachineArn"]
+    removal = {"org": "alpha", "mode": "offboard", "confirm": "rawscribe-stage-alpha"}
+    for given, why in (
+        ({"env": "prod", "org": "alpha", **FORGED}, "prod accepts no deployment"),
+        ({"env": "stage", **removal, **FORGED}, "offboard is never started by hand"),
+    ):
+        arn = states.start_execution(stateMachineArn=machine, input=json.dumps(given))
+        found = eventually(lambda arn=arn: _over(syndi, arn["executionArn"]), 60, "its end")
+        assert (found["status"], why in found["cause"]) == ("FAILED", True), found["cause"]
+        assert syndi.lock(given["env"], "alpha") is None
+        (newest, *_) = syndi.history(given["env"], "alpha")
+        assert (newest["trigger"], newest["status"]) == ("manual", "FAILED")
+
+
+def _over(syndi: Syndi, arn: str) -> Any:
+    """An execution that has ended."""
+    found = syndi.client("stepfunctions").describe_execution(executionArn=arn)
+    return found if found["status"] != "RUNNING" else None
+
 
 def test_api_schedule_and_bare_execution_leave_three_records(syndi: Syndi, alpha: Any) -> None:
     """The API's is signed by the IAM user (`deploy` does that); the schedule is every minute."""
@@ -18,7 +42,7 @@ def test_api_schedule_and_bare_execution_leave_three_records(syndi: Syndi, alpha
     states = syndi.client("stepfunctions", operator=True)
     started = states.start_execution(
         stateMachineArn=syndi.outputs()["StateMachineArn"],
-        input=json.dumps({"env": "stage", "org": org}),
+        input=json.dumps({"env": "stage", "org": org, **FORGED}),
     )
 
     def triggers() -> dict[str, str] | None:
@@ -36,6 +60,7 @@ def test_api_schedule_and_bare_execution_leave_three_records(syndi: Syndi, alpha
     assert ended == {"api": "SUCCEEDED", "schedule": "SUCCEEDED", "manual": "SUCCEEDED"}
     bare = next(item for item in syndi.history("stage", org) if item["trigger"] == "manual")
     assert bare["execution_arn"] == started["executionArn"]
+    assert bare.get("requested_by") is None, "whatever its input says"
     assert bare["source"] == by_api["source"]
     assert bare["tests"] == by_api["tests"]
     gone = syndi.run("--local", "schedule", "show", "stage", org)
