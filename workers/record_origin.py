@@ -12,7 +12,7 @@ from typing import Any
 from control_plane import naming
 from control_plane.errors import InvalidRequest
 from control_plane.events import STARTED_BY, ExecutionInput, Trigger
-from control_plane.models import JsonObject, Mode, Options, Tenant, utc_now
+from control_plane.models import JsonObject, Mode, Options, Tenant
 from control_plane.rules import origins
 from control_plane.services import earlier_schedules
 from control_plane.settings import RecordSettings, settings
@@ -39,7 +39,8 @@ def proven(
     if _is_of_rollout(request, tenant, deployment_id, raw):
         return request
     record = Listing(known.table_name).get(tenant, deployment_id)
-    if record and _is_of_earlier_api(request, record, arn):
+    started = datetime.fromisoformat(execution["StartTime"])
+    if record and _is_of_earlier_api(request, record, arn, started):
         return request
     asked = origins.by_hand(request)
     if record and record["execution_arn"] == arn and record.get("trigger") != Trigger.MANUAL:
@@ -72,13 +73,16 @@ def _is_of_rollout(
     return digest({**raw, STARTED_BY: ""}) == digest(json.loads(json.dumps(expected)))
 
 
-def _is_of_earlier_api(request: ExecutionInput, record: JsonObject, arn: str) -> bool:
-    """Whether the API of an earlier release opened this record a moment ago, during an update of
-    the control plane: it registered nothing, and its records do not say that they are."""
-    age = utc_now() - datetime.fromisoformat(record["created_at"])
+def _is_of_earlier_api(
+    request: ExecutionInput, record: JsonObject, arn: str, started: datetime
+) -> bool:
+    """Whether the API of an earlier release opened this record a moment before its execution was
+    started, during an update of the control plane: it registered nothing, and its records do not
+    say that they are. Who asked stands in the record."""
+    age = started - datetime.fromisoformat(record["created_at"])
     if record.get("registered") or record["execution_arn"] != arn or age > UPDATING:
         return False
-    if (record.get("trigger"), record.get("requested_by")) != (Trigger.API, request.requested_by):
+    if record.get("trigger") != Trigger.API:
         return False
     before = {k: v for k, v in record.get("request", {}).items() if k in Options.model_fields}
     asked = {name: getattr(request, name) for name in Options.model_fields}

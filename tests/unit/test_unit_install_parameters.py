@@ -14,6 +14,7 @@ from cli.installing import (
     approval_environments,
     check_names,
     explicit_creation_environments,
+    manual_start_environments,
     own,
     with_trial,
 )
@@ -62,6 +63,27 @@ def test_environments_are_as_given_and_otherwise_stay(
 def test_what_is_no_environment_is_refused(given: str) -> None:
     with pytest.raises(Refused, match="dev, test, stage, prod"):
         approval_environments(given, {})
+
+
+@pytest.mark.parametrize(
+    ("given", "installed", "expected"),
+    [
+        (None, {}, ("dev", "stage", "test")),
+        (None, {"ManualStartEnvironments": ""}, ()),
+        (None, {"ManualStartEnvironments": "dev"}, ("dev",)),
+        ("prod, dev", {"ManualStartEnvironments": "test"}, ("dev", "prod")),
+        ("none", {"ManualStartEnvironments": "dev"}, ()),
+    ],
+)
+def test_starts_by_hand_are_accepted_as_given_and_otherwise_as_before_or_all_but_in_prod(
+    given: str | None, installed: dict[str, str], expected: tuple[str, ...]
+) -> None:
+    assert manual_start_environments(given, installed) == expected
+
+
+def test_a_start_by_hand_is_accepted_in_environments_only() -> None:
+    with pytest.raises(Refused, match="--manual-start-in moon: must be environments"):
+        manual_start_environments("moon", {})
 
 
 def test_an_update_needs_an_environment_that_nobody_approves() -> None:

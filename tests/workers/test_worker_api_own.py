@@ -8,7 +8,7 @@ import pytest
 import scripted_aws as scripted
 import worker_builders as build
 from api_calls import CALLER, Reply, call
-from record_calls import prepare
+from record_calls import prepare, registered
 from test_worker_api_starts import executions, input_of, nothing_started
 from test_worker_approvals import TOKEN, ask
 from worker_builders import ARTIFACTS, TABLE
@@ -238,7 +238,7 @@ def test_an_update_by_schedule_is_one_that_the_first_step_admits(given: dict[str
     assert schedule({"mode": "deploy-only", **given}).status == 200
     assert call("GET", f"{HERE}/schedule").body["expression"] == "rate(1 day)"
     found = aws.scheduler().get_schedule(Name=OWN.stack_name, GroupName="syndi")
-    made = prepare(json.loads(found["Target"]["Input"]))
+    made = prepare(registered(json.loads(found["Target"]["Input"])["start"]["input"]))
     assert (made.tenant, made.options.mode) == (OWN, "deploy-only")
     assert call("DELETE", f"{HERE}/schedule", mode="drift").status == 404
     assert call("DELETE", f"{HERE}/schedule").body == {"deleted": True}

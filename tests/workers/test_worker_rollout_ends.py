@@ -1,6 +1,5 @@
 """The rollout worker: counts, brings back, hands over, and ends."""
 
-import json
 from typing import Any
 
 import pytest
@@ -18,12 +17,16 @@ from rollout_calls import (
     rows,
     state,
 )
+from worker_builders import TABLE
 
 from control_plane import aws, naming
 from control_plane.errors import Superseded
 from control_plane.events import STARTED_BY
+from control_plane.models import Env
 from control_plane.settings import forget_settings
-from workers import rollout
+from control_plane.store.rollouts import loaded
+from control_plane.store.starts import Starts
+from workers import rollout, rollout_origin
 
 FOUR = ["alpha", "beta", "delta", "gamma"]
 
@@ -104,18 +107,17 @@ def test_a_long_rollout_goes_on_in_another_execution(source: str) -> None:
     begun(advance(made)["starts"][0])
     assert advance(made, spent=15_001)["action"] == "continue"
     other = naming.execution_arn(build.ROLLOUT_MACHINE, "other")
-    assert prepare(handed_over(made), other) == made
+    assert prepare(handed_over(made, other), other) == made
     with pytest.raises(Superseded):
         advance(made)
     assert advance(made, arn=other)["action"] == "wait"
 
 
-def handed_over(made: str) -> dict[str, Any]:
-    """The input that ContinueRollout gives the next execution."""
-    told = {"env": "stage", "continues": made, STARTED_BY: ARN}
-    state_ = json.loads((build.ROOT / "rollout.asl.json").read_text())["States"]["ContinueRollout"]
-    assert set(state_["Arguments"]["Input"]) == set(told)
-    return told
+def handed_over(made: str, arn: str = ARN + "2") -> dict[str, Any]:
+    """The input that ContinueRollout gives the next execution, which is registered."""
+    given = rollout_origin.next_execution(loaded(found(made)), ARN, 1)["input"]
+    assert given == {"env": "stage", "continues": made, STARTED_BY: ARN}
+    return dict(Starts(TABLE).register(arn, given))
 
 
 def test_one_that_never_came_to_go_on_ends_the_rollout(source: str) -> None:
@@ -181,3 +183,24 @@ def test_the_alarms_of_a_wave_are_looked_at_when_it_is_through(
     ended(advance(made)["starts"][0])
     last = advance(made)
     assert (last["action"], last["reason"]) == ("finished", reason)
+
+
+def test_the_sweep_ends_a_rollout_whose_execution_is_over_and_no_other(world: None) -> None:
+    """EventBridge's event of its end was lost."""
+    aws.stepfunctions().create_state_machine(
+        name="syndi-rollout", definition="{}", roleArn=build.ROLE
+    )
+    for env in (Env.STAGE, Env.TEST):
+        build.push_source(envs=(env,))
+    arns = [
+        aws.stepfunctions().start_execution(stateMachineArn=build.ROLLOUT_MACHINE, name=name)[
+            "executionArn"
+        ]
+        for name in ("dead", "alive")
+    ]
+    dead = prepare({"env": "stage", "tenants": ["alpha"]}, arns[0])
+    alive = prepare({"env": "test", "tenants": ["alpha"]}, arns[1])
+    aws.stepfunctions().stop_execution(executionArn=arns[0])
+    assert rollout.handler({"sweep": True}, None) == {"closed": [dead]}
+    assert (state(dead)["status"], state(alive)["status"]) == ("CANCELLED", "RUNNING")
+    assert rollout.handler({"sweep": True}, None) == {"closed": []}

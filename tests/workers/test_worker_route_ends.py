@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -188,3 +189,18 @@ def test_route_53_that_is_busy_is_asked_again(traffic: Traffic, shift: JsonObjec
     with pytest.raises(ServiceBusy):
         step("SetWeights", shift, reached=1)
     assert calls.item()["shift"]["id"] == ID
+
+
+def test_the_sweep_ends_a_shift_whose_execution_is_over(
+    traffic: Traffic, shift: JsonObject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EventBridge's event of its end was lost."""
+    traffic.running.add(RUN)
+    assert route.handler({"sweep": True}, None) == {"closed": []}
+    traffic.running.clear()
+    monkeypatch.setattr("control_plane.services.executions.STARTING", timedelta(0))
+    assert route.handler({"sweep": True}, None) == {"closed": [ID]}
+    assert traffic.weights() == {"alpha": 100}
+    assert "holder" not in calls.item()
+    assert calls.item()["shift"]["status"] == "FAILED"
+    assert route.handler({"sweep": True}, None) == {"closed": []}
