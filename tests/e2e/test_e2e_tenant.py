@@ -9,7 +9,7 @@ from syndi_command import ADMIN, ALPHA_PASSWORD, Syndi
 STEPS_OF_A_FIRST_DEPLOYMENT = {
     "PrepareDeployment", "AcquireLock", "AcquireSlot", "CheckStack", "StartBuild", "AwaitBuild",
     "UploadConfig", "CreateChangeSet", "AwaitChangeSet", "ExecuteChangeSet", "AwaitStack",
-    "ReconcileFunction", "SyncConfig", "CreateAdmin", "RunTests",
+    "ReconcileFunction", "SyncConfig", "CreateAdmin", "RunTests", "ProveDeployment",
 }  # fmt: skip
 
 THE_SEEDS_RESOURCES = {
