@@ -14,7 +14,8 @@ from control_plane import aws
 _COLOURS = {
     "SUCCEEDED": "green", "PASSED": "green", "FAILED": "red", "ROLLED_BACK": "red",
     "TIMED_OUT": "red", "CANCELLED": "yellow", "AWAITING_APPROVAL": "magenta",
-    "SUPERSEDED": "yellow", "SKIPPED": "yellow", "RUNNING": "cyan", "QUEUED": "cyan",
+    "healthy": "green", "unhealthy": "red", "SUPERSEDED": "yellow",
+    "SKIPPED": "yellow", "RUNNING": "cyan", "QUEUED": "cyan",
 }  # fmt: skip
 
 _WIDE = None if sys.stdout.isatty() else 200
@@ -70,21 +71,35 @@ def deployments_table(records: list[dict[str, Any]]) -> Table:
 
 
 def tenants_table(tenants: list[dict[str, Any]]) -> Table:
-    """Tenants, a line each: what runs, and how the last deployment ended."""
+    """Tenants, a line each: how each is, what runs, the last attempt, what is in progress."""
     table = Table(box=None, pad_edge=False)
-    for title in ("tenant", "last deployment", "status", "deployed", "build", "drift", "endpoint"):
+    for title in (
+        "tenant", "health", "deployed", "build", "last attempt", "in progress", "drift", "endpoint",
+    ):  # fmt: skip
         table.add_column(title)
     for tenant in tenants:
         table.add_row(
             tenant["stack_name"],
-            tenant["last_deployment"],
-            coloured(tenant["last_status"]),
+            _health(tenant),
             _deployed(tenant),
             running(tenant),
+            _attempt(tenant.get("last_attempt")),
+            _attempt(tenant.get("in_progress")),
             _drift(tenant),
             aws.reachable(tenant.get("endpoint", "")),
         )
     return table
+
+
+def _health(tenant: Mapping[str, Any]) -> str:
+    """What the last tests said, and when; empty when none ever ran."""
+    found = tenant.get("health")
+    return f"{coloured(found['status'])} {found['checked_at'][:16]}" if found else ""
+
+
+def _attempt(found: Mapping[str, Any] | None) -> str:
+    """A deployment: how it stands, which it is (its id begins with when it started)."""
+    return f"{coloured(found['status'])} {found['deployment']}" if found else ""
 
 
 def _deployed(tenant: Mapping[str, Any]) -> str:

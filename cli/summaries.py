@@ -128,6 +128,27 @@ def changes(record: Mapping[str, Any]) -> list[Text]:
     ]
     if record.get("request", {}).get("dry_run"):
         lines.insert(0, Text("dry run    nothing was changed; a deployment would do this:"))
+    return lines + config_changes(record)
+
+
+def config_changes(record: Mapping[str, Any]) -> list[Text]:
+    """What a deployment would do to the live configuration, a line a key, without values."""
+    found = record.get("config_changes")
+    if not found:
+        return []
+    lines = [
+        Text.from_markup(f"{_MARKS[mark]} ") + Text(f"config {key}")
+        for kind, mark in (("added", "added"), ("changed", "modified"), ("removed", "removed"))
+        for key in found[kind]
+    ]
+    if found.get("problem"):
+        lines.append(Text(f"config     what is live cannot be read: {found['problem']}"))
+    if found["more"]:
+        lines.append(Text(f"config     {found['more']} more keys"))
+    lines = lines or [Text("config     no key changes")]
+    if found["set_by_stack"]:
+        keys = ", ".join(found["set_by_stack"])
+        lines.append(Text(f"config     set by the stack when it is there: {keys}"))
     return lines
 
 

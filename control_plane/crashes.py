@@ -30,7 +30,7 @@ WORKERS = {
         "AwaitRemoval", "DetectDrift", "AwaitDrift",
     ),
     "build": ("StartBuild", "AwaitBuild", "FindBuild", "RollBack"),
-    "config": ("UploadConfig", "RestoreConfig", "SyncConfig", "CheckConfig"),
+    "config": ("UploadConfig", "RestoreConfig", "SyncConfig", "PreviewConfig", "CheckConfig"),
     "code": ("ReconcileFunction", "PatchFunction", "CheckFunction"),
     "admin": ("CreateAdmin",),
     "verify": ("RunTests", "ProveDeployment"),

@@ -149,6 +149,7 @@ STEPS = (
     "PruneVersions",
     "RollBack",
     "DiscardChangeSet",
+    "PreviewConfig",
     "ExportData",
     "DeleteStack",
     "AwaitRemoval",

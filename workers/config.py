@@ -11,6 +11,7 @@ from control_plane.errors import ConfigInvalid, InvalidRequest, NotFound
 from control_plane.manifest import ConfigTable
 from control_plane.models import Deployment, JsonObject
 from control_plane.rules import config, config_schema
+from control_plane.rules.config_paths import changes
 from control_plane.rules.config_rules import check_overrides
 from control_plane.services import ownership
 from control_plane.settings import ConfigSettings, settings
@@ -70,6 +71,33 @@ def sync_config(deployment: Deployment, event: JsonObject) -> Outcome:
     stored = _overrides(deployment, event["config"]["overrides_version"])
     _check_fits(deployment, table, stored, event["outputs"])
     return _upload(deployment, table, stored, event["outputs"], created=False)
+
+
+def preview_config(deployment: Deployment, event: JsonObject) -> Outcome:
+    """What a deployment would change in the live configuration; nothing is written.
+
+    Keys, not values: a record is for more eyes than a configuration, which `config show` reads.
+    Raises ConfigInvalid, as the deployment would.
+    """
+    table = deployment.manifest.config
+    if table is None:
+        return Outcome({"config_changes": {}}, "the application has no configuration")
+    current = Listing(settings(ConfigSettings).table_name).current(deployment.tenant) or {}
+    stored = _overrides(deployment, deployment.config_version)
+    _check_fits(deployment, table, stored, None)
+    outputs = current.get("outputs", {})
+    content, _ = _merged(deployment, table, stored, outputs)
+    bucket = _bucket(deployment, table)
+    live = config_live.read(bucket, table.key)
+    found = changes((live.content if live else None) or {}, content)
+    found["live"] = live is not None
+    if live and live.problem:
+        found["problem"] = live.problem
+    found["set_by_stack"] = sorted(
+        path for path, output in table.outputs.items() if output not in outputs
+    )
+    counted = ", ".join(f"{len(found[kind])} {kind}" for kind in ("added", "changed", "removed"))
+    return Outcome({"config_changes": found}, f"keys: {counted}")
 
 
 def restore_config(deployment: Deployment, event: JsonObject) -> Outcome:
@@ -233,5 +261,6 @@ STEPS: dict[str, Step] = {
     "UploadConfig": upload_config,
     "RestoreConfig": restore_config,
     "SyncConfig": sync_config,
+    "PreviewConfig": preview_config,
     "CheckConfig": config_live.check_config,
 }

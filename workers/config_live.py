@@ -43,7 +43,7 @@ def answer(question: Mapping[str, Any]) -> JsonObject:
             "bucket", f"s3://{asked.bucket}/{asked.key} is not {asked.tenant.stack_name}'s"
         )
     try:
-        found = _read(asked.bucket, asked.key)
+        found = read(asked.bucket, asked.key)
     except ClientError as error:
         if aws.is_busy(error):
             raise ServiceBusy(f"AWS is busy: {error}") from error
@@ -76,7 +76,7 @@ def check_config(deployment: Deployment, event: JsonObject) -> Outcome:
         return Outcome({"drift": {"findings": []}}, note)
     uploaded_by = str(current.get("config_deployment") or current["last_good"])
     record = listing.get(tenant, uploaded_by) or {}
-    live = _read(deployed["bucket"], deployed["key"])
+    live = read(deployed["bucket"], deployed["key"])
     invalid: tuple[str, ...] = ()
     if live is not None:
         bucket = settings(ConfigSettings).artifact_bucket
@@ -95,7 +95,7 @@ def check_config(deployment: Deployment, event: JsonObject) -> Outcome:
     return Outcome({"drift": {"findings": findings}}, note)
 
 
-def _read(bucket: str, key: str) -> LiveConfig | None:
+def read(bucket: str, key: str) -> LiveConfig | None:
     """The document as it lies there, or None when there is none."""
     try:
         found = aws.s3().get_object(

@@ -17,6 +17,7 @@ from control_plane.models import (
 from control_plane.observability import count_end, deployment_took
 from control_plane.rules import proof
 from control_plane.rules.endings import GOOD
+from control_plane.rules.tenant_health import last_health
 from control_plane.rules.timings import deployment_seconds
 from control_plane.settings import RecordSettings, settings
 from control_plane.store import receipts
@@ -46,6 +47,7 @@ def record_success(deployment: Deployment, event: Mapping[str, Any]) -> JsonObje
         raise ProofIncomplete("; ".join(gaps))
     receipt = receipts.of_success(deployment, {**event, "proof": record.get("proof")})
     current = receipts.current_after(deployment, receipt)
+    current["health"] = last_health(event["tests"], deployment.id, receipts.now())
     forget = [*receipts.FORGOTTEN]
     if receipt["patch"]:
         receipt["config_source"] = None  # a patch brings no configuration
@@ -61,7 +63,11 @@ def record_success(deployment: Deployment, event: Mapping[str, Any]) -> JsonObje
 
 def record_dry_run(deployment: Deployment, event: Mapping[str, Any]) -> JsonObject:
     """Record what would have changed. The tenant is what it was."""
-    receipt = {"build": event["build"], "change_set": event["change_set"]}
+    receipt = {
+        "build": event["build"],
+        "change_set": event["change_set"],
+        "config_changes": event["config_changes"],
+    }
     return _succeed(deployment, receipt, {})
 
 

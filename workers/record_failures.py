@@ -12,6 +12,7 @@ from control_plane.observability import count_unexpected, logger
 from control_plane.reasons import one_line, plain, shortened
 from control_plane.rules import comebacks, endings
 from control_plane.rules.hints import addressed, hint
+from control_plane.rules.tenant_health import last_health
 from control_plane.services import executions
 from control_plane.services.executions import UNKNOWN, ExecutionEnd
 from control_plane.settings import RecordSettings, settings
@@ -207,6 +208,10 @@ def _end(
     current = Listing(_settings().table_name).current(tenant) or {}
     now = utc_now().isoformat(timespec="milliseconds")
     left, forget = endings.of_tenant(before, current, restored or {}, now)
+    tests = before.get("rollback_tests") or before.get("tests") or []
+    health = last_health(tests, deployment_id, now)
+    if health and "health" not in forget:
+        left = {**left, "health": health}
     record = History(_settings().table_name).fail(
         tenant, deployment_id, execution_arn, status, facts, left, forget
     )

@@ -19,15 +19,15 @@ from control_plane.errors import InvalidRequest, NotFound
 from control_plane.events import ConfigRequest, ScheduleRequest, SourceRequest, SourcesRequest
 from control_plane.models import Env, JsonObject, Mode
 from control_plane.store.listing import why_not
-from control_plane.use_cases import configuring, creation, pushes, schedules
+from control_plane.use_cases import configuring, creation, overview, pushes, schedules
 
 router = Router()  # type: ignore[no-untyped-call]  # Powertools does not type it
 
 
 @router.get("/tenants", tags=["tenants"])
 def list_tenants() -> JsonObject:
-    """Every tenant: its last good state and its last deployment."""
-    return {"tenants": list(front().listing.tenants())}
+    """Every tenant: its last good state, its health, its last attempt, what is in progress."""
+    return {"tenants": overview.tenants(front().listing)}
 
 
 @router.get("/envs/<env>/orgs/<org>", tags=["tenants"])

@@ -13,6 +13,9 @@ from control_plane.rules.config import Layer
 
 Path = tuple[str, ...]
 
+CHANGES_SHOWN = 200
+"""Paths of a kind of change: a record has room for 400 KB."""
+
 
 def dotted(path: Path) -> str:
     """A path for people: `auth.enabled`; a key that is no plain word stands in quotes."""
@@ -39,6 +42,24 @@ def differing(one: JsonObject, other: JsonObject) -> list[str]:
     return sorted(
         dotted(path) for path in first.keys() | second.keys() if first.get(path) != second.get(path)
     )
+
+
+def changes(before: JsonObject, after: JsonObject) -> JsonObject:
+    """The paths, for people, that are added, changed and removed from one configuration to the
+    next, at most CHANGES_SHOWN of a kind, and `more`: how many others. Values are not told."""
+    first, second = (
+        {path: canonical(value) for path, value in leaves(content)} for content in (before, after)
+    )
+    kinds = {
+        "added": second.keys() - first.keys(),
+        "changed": {path for path in first.keys() & second.keys() if first[path] != second[path]},
+        "removed": first.keys() - second.keys(),
+    }
+    found: JsonObject = {
+        kind: [dotted(path) for path in sorted(paths)[:CHANGES_SHOWN]]
+        for kind, paths in kinds.items()
+    }
+    return {**found, "more": sum(max(0, len(paths) - CHANGES_SHOWN) for paths in kinds.values())}
 
 
 def canonical(value: Any) -> str:

@@ -13,7 +13,7 @@ APART = {
 
 GOOD = (
     "build", "change_set", "stack", "config", "tests", "source", "outputs", "admin", "endpoint",
-    "running", "patch", "last_good", "deployed_at", "drift", "config_source",
+    "running", "patch", "last_good", "deployed_at", "drift", "health", "config_source",
     "config_deployment", "proof",
 )  # fmt: skip
 """What a tenant's current state says of its last good deployment."""

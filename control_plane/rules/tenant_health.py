@@ -1,5 +1,6 @@
 """Whether a tenant's answer to its health path is green. Pure; the one place that decides it."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +60,23 @@ def health_verdict(status: int, body: Any, tests: TestsTable) -> HealthVerdict:
     if not any(type(found) is type(value) and found == value for value in tests.healthy):
         return HealthVerdict(f"{tests.health}: {path} is {_shown(found)}, expected {allowed}")
     return HealthVerdict()
+
+
+def last_health(
+    tests: Sequence[Mapping[str, Any]], deployment: str, checked_at: str
+) -> dict[str, Any] | None:
+    """How a tenant is, by the results of the last tests that ran: {status, detail, checked_at,
+    deployment}, `status` being healthy or unhealthy. None: no test ran."""
+    if not tests:
+        return None
+    failed = [f"{one['name']}: {one['detail']}" for one in tests if one["status"] == "FAILED"]
+    passed = sum(one["status"] == "PASSED" for one in tests)
+    return {
+        "status": "unhealthy" if failed else "healthy",
+        "detail": "; ".join(failed) or f"{passed} tests passed",
+        "checked_at": checked_at,
+        "deployment": deployment,
+    }
 
 
 def _at(body: Any, path: str) -> Any:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _BATCH = 100
 """Items that one BatchGetItem takes (DynamoDB API reference)."""
 
-_UNLISTED = ("drift", "offboarded_at")
+_UNLISTED = ("drift", "health", "offboarded_at")
 """What a list of tenants tells beyond the attributes of its index."""
 
 

@@ -72,6 +72,7 @@ ALL_GOES_WELL: dict[str, dict[str, Any]] = {
     "DetectDrift": {"done": True, "detection_id": "detection/1"},
     "AwaitDrift": {"done": True, "drift": {"findings": []}},
     "CheckFunction": {"done": True, "drift": {"findings": []}},
+    "PreviewConfig": {"done": True, "config_changes": {"added": ["a"]}},
     "CheckConfig": {"done": True, "drift": {"findings": []}},
     "RecordDryRun": {"id": "d1", "status": "SUCCEEDED"},
     "RecordOffboarding": {"id": "d1", "status": "SUCCEEDED"},

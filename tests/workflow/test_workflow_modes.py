@@ -54,10 +54,18 @@ def test_a_full_deployment_records_no_patch(stage: Stage) -> None:
 
 def test_a_dry_run_ends_before_anything_changes(stage: Stage) -> None:
     told = stage.run({}, dry_run=True, approval=True)
-    seen = ["StartBuild", "AwaitBuild", "CreateChangeSet", "AwaitChangeSet", "RecordDryRun"]
+    seen = [
+        "StartBuild",
+        "AwaitBuild",
+        "CreateChangeSet",
+        "AwaitChangeSet",
+        "PreviewConfig",
+        "RecordDryRun",
+    ]
     assert told.steps == [*OPENING, *seen]
     assert told.status == "SUCCEEDED"
     assert told.payloads("RecordDryRun")[0]["change_set"]["summary"] == {"added": ["Api"]}
+    assert told.payloads("RecordDryRun")[0]["config_changes"] == {"added": ["a"]}
 
 
 # The end of a tenant ------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ OPTIONS: dict[str, Json] = {
     "FindBuild": {"mode": "deploy-only"},
     "PatchFunction": {"mode": "function"},
     "AwaitApproval": {"approval": True},
+    "PreviewConfig": {"dry_run": True},
     "RecordDryRun": {"dry_run": True},
     "RollBack": {"rollback_on_failure": True},
     "PurgeLeftovers": {"mode": "offboard", "purge": True},
