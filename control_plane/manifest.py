@@ -122,7 +122,10 @@ Reason = Annotated[str, StringConstraints(min_length=3, max_length=300, pattern=
 
 
 def _one_resource(arn: str) -> str:
-    """An ARN, with an open end only where its resource has parts: never a choice of resources."""
+    """An ARN, with an open end only where its resource has parts: never a choice of resources; or
+    the address of an issuer of tokens."""
+    if re.fullmatch(r"https://[^*?\s]+", arn):
+        return arn
     named = re.sub(r"(/\*|:\*|-\?{6})$", "", arn)
     if not re.fullmatch(r"arn:[a-z-]+:[a-z0-9-]+:[a-z0-9-]*:(\d{12}|aws)?:[^*?\s]+", named):
         raise ValueError(
@@ -134,8 +137,9 @@ def _one_resource(arn: str) -> str:
 class IsolationTable(_Table):
     """What is reached beyond the tenant, or from everywhere, on purpose; each with its reason.
 
-    `shared`: ARNs of resources that are no tenant's. `public`: what answers without signing in:
-    `GET /path` of the API, or the logical id of a function's address, a bucket, a queue, a topic.
+    `shared`: ARNs of resources, and addresses of issuers, that are no tenant's. `public`: what
+    answers without signing in: `GET /path` of the API, or the logical id of a function's address, a
+    bucket, a queue, a topic.
     """
 
     shared: dict[Annotated[str, AfterValidator(_one_resource)], Reason] = Field(
@@ -207,6 +211,12 @@ class Manifest(_Table):
     route: RouteTable | None = None
     isolation: IsolationTable = IsolationTable()
     trial: TrialTable | None = None
+
+    @property
+    def public(self) -> frozenset[str]:
+        """What answers without signing in, as declared: routes (`GET /path`) and logical ids."""
+        paths = (self.tests.health, self.tests.runtime_config)
+        return frozenset({*self.isolation.public, *(f"GET {path}" for path in paths if path)})
 
     @model_validator(mode="after")
     def _stamp_is_in_the_package(self) -> "Manifest":

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from control_plane import aws, naming, own
 from control_plane.models import Deployment, JsonObject
-from control_plane.rules import isolation
+from control_plane.rules import exposure, isolation
 from control_plane.rules import template_values as values
 from control_plane.rules.isolation import Finding
 from control_plane.rules.ownership import Ownership, pools_in
@@ -55,12 +55,15 @@ def findings(
         parameters=_parameters(stack_id, described.get("Parameters", [])),
         stack_id=stack_id,
     )
-    owner = _owner(deployment, template, stack.parameters)
+    owner, public = _owner(deployment, template, stack.parameters), deployment.manifest.public
     try:
         found = [
             finding
             for resolved in values.variants(template, stack)
-            for finding in isolation.tenant_findings(resolved, owner)
+            for finding in (
+                *isolation.tenant_findings(resolved, owner),
+                *exposure.findings(resolved, owner, public),
+            )
         ]
     except values.Undecidable as error:
         return [Finding("Conditions", str(error), "make them depend on parameters with values")]

@@ -30,6 +30,25 @@ def fields(text: str) -> set[str]:
     return {item["field"] for item in refused.value.details}
 
 
+def test_what_crosses_a_tenants_bounds_is_declared_with_a_reason() -> None:
+    text = (
+        SMALLEST
+        + """
+[isolation]
+shared = {"arn:aws:sns:us-east-1:123456789012:alarms" = "the operators'"}
+public = {"POST /hooks/{id}" = "signed by its sender", "Shop" = "a web shop's pictures"}
+"""
+    )
+    found = parse(text)
+    assert found.public == {"GET /health", "POST /hooks/{id}", "Shop"}
+    for wrong in ('"arn:aws:s3:::notes-*" = "all"', '"*" = "all"', '"arn:aws:s3:::x" = ""'):
+        shared = SMALLEST + f"[isolation]\nshared = {{{wrong}}}"
+        assert all(name.startswith("isolation.shared") for name in fields(shared))
+    for wrong in ('"get /x" = "why"', '"GET x" = "why"', '"Shop" = " "'):
+        public = SMALLEST + f"[isolation]\npublic = {{{wrong}}}"
+        assert all(name.startswith("isolation.public") for name in fields(public))
+
+
 def test_the_smallest_manifest_has_neither_users_nor_configuration() -> None:
     found = parse(SMALLEST)
     assert (found.name, found.build.template) == ("notes", "template.yaml")
