@@ -10,6 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -192,6 +193,14 @@ def s3() -> "S3Client":
     return client
 
 
+@cache
+def anonymous_s3() -> "S3Client":
+    """S3 as somebody without credentials uses it."""
+    client: S3Client = boto3.client("s3", config=_CONFIG.merge(Config(signature_version=UNSIGNED)))
+    retrying.watch(client)
+    return client
+
+
 def scheduler() -> "EventBridgeSchedulerClient":
     """Schedules."""
     client: EventBridgeSchedulerClient = _client("scheduler")
@@ -239,6 +248,7 @@ def tagging() -> Any:
 def forget_clients() -> None:
     """Make the next use of a client a new one: for tests that change the environment."""
     _client.cache_clear()
+    anonymous_s3.cache_clear()
 
 
 def error_code(error: ClientError) -> str:

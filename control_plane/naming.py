@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from control_plane.errors import Conflict, InvalidRequest
 from control_plane.manifest import Manifest
-from control_plane.models import DEPLOYMENT_ID_PATTERN, Deployment, Tenant
+from control_plane.models import DEPLOYMENT_ID_PATTERN, Deployment, Env, Tenant
 
 BUCKET_NAME_LIMIT = 63
 """Characters in a bucket's name (S3 user guide, bucket naming rules)."""
@@ -29,8 +29,23 @@ OWNER_TAG = "syndi:stack"
 OWN_APPLICATION = "control-plane"
 """The control plane as an application of its own."""
 
+_STACK_NAME = re.compile(rf"(?P<application>.+?)-(?P<tenant>(?:{'|'.join(Env)})-.+)")
+
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 _ID = re.compile(DEPLOYMENT_ID_PATTERN)
+
+
+def owner_tags(stack_name: str) -> dict[str, str]:
+    """The tags of a tenant's stack, which reach all of its resources and bound what its roles may
+    do (TenantBoundary).
+
+    An application's name has no environment in it, so the first one is the tenant's.
+    """
+    found = _STACK_NAME.fullmatch(stack_name)
+    if found is None or found["application"] == OWN_APPLICATION:
+        return {OWNER_TAG: stack_name}  # the control plane's own roles have no boundary
+    named = found.groupdict()
+    return {OWNER_TAG: stack_name, **{f"syndi:{key}": value for key, value in named.items()}}
 
 
 def _deployment_id(at: datetime, salt: bytes) -> str:

@@ -13,7 +13,14 @@ from control_plane.errors import (
     StackFailed,
     StackRefused,
 )
-from control_plane.models import Deployment, JsonObject, StackState, StackStatus, utc_now
+from control_plane.models import (
+    Deployment,
+    JsonObject,
+    StackState,
+    StackStatus,
+    Tenant,
+    utc_now,
+)
 from control_plane.rules import changes, decisions, endings
 from control_plane.rules.decisions import StackAction
 from control_plane.rules.situations import Situation, situation

@@ -12,7 +12,7 @@ from control_plane.services.client import signed_get
 from control_plane.services.live import Answer, at, get
 from control_plane.settings import VerifySettings, settings
 from control_plane.store.progress import Progress
-from workers import live_tests, self_check, verify_check, verify_proof
+from workers import live_tests, self_check, verify_check, verify_isolation, verify_proof
 from workers.live_tests import (
     FAILED,
     PASSED,
@@ -152,7 +152,7 @@ def runtime_config(endpoint: str, table: TestsTable, pool: str) -> JsonObject:
     return result("runtime-config", FAILED, wanted)
 
 
-CHECKS: tuple[Check, ...] = (health, authentication)
+CHECKS: tuple[Check, ...] = (health, authentication, verify_isolation.isolation)
 """What RunTests does, in this order: each looks at one side of the tenant. To add one: a function
 that takes the Subject and gives results, in a module of its own."""
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from control_plane import naming
 from control_plane.rules import policies
 from control_plane.rules import template_values as values
 from control_plane.rules.ownership import Ownership, Whose
@@ -192,9 +193,8 @@ def _tags(resource: Resource, owner: Ownership) -> Iterator[Finding]:
         else:
             pairs = [(t.get("Key"), t.get("Value")) for t in _list(given) if isinstance(t, dict)]
         for key, value in pairs:
-            if str(key).lower().startswith("syndi:") and not (
-                key == "syndi:stack" and value == owner.tenant.stack_name
-            ):
+            own = naming.owner_tags(owner.tenant.stack_name).get(str(key))
+            if str(key).lower().startswith("syndi:") and value != own:
                 yield Finding(
                     f"{resource.logical_id}, tag {key}",
                     f"says that the resource is {value}'s",

@@ -69,18 +69,18 @@ def tags(stack_name: str, stack: "StackTypeDef | None") -> "list[TagTypeDef]":
     Tags that somebody else set are passed on, since a change set replaces all of them. Raises
     StackRefused when there is no room for ours: none of theirs is dropped.
     """
-    found = stack.get("Tags", []) if stack else []
+    found, ours = stack.get("Tags", []) if stack else [], naming.owner_tags(stack_name)
     theirs: list[TagTypeDef] = [
         {"Key": tag["Key"], "Value": tag["Value"]}
         for tag in found
-        if tag["Key"] != naming.OWNER_TAG and not tag["Key"].startswith(_RESERVED)
+        if tag["Key"] not in ours and not tag["Key"].startswith(_RESERVED)
     ]
-    if len(theirs) >= TAG_LIMIT:
+    if len(theirs) + len(ours) > TAG_LIMIT:
         raise StackRefused(
             f"{stack_name} has {len(theirs)} tags, and a stack can have {TAG_LIMIT}: remove one of "
-            f"them, so that {naming.OWNER_TAG}, which says whose it is, has room"
+            f"them, so that {', '.join(ours)}, which say whose it is, have room"
         )
-    return [{"Key": naming.OWNER_TAG, "Value": stack_name}, *theirs]
+    return [*({"Key": key, "Value": value} for key, value in ours.items()), *theirs]
 
 
 @dataclass

@@ -54,16 +54,36 @@ def get(url: str, token: str | None = None) -> Answer:
     return fetch(url, aws.reachable(url), headers)
 
 
-def fetch(url: str, address: str, headers: Mapping[str, str]) -> Answer:
-    """The answer to a GET of `address`; `url` is what an error calls it.
+def send(method: str, url: str, token: str | None, seconds: float) -> Answer:
+    """The answer to a request without a body. Raises TenantNotReady when nothing answers in
+    `seconds`."""
+    headers = {"Accept": "application/json"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    return fetch(url, aws.reachable(url), headers, method, seconds)
 
-    Raises TenantNotReady when nothing answers, or not within SECONDS.
+
+def fetch(
+    url: str,
+    address: str,
+    headers: Mapping[str, str],
+    method: str = "GET",
+    seconds: float = SECONDS,
+) -> Answer:
+    """The answer to a request of `address`; `url` is what an error calls it.
+
+    Raises TenantNotReady when nothing answers, or not within `seconds`.
     """
     asked = {"Accept-Encoding": "identity", **headers}  # kilobytes could unpack to gigabytes
 
     def request() -> Answer:
         response = _pool().request(
-            "GET", address, headers=asked, preload_content=False, decode_content=False
+            method,
+            address,
+            headers=asked,
+            preload_content=False,
+            decode_content=False,
+            timeout=seconds,
         )
         try:
             content = _read(response)
@@ -74,9 +94,9 @@ def fetch(url: str, address: str, headers: Mapping[str, str]) -> Answer:
         return answer_of(response.status, content, str(location)[:200])
 
     try:
-        return within(SECONDS, request)
+        return within(seconds, request)
     except TimeoutError as error:
-        raise TenantNotReady(f"{url} did not answer in full within {SECONDS:.0f} s") from error
+        raise TenantNotReady(f"{url} did not answer in full within {seconds:.0f} s") from error
     except NO_ANSWER as error:
         raise TenantNotReady(f"{url} does not answer: {_kind(error)}") from error
 

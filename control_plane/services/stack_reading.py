@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, templates
-from control_plane.models import JsonObject, StackStatus
+from control_plane import aws
+from control_plane.models import StackStatus
 from control_plane.rules.decisions import StackEvent
 from control_plane.services import stack_contents
+from control_plane.services.stack_templates import processed_template as processed_template
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import (
@@ -206,18 +207,3 @@ def _invalid(**of: str) -> list[str]:
         and event.get("EventType") == "VALIDATION_ERROR"
         and event.get("ValidationFailureMode") != "WARN"
     ]
-
-
-def processed_template(stack: str, change_set: str) -> JsonObject:
-    """The template that a change set would apply, after its transforms (SAM, includes, macros).
-
-    `stack`: the stack's name or id; IAM policies name stacks. `change_set`: its name or id; empty:
-    the template that the stack has now, or {} for a stack that has none yet (REVIEW_IN_PROGRESS).
-    References and conditions stand in it as they are written. GetTemplate's `Processed` stage
-    (CloudFormation API reference). Raises ValueError for a text that is no template.
-    """
-    named: dict[str, str] = {"ChangeSetName": change_set} if change_set else {}
-    answer = aws.cloudformation().get_template(StackName=stack, TemplateStage="Processed", **named)
-    # botocore gives a JSON template as an object, and a YAML one as its text.
-    body = answer.get("TemplateBody", "")
-    return templates.parse(body) if isinstance(body, str) and body.strip() else dict(body or {})

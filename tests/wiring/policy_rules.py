@@ -35,7 +35,7 @@ def may(
         and any(
             fnmatchcase(resource, pattern)
             for given in listed(statement["Resource"])
-            for pattern in listed(_filled(given, prefixes))
+            for pattern in listed(filled(given, prefixes))
         )
     }
     return effects == {"Allow"}
@@ -47,7 +47,7 @@ def _covers(statement: Json, action: str) -> bool:
     return any(fnmatchcase(action, pattern) for pattern in listed(statement["Action"]))
 
 
-def _filled(value: Any, prefixes: tuple[str, ...]) -> Any:
+def filled(value: Any, prefixes: tuple[str, ...]) -> Any:
     """A value with its intrinsics resolved: a text, or a list of them."""
     if not isinstance(value, dict):
         return value
@@ -58,12 +58,12 @@ def _filled(value: Any, prefixes: tuple[str, ...]) -> Any:
         case "Ref" | "GetAtt":
             return _KNOWN.get(given, f"<{given}>")
         case "Join":
-            parts = _filled(given[1], prefixes)
-            return given[0].join(_filled(part, prefixes) for part in parts)
+            parts = filled(given[1], prefixes)
+            return given[0].join(filled(part, prefixes) for part in parts)
         case "Split":
-            return _filled(given[1], prefixes).split(given[0])
+            return filled(given[1], prefixes).split(given[0])
         case "Sub":
             text, local = (given, {}) if isinstance(given, str) else given
-            names = {**_KNOWN, **{name: _filled(item, prefixes) for name, item in local.items()}}
+            names = {**_KNOWN, **{name: filled(item, prefixes) for name, item in local.items()}}
             return re.sub(r"\$\{([\w:.]+)\}", lambda m: names.get(m[1], f"<{m[1]}>"), text)
     raise AssertionError(f"{function} in a policy")

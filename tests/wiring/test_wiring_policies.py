@@ -64,6 +64,7 @@ BORROWED = {
         "control_plane/services/stack_contents.py",
         "control_plane/services/stack_reading.py",
     ],
+    "VerifyFunction": ["control_plane/services/stack_contents.py"],
     "BuildFunction": ["control_plane/services/build_artifacts.py"],
     "OffboardFunction": ["control_plane/services/stack_contents.py"],
     "ReleaseFunction": ["control_plane/services/roles.py"],

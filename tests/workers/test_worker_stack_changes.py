@@ -53,7 +53,11 @@ def test_a_first_deployment_asks_for_a_creation(made: Deployment, cloud: Cloud) 
     (asked,) = cloud.asked("CreateChangeSet")
     assert (asked["ChangeSetType"], asked["StackName"]) == ("CREATE", NAME)
     assert asked["RoleARN"] == build.ROLE
-    assert asked["Tags"] == [{"Key": "syndi:stack", "Value": NAME}]
+    assert {tag["Key"]: tag["Value"] for tag in asked["Tags"]} == {
+        "syndi:stack": NAME,
+        "syndi:application": "notes",
+        "syndi:tenant": "stage-alpha",
+    }
     assert parameters(asked) == {
         "Environment": "stage",
         "EnableAuth": "true",
