@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -12,6 +13,8 @@ from control_plane.rules import exposure, isolation
 from control_plane.rules import template_values as values
 from control_plane.rules.isolation import Finding
 from control_plane.rules.ownership import Ownership, pools_in
+from control_plane.rules.template_values import Resolved
+from control_plane.services import stack_contents
 from control_plane.services import stack_reading as reading
 from control_plane.settings import StackSettings, settings
 from control_plane.store.listing import Listing
@@ -40,13 +43,8 @@ def findings(
     """All that keeps the tenant from being isolated, with the stack that the change set makes."""
     if own.is_own(deployment.tenant):
         return []  # to reach the tenants is what it is for; its roles are in tests/wiring
-    stack_id = event["stack_id"]
-    is_empty = described["Status"] == "FAILED"
-    try:
-        template = reading.processed_template(stack_id, "" if is_empty else event["change_set_id"])
-    except ValueError as error:
-        return [Finding("the processed template", str(error), "fix it")]
     tenant, known = deployment.tenant, settings(StackSettings)
+    stack_id = event["stack_id"]
     stack = values.Stack(
         name=tenant.stack_name,
         account=known.account_id,
@@ -55,31 +53,119 @@ def findings(
         parameters=_parameters(stack_id, described.get("Parameters", [])),
         stack_id=stack_id,
     )
-    owner, public = _owner(deployment, template, stack.parameters), deployment.manifest.public
+    is_empty = described["Status"] == "FAILED"
     try:
-        found = [
-            finding
-            for resolved in values.variants(template, stack)
+        seen = _seen(stack_id, "" if is_empty else event["change_set_id"], stack)
+    except _Unreadable as error:
+        return [error.finding]
+    owner, public = _owner(deployment, seen), deployment.manifest.public
+    return list(
+        dict.fromkeys(
+            replace(finding, place=part.path + finding.place)
+            for part in seen
             for finding in (
-                *isolation.tenant_findings(resolved, owner),
-                *exposure.findings(resolved, owner, public),
+                *isolation.tenant_findings(part.template, owner),
+                *exposure.findings(part.template, owner, public),
             )
-        ]
+        )
+    )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A template as it will be: of the stack, or of one nested in it. `path`: `Parent/`."""
+
+    path: str
+    template: Resolved
+
+
+class _Unreadable(Exception):
+    """A template that cannot be judged; `finding` says which and why."""
+
+    def __init__(self, place: str, why: str, instead: str) -> None:
+        super().__init__(why)
+        self.finding = Finding(place, f"cannot be looked at ({why})", instead)
+
+
+_DEEPEST = 5
+"""Stacks within one another that are looked into."""
+
+
+def _seen(stack_id: str, change_set: str, stack: values.Stack, path: str = "") -> list[_Part]:
+    """The templates of a stack and of all nested in it, with their values, its own first.
+
+    `change_set`: empty for what is deployed. Raises _Unreadable.
+    """
+    place = f"{path}template"
+    try:
+        template = reading.processed_template(stack_id, change_set)
+        variants = list(values.variants(template, stack))
+    except ValueError as error:
+        raise _Unreadable(place, str(error), "fix the template") from error
     except values.Undecidable as error:
-        return [Finding("Conditions", str(error), "make them depend on parameters with values")]
-    return list(dict.fromkeys(found))
+        how = "make conditions depend on parameters that have values"
+        raise _Unreadable(place, str(error), how) from error
+    nested = {
+        resource.logical_id: resource
+        for one in variants
+        for resource in one.resources.values()
+        if resource.kind == stack_contents.NESTED
+    }
+    if not nested:
+        return [_Part(path, one) for one in variants]
+    below: list[_Part] = []
+    outputs: dict[str, Mapping[str, Any]] = {}
+    where = _nested_stacks(stack_id, change_set)
+    for name, resource in nested.items():
+        if name not in where or path.count("/") >= _DEEPEST:
+            why = "it has no change set of its own, or lies too deep"
+            raise _Unreadable(f"{path}{name}", why, "make its resources part of the stack itself")
+        inner = replace(
+            stack,
+            name=values.own(f"{name}.StackName"),
+            stack_id=values.own(name),
+            parameters=resource.properties.get("Parameters") or {},
+        )
+        parts = _seen(*where[name], inner, f"{path}{name}/")
+        outputs[name] = parts[0].template.outputs
+        below += parts
+    variants = list(values.variants(template, replace(stack, nested=outputs)))
+    return [*(_Part(path, one) for one in variants), *below]
 
 
-def _owner(
-    deployment: Deployment, template: JsonObject, parameters: Mapping[str, Any]
-) -> Ownership:
+def _nested_stacks(stack_id: str, change_set: str) -> dict[str, tuple[str, str]]:
+    """The stacks nested in one, by logical id, each as (its id, its change set's or empty)."""
+    found: dict[str, tuple[str, str]] = {}
+    if change_set:
+        pages = aws.cloudformation().get_paginator("describe_change_set")
+        for page in pages.paginate(StackName=stack_id, ChangeSetName=change_set):
+            for item in page.get("Changes", []):
+                change = item.get("ResourceChange", {})
+                inner = change.get("ChangeSetId")
+                if change.get("ResourceType") == stack_contents.NESTED and inner:
+                    physical = change.get("PhysicalResourceId") or _stack_of(inner)
+                    found[change["LogicalResourceId"]] = (physical, inner)
+                elif change.get("ResourceType") == stack_contents.NESTED:
+                    found[change["LogicalResourceId"]] = ("", "")  # changed, and not to be seen
+    for there in stack_contents.own(stack_id):
+        if there.type == stack_contents.NESTED and there.physical_id and not there.is_gone:
+            found.setdefault(there.path, (there.physical_id, ""))
+    return {name: where for name, where in found.items() if where[0]}
+
+
+def _stack_of(change_set: str) -> str:
+    """The stack of a change set, by the change set's ARN."""
+    return aws.cloudformation().describe_change_set(ChangeSetName=change_set)["StackId"]
+
+
+def _owner(deployment: Deployment, seen: Iterable[_Part]) -> Ownership:
     tenant, manifest, known = deployment.tenant, deployment.manifest, settings(StackSettings)
     neighbours = Listing(known.table_name).neighbours(tenant)
     buckets = manifest.stack.buckets
     names = {naming.filled(pattern, tenant, known.account_id) for pattern in buckets}
     if manifest.config:
         names.add(naming.filled(manifest.config.bucket, tenant, known.account_id))
-    texts = json.dumps([template.get("Resources"), template.get("Parameters"), dict(parameters)])
+    texts = json.dumps([[r.properties for r in part.template.resources.values()] for part in seen])
     return Ownership(
         tenant=tenant,
         account=known.account_id,

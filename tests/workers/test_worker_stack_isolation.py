@@ -140,7 +140,7 @@ def test_a_pool_is_the_tenants_by_its_tag(made: Deployment, cloud: Cloud, tag: s
 
 def test_a_template_that_cannot_be_read_is_refused(made: Deployment, cloud: Cloud) -> None:
     cloud.says("GetTemplate", {"TemplateBody": "- no\n- template"})
-    with pytest.raises(IsolationRefused, match="the processed template"):
+    with pytest.raises(IsolationRefused, match="template: cannot be looked at"):
         run(made)
 
 
@@ -158,3 +158,77 @@ def test_the_way_back_is_not_refused(world: None, cloud: Cloud) -> None:
     back = made.model_copy(update={"rolling_back": True})
     cloud.says("GetTemplate", template("notes-config-stage-victim-123456789012"))
     assert run(back)["has_changes"] is True
+
+
+# Nested stacks ------------------------------------------------------------------------------------
+
+INNER = f"arn:aws:cloudformation:{build.REGION}:{build.ACCOUNT}:stack/notes-stage-alpha-Inner/2"
+INNER_SET = f"arn:aws:cloudformation:{build.REGION}:{build.ACCOUNT}:changeSet/inner/2"
+NESTED = "AWS::CloudFormation::Stack"
+
+
+def nests(cloud: Cloud, inner: JsonObject, parameters: JsonObject | None = None) -> None:
+    """The stack has one nested in it, whose template is `inner`."""
+    outer = {
+        "Inner": {"Type": NESTED, "Properties": {"Parameters": parameters or {}}},
+        "Function": {"Type": "AWS::Lambda::Function", "Properties": {"Environment": {"Variables": {
+            "TABLE": {"Fn::GetAtt": ["Inner", "Outputs.Name"]}}}}},
+    }  # fmt: skip
+
+    def answer(asked: JsonObject) -> JsonObject:
+        is_inner = asked.get("ChangeSetName") == INNER_SET or asked["StackName"] == INNER
+        return {"TemplateBody": inner if is_inner else {"Resources": outer}}
+
+    cloud.says("GetTemplate", answer)
+    cloud.says("ListStackResources", {"StackResourceSummaries": []})
+
+
+def changed(**more: str) -> JsonObject:
+    """A change set that changes the nested stack."""
+    item = change("Add", "Inner", NESTED)
+    item["ResourceChange"] |= more
+    return change_set("CREATE_COMPLETE", changes=[item])
+
+
+VICTIMS = "notes-config-stage-victim-123456789012"
+
+
+def leaking(value: Any) -> JsonObject:
+    return {**template(value)["TemplateBody"], "Outputs": {"Name": {"Value": "mine"}}}
+
+
+def test_a_nested_stack_is_looked_into(made: Deployment, cloud: Cloud) -> None:
+    cloud.says("DescribeChangeSet", changed(ChangeSetId=INNER_SET, PhysicalResourceId=INNER))
+    nests(cloud, leaking(VICTIMS))
+    with pytest.raises(IsolationRefused, match=r"Inner/Function, Environment"):
+        run(made)
+    nests(cloud, leaking({"Ref": "Bucket"}), {"Bucket": VICTIMS})
+    with pytest.raises(IsolationRefused, match=r"Inner, Parameters.Bucket.*Inner/Function"):
+        run(made)
+    nests(cloud, leaking("mine"))
+    assert run(made)["has_changes"] is True
+
+
+def test_what_a_nested_stack_gives_out_is_looked_at(made: Deployment, cloud: Cloud) -> None:
+    cloud.says("DescribeChangeSet", changed(ChangeSetId=INNER_SET, PhysicalResourceId=INNER))
+    nests(cloud, {"Resources": {}, "Outputs": {"Name": {"Value": VICTIMS}}})
+    with pytest.raises(IsolationRefused, match=r"isolated: Function, Environment.Variables.TABLE"):
+        run(made)
+
+
+def test_a_nested_stack_that_does_not_change_is_looked_into_too(
+    made: Deployment, cloud: Cloud
+) -> None:
+    nests(cloud, leaking(VICTIMS))
+    there = {"LogicalResourceId": "Inner", "ResourceType": NESTED, "PhysicalResourceId": INNER,
+             "ResourceStatus": "CREATE_COMPLETE"}  # fmt: skip
+    cloud.says("ListStackResources", {"StackResourceSummaries": [there]})
+    with pytest.raises(IsolationRefused, match=r"Inner/Function"):
+        run(made)
+
+
+def test_a_nested_stack_that_cannot_be_seen_is_refused(made: Deployment, cloud: Cloud) -> None:
+    cloud.says("DescribeChangeSet", changed())
+    nests(cloud, leaking("mine"))
+    with pytest.raises(IsolationRefused, match=r"Inner: cannot be looked at"):
+        run(made)
