@@ -137,8 +137,8 @@ class Ownership:
     def names_another(self, text: str) -> str | None:
         """The name in a text that is another tenant's, or None.
 
-        By the known tenants' stacks, by the pattern `{application}-{env}-{org}` of this application
-        with another environment or organization, and by its buckets' patterns alike.
+        By the known tenants' stacks, by the pattern `{application}-…-{env}-{org}` of any known
+        application, and by this one's buckets' patterns alike.
         """
         text = text.replace(self.boundary, " ") if self.boundary else text
         if self.names:
@@ -150,14 +150,16 @@ class Ownership:
         for found in re.finditer(rf"(?<![A-Za-z0-9])(?:{known})(?![A-Za-z0-9])", text):
             if found[0] != stack:
                 return found[0]
-        application = re.escape(self.tenant.application)
-        pattern = (
-            rf"(?<![A-Za-z0-9]){application}-(?:[a-z0-9]+-)*?"
-            rf"(?:{_ENVS})-[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
-        )
-        for found in re.finditer(pattern, text):
-            if not self._has_own_token(found[0], whole=True):
-                return found[0]
+        own = self.tenant.application
+        for application in {own, *(other.application for other in self.neighbours)}:
+            pattern = (
+                rf"(?<![A-Za-z0-9]){re.escape(application)}-(?:[a-z0-9]+-)*?"
+                rf"(?:{_ENVS})-[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
+            )
+            for found in re.finditer(pattern, text):
+                # `notes-two` has names that begin as those of `notes`.
+                if not self._has_own_token(found[0], whole=True):
+                    return found[0]
         return self._anothers_bucket(text)
 
     def _anothers_bucket(self, text: str) -> str | None:

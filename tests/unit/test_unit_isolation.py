@@ -223,6 +223,7 @@ def test_a_policy_that_cannot_be_read_is_refused() -> None:
         f"notes-data-stage-lab-2-{ACCOUNT}",
         "https://x/?table=notes-stage-victim",
         "other-stage-lab-Table-1XYZ",
+        f"other-vault-stage-lab-{ACCOUNT}",
         "us-east-1_Victim123",
         "arn:aws:sqs:us-east-1:999999999999:jobs",
         f"arn:aws:sqs:{HERE}:jobs",
