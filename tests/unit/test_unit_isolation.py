@@ -157,9 +157,11 @@ def test_a_denial_counts_only_without_a_condition_and_for_all_of_it() -> None:
     assert findings(role_with(allow, deny)) == []
     assert findings(role_with(allow, deny | {"Action": "s3:Put*"}))
     assert findings(role_with(allow, deny | {"NotResource": "arn:aws:s3:::notes-data-*"}))
-    assert findings(
-        role_with(allow, deny | {"Condition": {"Bool": {"aws:SecureTransport": "false"}}})
-    )
+    insecure = {"Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+    assert findings(role_with(allow, deny | insecure))
+    all_of_it = {"Effect": "Deny", "Action": "s3:*", "Resource": "arn:aws:s3:::notes-*"}
+    assert findings(role_with(allow, all_of_it)) == []
+    assert findings(role_with(allow, all_of_it | insecure))
 
 
 @pytest.mark.parametrize(
