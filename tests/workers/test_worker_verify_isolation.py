@@ -73,8 +73,8 @@ class Gateway:
 
 
 @pytest.fixture
-def pools(world: None, monkeypatch: pytest.MonkeyPatch) -> Pools:
-    found = Pools()
+def pools(world: None, script: scripted.Scripted, monkeypatch: pytest.MonkeyPatch) -> Pools:
+    found = Pools(script)
     monkeypatch.setenv("STRANGER_POOL_ID", found.stranger)
     monkeypatch.setenv("STRANGER_CLIENT_ID", found.stranger_client)
     forget_settings()
