@@ -18,7 +18,6 @@ from control_plane.models import (
     JsonObject,
     StackState,
     StackStatus,
-    Tenant,
     utc_now,
 )
 from control_plane.rules import changes, decisions, endings

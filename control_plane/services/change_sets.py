@@ -80,7 +80,8 @@ def tags(stack_name: str, stack: "StackTypeDef | None") -> "list[TagTypeDef]":
             f"{stack_name} has {len(theirs)} tags, and a stack can have {TAG_LIMIT}: remove one of "
             f"them, so that {', '.join(ours)}, which say whose it is, have room"
         )
-    return [*({"Key": key, "Value": value} for key, value in ours.items()), *theirs]
+    mine: list[TagTypeDef] = [{"Key": key, "Value": value} for key, value in ours.items()]
+    return [*mine, *theirs]
 
 
 @dataclass

@@ -59,11 +59,13 @@ BORROWED = {
         "control_plane/services/owned_addresses.py",
         "control_plane/services/secrets_reading.py",
         "control_plane/services/stack_contents.py",
+        "control_plane/services/stack_templates.py",
     ],
     "StackFunction": [
         "control_plane/services/change_sets.py",
         "control_plane/services/stack_contents.py",
         "control_plane/services/stack_reading.py",
+        "control_plane/services/stack_templates.py",
     ],
     "BuildFunction": ["control_plane/services/build_artifacts.py"],
     "OffboardFunction": ["control_plane/services/stack_contents.py"],
