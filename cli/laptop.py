@@ -135,6 +135,8 @@ def _interrupted(laptop: Laptop, seconds: float) -> list[str]:
     try:
         work = laptop_work.await_end(stack, laptop.account, laptop.region, seconds)
         laptop_work.interrupt(work)
+        if work:  # an operation that goes on may keep the emulator from stopping by itself
+            lifecycle.save(laptop)
     except aws.FAILURES as error:  # it is stopped all the same: the next `up` closes what is open
         err.print(f"what is at work could not be looked at: {error}", markup=False)
         return []

@@ -96,11 +96,13 @@ def await_end(stack: str, account: str, region: str, seconds: float) -> list[Wor
         while True:
             found = at_work(stack, account, region)
             busy = [one.name for one in found if not one.waits]
-            if not busy or time.monotonic() > deadline:
+            if not busy or seconds <= 0:
                 return found
             if (text := ", ".join(busy)) != told:
                 told = text
                 say(f"waiting for {told} (Ctrl-C or --now: interrupt)")
+            if time.monotonic() > deadline:
+                return found
             time.sleep(POLL_SECONDS)  # between two looks
     except KeyboardInterrupt:
         return at_work(stack, account, region)
