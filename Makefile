@@ -78,6 +78,10 @@ TEST_PROCESSES ?= 3
 test: setup test-tools ## every test, also end to end; TEST_PROCESSES=3
 	.venv/bin/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
+.PHONY: test-faults
+test-faults: setup ## fault x step: every fault in every AWS call of every step; prints the matrix
+	FAULTS=all .venv/bin/python -m pytest -q -n $(TEST_PROCESSES) tests/faults
+
 .PHONY: lint
 lint: setup ## formatting, imports, types
 	.venv/bin/ruff check .

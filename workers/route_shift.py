@@ -177,6 +177,7 @@ def restored(shift: Shift, reason: str) -> str:
     when others keep changing the records.
     """
     where, routes = zone(shift.route), _routes()
+    change_id = f"{shift.id}-{len(shift.steps) + 1:02}"
     for _ in range(TRIES):
         item = routes.get(shift.route) or {}
         if item.get("holder") != shift.execution_arn:
@@ -184,12 +185,17 @@ def restored(shift: Shift, reason: str) -> str:
         live = where.read()
         wanted = records_back(shift.route, shift.before, live)
         if weights_of(live) == weights_of(wanted) == item["weights"]:
+            last = routes.changes(shift.route, 1)
+            if last and last[0]["id"] == change_id:  # by an earlier attempt of this step
+                return f"the weights are back: {told(shift.before)}"
             return f"nothing was changed ({told(shift.before)})"
         if live != wanted and not where.change(live, wanted, f"shift {shift.id} failed"):
             continue
+        # An earlier attempt may have changed the records and not have come to say so.
+        left = item["weights"] if live == wanted else weights_of(live)
         change = change_of(
-            where, "restore", weights_of(live), weights_of(wanted), shift.by,
-            id=f"{shift.id}-{len(shift.steps) + 1:02}", shift=shift.id, reason=reason,
+            where, "restore", left, weights_of(wanted), shift.by,
+            id=change_id, shift=shift.id, reason=reason,
         )  # fmt: skip
         orgs = {*shift.before, shift.to}
         if routes.record(shift.route, change, orgs, shift.earlier, holder=shift.execution_arn):
