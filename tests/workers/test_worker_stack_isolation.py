@@ -139,6 +139,8 @@ def test_a_pool_is_the_tenants_by_its_tag(made: Deployment, cloud: Cloud, tag: s
 
 
 def test_a_template_that_cannot_be_read_is_refused(made: Deployment, cloud: Cloud) -> None:
+    reason = "The submitted information didn't contain changes."
+    cloud.says("DescribeChangeSet", change_set("FAILED", reason))
     cloud.says("GetTemplate", {"TemplateBody": "- no\n- template"})
     with pytest.raises(IsolationRefused, match="template: cannot be looked at"):
         run(made)
@@ -183,11 +185,14 @@ def nests(cloud: Cloud, inner: JsonObject, parameters: JsonObject | None = None)
     cloud.says("ListStackResources", {"StackResourceSummaries": []})
 
 
-def changed(**more: str) -> JsonObject:
-    """A change set that changes the nested stack."""
+def changes_inner(cloud: Cloud, **more: str) -> None:
+    """The change set changes the nested stack."""
     item = change("Add", "Inner", NESTED)
     item["ResourceChange"] |= more
-    return change_set("CREATE_COMPLETE", changes=[item])
+    outer, inner = (change_set("CREATE_COMPLETE", changes=found) for found in ([item], []))
+    cloud.says(
+        "DescribeChangeSet", lambda asked: inner if asked["ChangeSetName"] == INNER_SET else outer
+    )
 
 
 VICTIMS = "notes-config-stage-victim-123456789012"
@@ -198,7 +203,7 @@ def leaking(value: Any) -> JsonObject:
 
 
 def test_a_nested_stack_is_looked_into(made: Deployment, cloud: Cloud) -> None:
-    cloud.says("DescribeChangeSet", changed(ChangeSetId=INNER_SET, PhysicalResourceId=INNER))
+    changes_inner(cloud, ChangeSetId=INNER_SET, PhysicalResourceId=INNER)
     nests(cloud, leaking(VICTIMS))
     with pytest.raises(IsolationRefused, match=r"Inner/Function, Environment"):
         run(made)
@@ -210,7 +215,7 @@ def test_a_nested_stack_is_looked_into(made: Deployment, cloud: Cloud) -> None:
 
 
 def test_what_a_nested_stack_gives_out_is_looked_at(made: Deployment, cloud: Cloud) -> None:
-    cloud.says("DescribeChangeSet", changed(ChangeSetId=INNER_SET, PhysicalResourceId=INNER))
+    changes_inner(cloud, ChangeSetId=INNER_SET, PhysicalResourceId=INNER)
     nests(cloud, {"Resources": {}, "Outputs": {"Name": {"Value": VICTIMS}}})
     with pytest.raises(IsolationRefused, match=r"isolated: Function, Environment.Variables.TABLE"):
         run(made)
@@ -228,7 +233,7 @@ def test_a_nested_stack_that_does_not_change_is_looked_into_too(
 
 
 def test_a_nested_stack_that_cannot_be_seen_is_refused(made: Deployment, cloud: Cloud) -> None:
-    cloud.says("DescribeChangeSet", changed())
+    changes_inner(cloud)
     nests(cloud, leaking("mine"))
     with pytest.raises(IsolationRefused, match=r"Inner: cannot be looked at"):
         run(made)
