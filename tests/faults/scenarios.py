@@ -417,6 +417,11 @@ def RestoreConfig(w: World) -> Case:
 
 
 @scenario
+def PreviewConfig(w: World) -> Case:
+    return _configured(w, "PreviewConfig")
+
+
+@scenario
 def CheckConfig(w: World) -> Case:
     return _configured(w, "CheckConfig")
 
