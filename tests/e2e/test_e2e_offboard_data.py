@@ -54,7 +54,10 @@ def options(
     for directory, name, text in (("config", "base.json", "{}"), ("notes", "note.txt", "x")):
         (copy / directory).mkdir()
         (copy / directory / name).write_text(text)
-    return (*APPLICATION, "--source", sources.push(syndi, copy, "test"))
+    # A source is for the environments that it was pushed for; the almanac stays the current one.
+    pushed = sources.push(syndi, copy, "dev")
+    sources.push(syndi, ALMANAC, "dev")
+    return (*APPLICATION, "--source", pushed)
 
 
 def tag(syndi: Syndi, stack: str) -> None:
