@@ -75,10 +75,10 @@ def tags(stack_name: str, stack: "StackTypeDef | None") -> "list[TagTypeDef]":
         for tag in found
         if tag["Key"] not in ours and not tag["Key"].startswith(_RESERVED)
     ]
-    if len(theirs) + len(ours) > TAG_LIMIT:
+    if (many := len(theirs) + len(ours) - TAG_LIMIT) > 0:
         raise StackRefused(
-            f"{stack_name} has {len(theirs)} tags, and a stack can have {TAG_LIMIT}: remove one of "
-            f"them, so that {', '.join(ours)}, which say whose it is, have room"
+            f"{stack_name} has {len(theirs)} tags of others, and a stack can have {TAG_LIMIT}: "
+            f"remove {many} of them; {', '.join(ours)} say whose it is, and bound its roles"
         )
     mine: list[TagTypeDef] = [{"Key": key, "Value": value} for key, value in ours.items()]
     return [*mine, *theirs]
