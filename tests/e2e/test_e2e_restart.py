@@ -18,7 +18,9 @@ def slow(syndi: Syndi, almanac: Any, tmp_path_factory: pytest.TempPathFactory) -
     """The options that deploy an almanac whose stack waits for a signal."""
     copy = copied(ALMANAC, tmp_path_factory.mktemp("slow"))
     updates_slowly(copy)
-    return (*APPLICATION, "--source", push(syndi, copy, "test"))
+    pushed = push(syndi, copy, "dev")
+    push(syndi, ALMANAC, "dev")  # which stays what others deploy
+    return (*APPLICATION, "--source", pushed)
 
 
 def at_work(syndi: Syndi, org: str, slow: tuple[str, ...]) -> dict[str, Any]:
