@@ -18,6 +18,7 @@ ROLLOUT_NEEDS_NONE = frozenset(
     {
         *("RolloutCancelled", "ABORTED"),  # somebody wanted it
         *("InvalidRequest", "Superseded"),  # name the field, or the execution that goes on
+        "ExecutionAlreadyExists",  # no end: the rollout goes on in the execution that exists
     }
 )
 SHIFT_NEEDS_NONE = frozenset(

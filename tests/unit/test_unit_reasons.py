@@ -183,6 +183,6 @@ def test_a_reason_says_where_and_why(state: str, error: str, cause: str, reason:
 
 
 def test_a_reason_is_a_line_that_can_be_read() -> None:
-    told = one_line({"state": "S", "error": "E", "cause": "long " * 1000})
+    told = one_line({"state": "S", "error": "E", "cause": "long " * 1000}, STACK)
     assert len(told) == LENGTH
     assert told.endswith("…")
