@@ -128,8 +128,8 @@ def test_deploying_again_changes_nothing_and_keeps_every_parameter(
 def test_checking_a_tenant_signs_in_for_real(syndi: Syndi, alpha: dict[str, Any]) -> None:
     good = syndi.ok("--local", "check", "stage", "alpha", "--jwt", "--json").json
     assert {item["name"]: item["status"] for item in good} == {
-        "health": "PASSED", "build": "PASSED", "sign-in": "PASSED", "identity": "PASSED",
-        "no-token": "PASSED",
+        "health": "PASSED", "build": "PASSED", "config": "PASSED", "sign-in": "PASSED",
+        "identity": "PASSED", "no-token": "PASSED",
     }  # fmt: skip
     bad = syndi.run("--local", "check", "stage", "alpha", "--jwt", "--json", password="Wrong-1!aa")
     assert bad.exit_code == 1
