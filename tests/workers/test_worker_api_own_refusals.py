@@ -101,6 +101,14 @@ def test_neither_does_one_that_means_it_by_default(
     assert nothing_started()
 
 
+@pytest.fixture
+def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installation that accepts starts by hand in the control plane's own environment."""
+    monkeypatch.setenv("MANUAL_START_ENVIRONMENTS", "dev,prod")
+    forget_settings()
+
+
+@pytest.mark.usefixtures("by_hand")
 @pytest.mark.parametrize(
     ("given", "field"),
     [
@@ -123,11 +131,18 @@ def test_an_execution_by_hand_that_the_api_would_refuse_is_refused(
     assert [item["field"] for item in refused.value.details] == [field]
 
 
+@pytest.mark.usefixtures("by_hand")
 def test_an_execution_by_hand_updates_it_too(release: str) -> None:
     made = prepare({"application": APPLICATION, "env": "prod", "org": "main"})
     assert (made.tenant, made.source) == (OWN, release)
 
 
+def test_nobody_updates_it_by_hand_unless_the_installation_says_so(release: str) -> None:
+    with pytest.raises(InvalidRequest, match="prod accepts no deployment that was started by hand"):
+        prepare({"application": APPLICATION, "env": "prod", "org": "main"})
+
+
+@pytest.mark.usefixtures("by_hand")
 def test_a_release_that_would_not_be_tried_is_refused(release: str) -> None:
     untried = build.push_source({"application.toml": WITHOUT_TRIAL}, (Env.PROD,))
     reply = call("POST", f"{HERE}/deployments", {})

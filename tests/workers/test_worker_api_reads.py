@@ -273,9 +273,10 @@ def test_a_schedule_starts_the_state_machine_as_a_deployment_by_hand_would() -> 
     assert (reply.status, reply.body["expression"]) == (200, "rate(1 day)")
     found = schedule()
     assert (found["State"], found["ScheduleExpressionTimezone"]) == ("ENABLED", "Europe/Berlin")
-    assert (found["Target"]["Arn"], found["Target"]["RoleArn"]) == (build.MACHINE, build.ROLE)
-    request = parse_input(json.loads(found["Target"]["Input"]))
-    assert (request.env, request.org, request.trigger) == ("stage", "alpha", "schedule")
+    recorder = build.ENVIRONMENT["RECORD_FUNCTION"]
+    assert (found["Target"]["Arn"], found["Target"]["RoleArn"]) == (recorder, build.ROLE)
+    request = parse_input(json.loads(found["Target"]["Input"])["start"]["input"])
+    assert (request.env, request.org) == ("stage", "alpha")
     assert (request.enable_auth, request.source) == (True, None)
 
 

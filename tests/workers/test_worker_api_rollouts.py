@@ -205,7 +205,7 @@ def test_rollouts_by_a_schedule(machine: str) -> None:
     assert target["Arn"] == build.ENVIRONMENT["RECORD_FUNCTION"], "it registers what it starts"
     assert json.loads(target["Input"])["start"]["machine"] == "rollout"
     given = put.body["request"]
-    assert (given["env"], given["trigger"], given["max_failures"]) == ("stage", "schedule", "5%")
+    assert (given["env"], given["max_failures"]) == ("stage", "5%")
     assert call("DELETE", "/envs/stage/rollout-schedule").body == {"deleted": True}
     assert call("GET", "/envs/stage/rollout-schedule").status == 404
     assert call("DELETE", "/envs/stage/rollout-schedule").status == 404
