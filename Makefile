@@ -82,6 +82,10 @@ test: setup test-tools ## every test, also end to end; TEST_PROCESSES=3
 test-faults: setup ## fault x step: every fault in every AWS call of every step; prints the matrix
 	FAULTS=all .venv/bin/python -m pytest -q -n $(TEST_PROCESSES) tests/faults
 
+.PHONY: test-mutations
+test-mutations: setup test-tools ## one wrong thing in a tenant or a worker each: none may end green; prints who refused it
+	.venv/bin/python -m pytest -q -n $(TEST_PROCESSES) --dist load tests/mutations
+
 .PHONY: lint
 lint: setup ## formatting, imports, types
 	.venv/bin/ruff check .
