@@ -56,6 +56,13 @@ def push(syndi: Syndi, path: Path, env: str) -> str:
     return str(pushed["sha256"])
 
 
+def push_beside(syndi: Syndi, path: Path, env: str, current: Path = ALMANAC) -> str:
+    """Push a directory for an environment that goes on deploying `current`; gives its SHA-256."""
+    pushed = push(syndi, path, env)
+    push(syndi, current, env)
+    return pushed
+
+
 def unbuilt(syndi: Syndi, env: str, note: str) -> str:
     """Push the almanac with a note in its package: a source that no other test has built."""
     copy = copied(ALMANAC, Path(str(syndi.state)) / note)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from live import change_sets
-from sources import ALMANAC, APPLICATION, add_resources, copied, push
+from sources import ALMANAC, APPLICATION, add_resources, copied, push_beside
 from syndi_command import Syndi, eventually
 
 ORG = "harbour"
@@ -25,7 +25,7 @@ def changed(
     """The SHA-256 of an almanac whose stack has one thing more, of another name in each test."""
     copy = copied(ALMANAC, tmp_path)
     add_resources(copy, f"  Extra{abs(hash(request.node.name))}: {{Type: AWS::SQS::Queue}}\n")
-    return push(syndi, copy, "test")
+    return push_beside(syndi, copy, "dev")
 
 
 def waiting(syndi: Syndi, org: str, *options: str) -> dict[str, Any]:

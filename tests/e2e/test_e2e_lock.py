@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from live import reaches
-from sources import ALMANAC, APPLICATION, copied, push, updates_slowly
+from sources import ALMANAC, APPLICATION, copied, push_beside, updates_slowly
 from syndi_command import Syndi, eventually
 
 from cli.connection import Api
@@ -28,7 +28,7 @@ def held(syndi: Syndi, almanac: dict[str, Any], tmp_path: Path) -> dict[str, Any
     """A deployment that has the tenant and is at work, until its stack is signalled."""
     copy = copied(ALMANAC, tmp_path)
     updates_slowly(copy)
-    options = (*APPLICATION, "--source", push(syndi, copy, "test"), "--no-wait")
+    options = (*APPLICATION, "--source", push_beside(syndi, copy, "dev"), "--no-wait")
     started: dict[str, Any] = syndi.attempt("dev", ORG, *options).json
     reaches(syndi, started, "AwaitStack")
     return started

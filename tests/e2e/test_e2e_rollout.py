@@ -18,7 +18,7 @@ from fleets import (
     start,
 )
 from live import ask
-from sources import ALMANAC, APPLICATION, add_resources, copied, push, unbuilt
+from sources import ALMANAC, APPLICATION, add_resources, copied, push_beside, unbuilt
 from syndi_command import Syndi, eventually
 
 from control_plane import naming
@@ -27,6 +27,7 @@ from control_plane.store.starts import Starts
 
 FLEET = orgs("fleet", 20)
 CANARY = FLEET[0]
+FLEET_NOTE = "a fleet"
 BROKEN = FLEET[2:4]
 """Two of the second wave, for which the next release cannot be deployed."""
 
@@ -34,7 +35,7 @@ BROKEN = FLEET[2:4]
 @pytest.fixture(scope="module")
 def pushed(syndi: Syndi) -> str:
     """An almanac that no other test has built, current in dev."""
-    return unbuilt(syndi, "dev", "a fleet")
+    return unbuilt(syndi, "dev", FLEET_NOTE)
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +104,7 @@ def clashing(syndi: Syndi, first: Json, tmp_path_factory: pytest.TempPathFactory
     )
     for org in BROKEN:
         syndi.client("s3").create_bucket(Bucket=f"almanac-dev-{org}-notes")
-    return push(syndi, copy, "test")
+    return push_beside(syndi, copy, "dev", current=syndi.state / FLEET_NOTE / ALMANAC.name)
 
 
 def test_a_wave_over_its_budget_stops_the_rest_and_is_rolled_back(

@@ -23,7 +23,7 @@ Outputs:
 def push(syndi: Syndi, directory: Path, *changes: tuple[str, str]) -> str:
     """Push the almanac with a vault, and with `changes` (old, new) of its template; its SHA-256.
 
-    It is copied below `directory` and becomes the source of `test`: tests name their source.
+    It is copied below `directory`. What `dev` deploys stays what it is: tests name their source.
     """
     almanac = copied(ALMANAC, directory)
     manifest = almanac / "application.toml"
@@ -43,7 +43,7 @@ def push(syndi: Syndi, directory: Path, *changes: tuple[str, str]) -> str:
         *changes,
     ):
         replace(almanac / "stack.yaml", old, new)
-    return sources.push(syndi, almanac, "test")
+    return sources.push_beside(syndi, almanac, "dev")
 
 
 def bucket(org: str) -> str:
