@@ -11,9 +11,9 @@ import scripted_aws as scripted
 from healthy_tenant import Tenant
 from joserfc import jwk
 from tenant_server import TenantServer
+from worker_fixtures import _requests as _requests
 from worker_fixtures import environment as environment
 from worker_fixtures import own_clients as own_clients
-from worker_fixtures import requests as requests
 from worker_fixtures import script as script
 from worker_fixtures import signing_key as signing_key
 from worker_fixtures import world as world

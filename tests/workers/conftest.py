@@ -7,9 +7,9 @@ from cloudformation_answers import Cloud
 from codebuild_answers import CodeBuild
 from new_version import NewVersion
 from people import People
+from worker_fixtures import _requests as _requests
 from worker_fixtures import environment as environment
 from worker_fixtures import own_clients as own_clients
-from worker_fixtures import requests as requests
 from worker_fixtures import script as script
 from worker_fixtures import signing_key as signing_key
 from worker_fixtures import world as world

@@ -38,7 +38,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def requests(monkeypatch: pytest.MonkeyPatch) -> None:
+def _requests(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second has enough for a test that makes many steps in it."""
     monkeypatch.setattr(request_limits, "A_SECOND", dict.fromkeys(request_limits.Service, 1000))
 
