@@ -140,8 +140,9 @@ def await_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
 def execute_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
     """Start this deployment's own operation on the stack, under its own token.
 
-    Raises StackFailed.
+    Raises StackFailed, and ChangeSetFailed for a change set that nobody has looked at.
     """
+    _check_guarded(deployment, event["change_set_id"])
 
     def execute() -> None:
         aws.cloudformation().execute_change_set(
@@ -161,6 +162,18 @@ def execute_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
             raise
         raise StackFailed(f"the change set could not be executed: {_message(error)}") from error
     return Outcome()
+
+
+def _check_guarded(deployment: Deployment, change_set_id: str) -> None:
+    """Raise ChangeSetFailed unless AwaitChangeSet looked at this very change set and refused
+    nothing, by the record: a later step could not bring back what it would lose."""
+    record = Listing(settings(StackSettings).table_name).get(deployment.tenant, deployment.id) or {}
+    prefix = "rollback_" if deployment.rolling_back else ""
+    seen = record.get(f"{prefix}change_set", {})
+    if seen.get("id") != change_set_id:
+        raise ChangeSetFailed("nobody looked at what the change set would do: deploy again")
+    if refusal := seen.get("refused") or seen.get("not_isolated"):
+        raise ChangeSetFailed(f"the change set was refused before: {refusal}")
 
 
 def await_stack(deployment: Deployment, event: JsonObject) -> Outcome:

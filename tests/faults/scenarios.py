@@ -24,7 +24,7 @@ import scripted_aws as scripted
 import test_worker_build_choice as choice
 import test_worker_verify_proof as proof
 import worker_builders as build
-from cloudformation_answers import CHANGE_SET_ID, STACK_ID, upload_template
+from cloudformation_answers import CHANGE_SET_ID, STACK_ID, looked_at, upload_template
 from fake_tenant import PRINT, URL, FakeTenant
 from injection import as_aws
 from joserfc import jwk
@@ -278,6 +278,8 @@ def AwaitChangeSet(w: World) -> Case:
 def ExecuteChangeSet(w: World) -> Case:
     case, cloud = _with_stack(w, "UPDATE_COMPLETE", "ExecuteChangeSet", **IDS)
     cloud.has_change_set()
+    assert case.made
+    looked_at(case.made)
     return case
 
 

@@ -97,6 +97,10 @@ def _no_changes(course: Course, given: JsonObject) -> JsonObject:
     return {"has_changes": False, "summary": {}, "done": True}
 
 
+def _unguarded(course: Course, given: JsonObject) -> JsonObject:
+    return {"has_changes": True, "summary": {}, "done": True}
+
+
 def _health_lies(tenant: Tenant) -> None:
     """The health path says whatever is expected of it."""
     fingerprints: list[str] = []
@@ -256,6 +260,8 @@ IMPOSTORS = [
              "disappeared"),
     Impostor("makes another tenant's change set", "CreateChangeSet", _betas_change_set,
              "AwaitChangeSet", "notes-stage-beta-table, another tenant's"),
+    Impostor("does not look at the change set", "AwaitChangeSet", _unguarded, "ExecuteChangeSet",
+             "nobody looked"),
     Impostor("sees no changes", "AwaitChangeSet", _no_changes, TESTS, "expected build"),
     Impostor("sees no changes, and the health lies", "AwaitChangeSet", _no_changes, PROOF,
              "does not name the package of the build", _health_lies),

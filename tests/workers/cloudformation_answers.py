@@ -8,6 +8,8 @@ import scripted_aws as scripted
 import worker_builders as build
 
 from control_plane import aws
+from control_plane.models import Deployment
+from control_plane.store.progress import Progress
 
 STACK_ID = f"arn:aws:cloudformation:{build.REGION}:{build.ACCOUNT}:stack/notes-stage-alpha/1"
 CHANGE_SET_ID = f"arn:aws:cloudformation:{build.REGION}:{build.ACCOUNT}:changeSet/syndi-1/1"
@@ -136,6 +138,11 @@ class Cloud:
 
     def asked(self, operation: str) -> list[dict[str, Any]]:
         return self._script.of(operation)
+
+
+def looked_at(made: Deployment, **facts: str) -> None:
+    """AwaitChangeSet looked at the change set; `facts`: what it refused."""
+    Progress(build.TABLE).add_facts(made, {"change_set": {"id": CHANGE_SET_ID, **facts}})
 
 
 def upload_template(

@@ -11,6 +11,7 @@ from cloudformation_answers import (
     Cloud,
     change_set,
     event,
+    looked_at,
     upload_template,
 )
 from cloudformation_answers import stack as described
@@ -202,6 +203,7 @@ def test_a_step_asks_for_no_more_than_it_takes(cloud: Cloud, step: str) -> None:
     """An update's; a look at what is not there yet, as most of them are."""
     made = build.opened(build.deployment())
     upload_template()
+    looked_at(made)
     going = step in ("AwaitDeletion", "AwaitRemoval")
     cloud.says("DescribeStacks", described("DELETE_IN_PROGRESS" if going else "UPDATE_COMPLETE"))
     cloud.has_events(event("UPDATE_IN_PROGRESS", token=made.id), event("UPDATE_COMPLETE"))

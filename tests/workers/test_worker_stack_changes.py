@@ -11,6 +11,7 @@ from cloudformation_answers import (
     STACK_ID,
     Cloud,
     change_set,
+    looked_at,
     stack,
     upload_template,
 )
@@ -186,6 +187,7 @@ def test_the_way_back_has_a_change_set_and_an_operation_of_its_own(
     cloud.says("ExecuteChangeSet", {})
     back = made.model_copy(update={"rolling_back": True})
     changes.create_change_set(back, {"template_key": upload_template()})
+    looked_at(back)
     changes.execute_change_set(back, {"stack_id": STACK_ID, "change_set_id": CHANGE_SET_ID})
     assert cloud.asked("CreateChangeSet")[0]["ChangeSetName"] == f"syndi-{made.id}-back"
     assert cloud.asked("ExecuteChangeSet")[0]["ClientRequestToken"] == f"{made.id}-back"

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import scripted_aws as scripted
 import worker_builders as build
-from cloudformation_answers import CHANGE_SET_ID, MISSING, STACK_ID, Cloud, event, stack
+from cloudformation_answers import CHANGE_SET_ID, MISSING, STACK_ID, Cloud, event, looked_at, stack
 
-from control_plane.errors import ServiceBusy, StackFailed
+from control_plane.errors import ChangeSetFailed, ServiceBusy, StackFailed
 from control_plane.models import Deployment, Env
 from workers import stack as worker
 from workers import stack_changes
@@ -20,7 +20,9 @@ NOT_THERE = {"OperationEvents": []}
 
 @pytest.fixture
 def made(world: None) -> Deployment:
-    return build.opened(build.deployment())
+    found = build.opened(build.deployment())
+    looked_at(found)
+    return found
 
 
 @pytest.fixture
@@ -48,6 +50,18 @@ def test_a_change_set_is_executed_under_the_deployments_own_token(
     (asked,) = cloud.asked("ExecuteChangeSet")
     assert asked["ClientRequestToken"] == made.id
     assert (asked["ChangeSetName"], asked["DisableRollback"]) == (CHANGE_SET_ID, False)
+
+
+def test_a_change_set_that_nobody_looked_at_is_not_executed(world: None, cloud: Cloud) -> None:
+    """AwaitChangeSet answered that it had looked, and had not: data would be lost."""
+    cloud.says("ExecuteChangeSet", {})
+    made = build.opened(build.deployment())
+    with pytest.raises(ChangeSetFailed, match="nobody looked at what the change set would do"):
+        execute(made)
+    looked_at(made, refused="Table would be removed")
+    with pytest.raises(ChangeSetFailed, match="refused before: Table would be removed"):
+        execute(made)
+    assert cloud.asked("ExecuteChangeSet") == []
 
 
 REFUSALS = ["InvalidChangeSetStatus", "ChangeSetNotFound", "ValidationError"]
