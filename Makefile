@@ -78,17 +78,13 @@ TEST_PROCESSES ?= 3
 test: setup test-tools ## every test, also end to end; TEST_PROCESSES=3
 	.venv/bin/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
-.PHONY: test-api
-test-api: setup ## 2,000 signed requests, half of them wrong on purpose: each answer is as the API describes it
-	API_CASES=2000 .venv/bin/python -m pytest -q tests/e2e/test_e2e_api_contract.py
-
 .PHONY: test-faults
 test-faults: setup ## fault x step: every fault in every AWS call of every step; prints the matrix
 	FAULTS=all .venv/bin/python -m pytest -q -n $(TEST_PROCESSES) tests/faults
 
 .PHONY: test-mutations
 test-mutations: setup test-tools ## one wrong thing in a tenant or a worker each: none may end green; prints who refused it
-	.venv/bin/python -m pytest -q -n $(TEST_PROCESSES) --dist load tests/mutations
+	.venv/bin/python -m pytest -q -n $(TEST_PROCESSES) --dist loadfile tests/mutations tests/e2e/test_e2e_mutations.py
 
 .PHONY: lint
 lint: setup ## formatting, imports, types
