@@ -119,9 +119,12 @@ class Code:
         """Whether the processed template has the package that the build's own template names; a
         function that is not in that one (a macro made it) is judged by its digest alone."""
         built = (self._built.get("Resources") or {}).get(function.logical_id)
-        uri = (built or {}).get("Properties", {}).get("CodeUri")
+        given = (built or {}).get("Properties", {})
+        uri = given.get("CodeUri")
         if not isinstance(uri, str) or not uri.startswith("s3://"):
-            return True
+            # An AWS::Lambda::Function has its package as bucket and key, before the transform too.
+            plain = set(_packages(given.get("Code")))
+            return not plain or not plain.isdisjoint(_packages(code))
         return any(
             is_package_of(package, self._built, function.logical_id) for package in _packages(code)
         )

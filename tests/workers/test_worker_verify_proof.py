@@ -233,6 +233,16 @@ def test_a_stack_that_stayed_at_another_build_is_named(world_: World) -> None:
         world_.prove()
 
 
+def test_a_plain_function_that_stayed_at_another_build_is_named(world_: World) -> None:
+    code = f"{{S3Bucket: {ARTIFACTS}, S3Key: notes-stage-alpha/newer}}"
+    put(TEMPLATE_KEY, f"Resources: {{Function: {{Properties: {{Code: {code}}}}}}}".encode())
+    with pytest.raises(ProofIncomplete, match="does not name the package of the build"):
+        world_.prove()
+    code = f"{{S3Bucket: {ARTIFACTS}, S3Key: {PACKAGE_KEY}}}"
+    put(TEMPLATE_KEY, f"Resources: {{Function: {{Properties: {{Code: {code}}}}}}}".encode())
+    world_.prove()
+
+
 @pytest.mark.parametrize(
     ("code", "said"),
     [
