@@ -18,7 +18,7 @@ _COLOURS = {
     "SKIPPED": "yellow", "RUNNING": "cyan", "QUEUED": "cyan",
 }  # fmt: skip
 
-_WIDE = None if sys.stdout.isatty() else 200
+_WIDE = None if sys.stdout.isatty() else 1000  # what programs read is not cut
 out = Console(soft_wrap=True, highlight=False, width=_WIDE)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 

@@ -37,7 +37,6 @@ CASES: dict[str, tuple[list[Edit], str, str]] = {
             (TEMPLATE, "            - Sid: OwnStack #", "            - Sid: OwnStack2 #"),
             (
                 TEMPLATE,
-                "                - cloudformation:ListStackResources\n"
                 "                - cloudformation:CreateChangeSet\n"
                 "                - cloudformation:DescribeChangeSet\n"
                 "                - cloudformation:ExecuteChangeSet\n"
@@ -48,7 +47,6 @@ CASES: dict[str, tuple[list[Edit], str, str]] = {
             ),
             (
                 TEMPLATE,
-                "                - cloudformation:ListStackResources\n"
                 "                - cloudformation:CreateChangeSet\n"
                 "                - cloudformation:DescribeChangeSet\n"
                 "                - cloudformation:ExecuteChangeSet\n"
