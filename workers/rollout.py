@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from control_plane import aws, naming
@@ -33,6 +33,10 @@ PASSED_BY = 200
 AT_ONCE = 40
 """Deployments that one look starts: as many as an inline Map carries out side by side."""
 
+
+HANDED_OVER = timedelta(minutes=15)
+"""For how long a rollout whose execution SUCCEEDED may be on its way to the next one, which drives
+it as soon as its first step runs."""
 
 SWEPT = 300
 """Of the newest rollouts, so many are looked at by the sweep."""
@@ -230,7 +234,7 @@ def sweep() -> JsonObject:
             continue
         since = datetime.fromisoformat(found.get("changed_at") or found["created_at"])
         end = executions.end_of(found["execution_arn"], since)
-        if end is None:
+        if end is None or (end.status == "SUCCEEDED" and utc_now() - since < HANDED_OVER):
             continue
         told = plain(end.cause or end.error or "nobody drives it any more")
         status = RolloutStatus.CANCELLED if end.status == "ABORTED" else RolloutStatus.FAILED

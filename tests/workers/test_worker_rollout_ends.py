@@ -1,8 +1,10 @@
 """The rollout worker: counts, brings back, hands over, and ends."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import scripted_aws as scripted
 import worker_builders as build
 from rollout_calls import (
     ARN,
@@ -204,3 +206,15 @@ def test_the_sweep_ends_a_rollout_whose_execution_is_over_and_no_other(world: No
     assert rollout.handler({"sweep": True}, None) == {"closed": [dead]}
     assert (state(dead)["status"], state(alive)["status"]) == ("CANCELLED", "RUNNING")
     assert rollout.handler({"sweep": True}, None) == {"closed": []}
+
+
+def test_the_sweep_leaves_a_rollout_that_is_being_handed_over(
+    source: str, script: scripted.Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its execution has SUCCEEDED, and the next one has not taken it yet."""
+    made = prepare(tenants=["alpha"])
+    script.on(aws.stepfunctions(), "DescribeExecution", {"status": "SUCCEEDED"})
+    assert rollout.handler({"sweep": True}, None) == {"closed": []}
+    assert state(made)["status"] == "RUNNING"
+    monkeypatch.setattr(rollout, "HANDED_OVER", timedelta(0))
+    assert rollout.handler({"sweep": True}, None) == {"closed": [made]}
