@@ -8,7 +8,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Collection
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from control_plane.errors import Conflict, InvalidRequest
 from control_plane.manifest import Manifest
@@ -33,6 +33,13 @@ _STACK_NAME = re.compile(rf"(?P<application>.+?)-(?P<tenant>(?:{'|'.join(Env)})-
 
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 _ID = re.compile(DEPLOYMENT_ID_PATTERN)
+
+NAMED_BEFORE = timedelta(days=1)
+"""How old the id in an execution's name may be at its start: EventBridge Scheduler delivers for up
+to a day (MaximumEventAgeInSeconds), and a repeated request goes on with its first id."""
+
+CLOCKS_DIFFER = timedelta(minutes=5)
+"""How much later than its execution's start an id may be: the clocks are two."""
 
 
 def owner_tags(stack_name: str) -> dict[str, str]:
@@ -84,15 +91,27 @@ def execution_name(tenant: Tenant, deployment_id: str) -> str:
 def deployment_id_of(tenant: Tenant, execution_arn: str, execution_started: datetime) -> str:
     """The deployment that an execution is, however it was started.
 
-    An execution that the API started carries the id in its name. One started by hand or by a
-    schedule has a name of its own: its id is computed from what never changes about it, so that
-    every step, also a repeated one, computes the same.
+    An execution that the API started carries the id in its name. One started by hand has a name of
+    its own: its id is computed from what never changes about it, so that every step, also a
+    repeated one, computes the same. So is the id of one whose name carries a time that is not that
+    of its start: ids order a tenant's deployments, and nobody chooses a place in that order.
     """
     name = execution_arn.rsplit(":", 1)[-1]
     prefix = f"{tenant.env}-{tenant.org}-"
-    if name.startswith(prefix) and _ID.match(name.removeprefix(prefix)):
-        return name.removeprefix(prefix)
+    named = name.removeprefix(prefix)
+    if name.startswith(prefix) and _ID.match(named) and _is_of_the_time(named, execution_started):
+        return named
     return id_of(execution_arn, execution_started)
+
+
+def _is_of_the_time(deployment_id: str, started: datetime) -> bool:
+    """Whether an id may have been made for an execution that was started at that time."""
+    try:
+        made = time_of(deployment_id)
+    except ValueError:  # the 31st of February
+        return False
+    started = started.replace(microsecond=0)  # as in `id_of`
+    return started - NAMED_BEFORE <= made <= started + CLOCKS_DIFFER
 
 
 def id_of(execution_arn: str, execution_started: datetime) -> str:

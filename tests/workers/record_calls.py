@@ -21,7 +21,7 @@ BUILD = {"fingerprint": "a" * 64, "source": "5" * 64}
 
 def execution(given: Any, name: str = BY_HAND) -> dict[str, Any]:
     """The context object's `Execution`."""
-    return {"Id": arn(name), "StartTime": "2026-11-22T12:00:00.123Z", "Input": given}
+    return {"Id": arn(name), "StartTime": build.start_of(name), "Input": given}
 
 
 def registered(given: Any, name: str = BY_HAND) -> Any:

@@ -71,7 +71,7 @@ def test_what_is_started_is_a_deployment_of_its_own_stack_that_the_first_step_ad
     assert (reply.body["stack_name"], reply.body["mode"]) == ("control-plane-prod-main", mode)
     assert (reply.body["trigger"], reply.body["requested_by"]) == ("api", CALLER)
     (arn,) = executions()
-    execution = {"Id": arn, "StartTime": "2026-11-22T12:00:00Z", "Input": input_of(arn)}
+    execution = {"Id": arn, "StartTime": build.start_of(arn), "Input": input_of(arn)}
     event = {"step": "PrepareDeployment", "execution": execution}
     made = Deployment.model_validate(record.handler(event, None))
     assert (made.tenant, made.options.mode, made.source) == (OWN, mode, release)

@@ -62,7 +62,7 @@ def test_what_the_door_admits_the_first_step_admits(method: str, path: str, body
     reply = call(method, path, body)
     assert reply.status == 202, reply.body
     (arn,) = executions()
-    execution = {"Id": arn, "StartTime": "2026-11-22T12:00:00Z", "Input": input_of(arn)}
+    execution = {"Id": arn, "StartTime": build.start_of(arn), "Input": input_of(arn)}
     record.handler({"step": "PrepareDeployment", "execution": execution}, None)
 
 
@@ -74,7 +74,7 @@ def test_the_execution_that_was_started_is_the_deployment_that_was_recorded() ->
     asked = {"enable_auth": False, "on_conflict": "supersede"}
     reply = call("POST", PATH, asked)
     (arn,) = executions()
-    execution = {"Id": arn, "StartTime": "2026-11-22T12:00:00Z", "Input": input_of(arn)}
+    execution = {"Id": arn, "StartTime": build.start_of(arn), "Input": input_of(arn)}
     answer = record.handler({"step": "PrepareDeployment", "execution": execution}, None)
     made = Deployment.model_validate(answer)
     assert (made.id, made.tenant) == (reply.body["id"], ALPHA)
@@ -217,7 +217,7 @@ def test_the_same_key_answers_a_deployment_that_ended_as_it_ended() -> None:
     first = keyed("k", {})
     execution = {
         "Id": first.body["execution_arn"],
-        "StartTime": "2026-11-22T12:00:00Z",
+        "StartTime": build.start_of(first.body["execution_arn"]),
         "Input": {"env": "stage", "org": "alpha"},
     }
     failure = {"state": "CheckStack", "error": "StackRefused", "cause": "why"}

@@ -13,7 +13,7 @@ from worker_builders import ALPHA, TABLE, arn
 
 from control_plane import aws, naming
 from control_plane.errors import InvalidRequest
-from control_plane.models import DeploymentStatus, Env, JsonObject, utc_now
+from control_plane.models import Deployment, DeploymentStatus, Env, JsonObject, utc_now
 from control_plane.settings import forget_settings
 from control_plane.store.history import History
 from control_plane.store.listing import Listing
@@ -91,8 +91,10 @@ def test_a_registration_is_used_by_one_execution_though_its_name_is_used_again()
     name, given = started()
     prepare(given, name)
     again = {**execution(given, name), "StartTime": "2027-03-01T12:00:00.000Z"}
-    with pytest.raises(InvalidRequest, match="another input"):
-        record.handler({"step": "PrepareDeployment", "execution": again}, None)
+    event = {"step": "PrepareDeployment", "execution": again}
+    made = Deployment.model_validate(record.handler(event, None))
+    assert naming.execution_name(made.tenant, made.id) != name, "another deployment"
+    assert actor(build.record(made)) == ("manual", None)
 
 
 def test_a_registration_that_nobody_used_is_not_kept_for_somebody_else() -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 import zipfile
 from datetime import UTC, datetime
 from functools import cache
@@ -137,6 +138,14 @@ ALPHA, BETA = tenant("alpha"), tenant("beta")
 def arn(name: str) -> str:
     """The ARN of an execution."""
     return naming.execution_arn(MACHINE, name)
+
+
+def start_of(name: str) -> str:
+    """When an execution of that name (or ARN) was started: as its deployment was asked for, or at
+    noon for one by hand."""
+    found = re.search(r"\d{8}-\d{6}-", name)
+    at = naming.time_of(found[0]) if found else NOON
+    return at.replace(microsecond=123_000).isoformat(timespec="milliseconds")
 
 
 def zipped(files: dict[str, str]) -> bytes:
