@@ -9,7 +9,7 @@ from control_plane import aws, naming
 from control_plane.errors import StackFailed, StackRefused
 from control_plane.models import Deployment, JsonObject, Mode, StackStatus
 from control_plane.rules import endings
-from control_plane.rules.decisions import StackAction
+from control_plane.rules.decisions import StackAction, StackEvent
 from control_plane.services import stack_reading as reading
 from control_plane.settings import StackSettings, settings
 from control_plane.store.listing import Listing
@@ -43,8 +43,12 @@ def check_stack(deployment: Deployment, event: JsonObject) -> Outcome:
     name = deployment.tenant.stack_name
     stack = reading.describe(name)
     status = stack["StackStatus"] if stack else None
+    last = reading.last_event(stack["StackId"]) if stack else None
     decision = stack_verdict.decide(
-        deployment, stack, rollback_continued=bool(event.get("rollback_continued"))
+        deployment,
+        stack,
+        rollback_continued=bool(event.get("rollback_continued")),
+        last=last,
     )
     if decision.action == StackAction.REFUSE:
         blocked = reading.blockers(stack["StackId"]) if stack else []
@@ -53,7 +57,7 @@ def check_stack(deployment: Deployment, event: JsonObject) -> Outcome:
     if stack and decision.action == StackAction.DELETE:
         _refuse_destruction(deployment, stack)  # before anything is approved, exported or removed
     if stack and decision.action != StackAction.WAIT:
-        _tell_aftermath(deployment, stack)
+        _tell_aftermath(deployment, stack, last)
     return Outcome(
         {"action": decision.action, "reason": decision.reason, "status": status or "NONE"},
         f"{status or 'no stack'}: {decision.action}, because {decision.reason}",
@@ -61,10 +65,9 @@ def check_stack(deployment: Deployment, event: JsonObject) -> Outcome:
     )
 
 
-def _tell_aftermath(deployment: Deployment, stack: "StackTypeDef") -> None:
+def _tell_aftermath(deployment: Deployment, stack: "StackTypeDef", last: StackEvent | None) -> None:
     """Say what became of an operation that outlived its execution, in the record of the deployment
     that had begun it: that one ended before it could know."""
-    last = reading.last_event(stack["StackId"])
     other = naming.deployment_of_token(last.token) if last else None
     if other is None or other == deployment.id:
         return

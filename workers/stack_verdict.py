@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from control_plane.models import Deployment, StackStatus
 from control_plane.rules import decisions
-from control_plane.rules.decisions import StackDecision, StackRequest
+from control_plane.rules.decisions import StackDecision, StackEvent, StackRequest
 from control_plane.services import stack_reading as reading
 
 if TYPE_CHECKING:
@@ -12,9 +12,16 @@ if TYPE_CHECKING:
 
 
 def decide(
-    deployment: Deployment, stack: "StackTypeDef | None", *, rollback_continued: bool = False
+    deployment: Deployment,
+    stack: "StackTypeDef | None",
+    *,
+    rollback_continued: bool = False,
+    last: StackEvent | None = None,
 ) -> StackDecision:
-    """What this deployment does with the stack; None: there is none."""
+    """What this deployment does with the stack; None: there is none.
+
+    `last`: the stack's newest event, where it was read already.
+    """
     request = StackRequest(
         tenant=deployment.tenant,
         mode=deployment.options.mode,
@@ -25,4 +32,4 @@ def decide(
     if stack is None:
         return decisions.decide_stack(None, None, request)
     status = StackStatus(stack["StackStatus"])
-    return decisions.decide_stack(status, reading.last_event(stack["StackId"]), request)
+    return decisions.decide_stack(status, last or reading.last_event(stack["StackId"]), request)
