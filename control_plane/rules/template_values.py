@@ -155,6 +155,11 @@ def variants(template: JsonObject, stack: Stack) -> Iterator[Resolved]:
         yield _Resolver(template, stack, dict(zip(open_names, values, strict=True))).resolved()
 
 
+class _Pieces(list[str]):
+    """The parts of a text of which only CloudFormation knows all: which part is which is not known,
+    and one of an own name (`notes` of `notes-data-1x2y`) may begin another's too."""
+
+
 class _Resolver:
     def __init__(self, template: JsonObject, stack: Stack, assumed: Mapping[str, bool]) -> None:
         self._template, self._stack, self._assumed = template, stack, assumed
@@ -251,7 +256,10 @@ class _Resolver:
                 return self._joined(separator, self.value(parts))
             case "Fn::Split", [str(separator), text]:
                 split = self.value(text)
-                return split.split(separator) if isinstance(split, str) else unknown("Fn::Split")
+                if not isinstance(split, str):
+                    return unknown("Fn::Split")
+                parts = split.split(separator)
+                return _Pieces(parts) if _is_open(split) else parts
             case "Fn::Select", [index, values]:
                 return self._selected(self.value(index), self.value(values))
             case "Fn::If", [condition, yes, no]:
@@ -371,13 +379,12 @@ class _Resolver:
         return separator.join(_text(part) for part in parts)
 
     def _selected(self, index: Any, values: Any) -> Any:
+        if not isinstance(values, list) or isinstance(values, _Pieces):
+            return unknown("Fn::Select")
         try:
-            return values[int(index)] if isinstance(values, list) else unknown("Fn::Select")
+            return values[int(index)]
         except (ValueError, TypeError, IndexError):
-            # A part of an attribute: of this stack if all of it is.
-            text = "".join(map(_text, values)) if isinstance(values, list) else ""
-            resource = own_resource(text[text.find(_OWN) :]) if has_own(text) else None
-            return own(resource) if resource and not has_unknown(text) else unknown("Fn::Select")
+            return unknown("Fn::Select")
 
 
 def _makes_values_up(kind: str) -> bool:

@@ -329,6 +329,18 @@ def test_conditions_and_parameters_are_resolved() -> None:
     assert found.resources["Thing"].properties == expected
 
 
+def test_a_part_of_an_own_name_is_not_the_tenants_own() -> None:
+    """`notes` of `notes-stage-lab-bucket-1x2y` begins the names of others' buckets."""
+    pieces = {"Fn::Split": ["-", {"Ref": "Bucket"}]}
+    for index in (0, 1):
+        part = {"Fn::Select": [index, pieces]}
+        arn = {"Fn::Join": ["", ["arn:aws:s3:::", part, "*"]]}
+        bucket: JsonObject = {"Bucket": {"Type": "AWS::S3::Bucket"}}
+        assert findings(role("s3:GetObject", arn), extra=bucket)
+    whole = {"Fn::Join": ["", ["arn:aws:s3:::", {"Ref": "Bucket"}, "/*"]]}
+    assert findings(role("s3:GetObject", whole), extra=bucket) == []
+
+
 def test_secrets_are_not_known_and_open_conditions_are_tried_both_ways() -> None:
     template = {
         "Parameters": {"Key": {"Type": "String", "NoEcho": True, "Default": "x"}},
