@@ -107,9 +107,10 @@ def _permission(resource: Resource, owner: Ownership) -> Iterator[Finding]:
             f"{place}, SourceAccount", f"is {account}, another account", "use AWS::AccountId"
         )
         return
+    is_for_account = account is not None and _acts_for_account(principal)
     if source is not None:
-        whose = owner.of_arn(str(source))
-        if whose is Whose.FOREIGN or (whose is Whose.OPEN and account is None):
+        is_foreign = owner.of_arn(str(source)) is Whose.FOREIGN
+        if is_foreign or not (is_for_account or owner.is_own_source(str(source))):
             yield Finding(
                 f"{place}, SourceArn",
                 f"{source} is not this tenant's: others may call the function",
@@ -119,7 +120,7 @@ def _permission(resource: Resource, owner: Ownership) -> Iterator[Finding]:
     if principal == "*":
         why = "everybody may call the function"
     elif "." in principal and not principal.startswith("arn:"):
-        if account is not None or given.get("EventSourceToken") is not None:
+        if is_for_account or given.get("EventSourceToken") is not None:
             return
         why = f"{principal} may call the function for everybody's resources"
     elif principal == owner.account or owner.of_arn(principal) is Whose.OWN:
@@ -187,14 +188,18 @@ def _lets_in(
     if statement.not_principals:
         yield Finding(statement.place, "lets in all but some", "name who may, in Principal")
         return
-    narrow = _is_narrow(statement, owner)
     for kind, name in statement.principals:
+        narrow = _is_narrow(statement, owner, name if kind == "Service" else "")
         if _may(kind, name, resource, owner, is_trust=is_trust, narrow=narrow):
+            continue
+        if (kind, name) == ("Federated", _IDENTITY_POOLS) and _is_own_pool(statement):
             continue
         who = "everybody" if name == "*" else name
         how = "add a condition aws:SourceArn of this stack's own resource"
         if kind == "AWS" and name != "*":
             how = "name a role of this stack"
+        if (kind, name) == ("Federated", _IDENTITY_POOLS):
+            how = f"add StringEquals {_IDENTITY_POOLS}:aud with an identity pool of this stack"
         target = resource.properties.get("Bucket") or resource.logical_id
         named = values.own_resource(str(target)) or resource.logical_id
         yield Finding(
@@ -218,7 +223,7 @@ def _may(
         case "CanonicalUser":
             return values.has_own(name)
         case "Federated":
-            return name == "cognito-identity.amazonaws.com" or _is_own(name, owner)
+            return _is_own(name, owner)
     return narrow and not is_trust
 
 
@@ -228,13 +233,42 @@ def _is_own(name: str, owner: Ownership) -> bool:
     return owner.of_arn(name) is Whose.OWN
 
 
-def _is_narrow(statement: Statement, owner: Ownership) -> bool:
+_IDENTITY_POOLS = "cognito-identity.amazonaws.com"
+"""Who vouches for the users of any identity pool in the world; `…:aud` says of which (Cognito
+developer guide, role trust)."""
+
+
+def _is_own_pool(statement: Statement) -> bool:
+    """Whether a statement is for the users of identity pools of this template only."""
+    return any(
+        operator == "stringequals"
+        and key == f"{_IDENTITY_POOLS}:aud"
+        and wanted
+        and all(values.own_resource(pool) for pool in wanted)
+        for operator, key, wanted in statement.conditions
+    )
+
+
+_FOR_ACCOUNT = (
+    "cloudtrail", "cloudwatch", "config", "delivery.logs", "logging.s3", "logs", "s3", "ses",
+)  # fmt: skip
+"""Services that act on what an account has set up: aws:SourceAccount is enough for them. With
+others (CloudFront, API Gateway) any tenant of the account could set up a way in."""
+
+
+def _acts_for_account(service: str) -> bool:
+    name = service.removesuffix(".amazonaws.com")
+    return re.sub(r"\.[a-z]{2}(-[a-z]+)+-\d$", "", name) in _FOR_ACCOUNT
+
+
+def _is_narrow(statement: Statement, owner: Ownership, service: str) -> bool:
     """Whether conditions leave only this tenant's own resources, roles, or AWS's services on this
-    account's behalf."""
+    account's behalf. `service`: the principal, when it is one."""
     arns = list(statement.narrows(("aws:sourcearn", "aws:principalarn", "lambda:functionarn")))
-    if arns and all(owner.of_arn(arn) is Whose.OWN for arn in arns):
+    if arns and all(owner.is_own_source(arn) for arn in arns):
         return True
-    if list(statement.narrows(("aws:sourceaccount",))) == [owner.account]:
+    accounts = list(statement.narrows(("aws:sourceaccount",)))
+    if accounts == [owner.account] and _acts_for_account(service):
         return True
     tags = list(statement.narrows(("aws:principaltag/syndi:stack",)))
     return tags == [owner.tenant.stack_name]

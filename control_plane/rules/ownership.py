@@ -74,11 +74,31 @@ class Ownership:
         if len(parts) < 6 or _WILDCARD.search(parts[2]):
             return Whose.OPEN if values.has_unknown(text) else Whose.FOREIGN
         _, _, service, _, account, resource = parts
-        if service in SHARED_SERVICES or text.startswith("arn:aws:states:::"):
+        another = re.fullmatch(r"\d{12}", account) and account != self.account
+        is_shared = service in SHARED_SERVICES and not another
+        if is_shared or text.startswith("arn:aws:states:::"):
             return Whose.OWN  # states:::, without an account: an integration of Step Functions
         if account not in ("", "*", self.account) and not values.has_own(account):
             return Whose.OPEN if values.has_unknown(account) else Whose.FOREIGN
         return self.of_name(_name_in(service, resource))
+
+    def is_own_source(self, arn: str) -> bool:
+        """Whether an ARN that is the source of a request can only be the tenant's own resource.
+
+        A pattern that matches resources of other accounts is not; and of services whose resources
+        no name tells apart (a distribution's id), only one of this template is.
+        """
+        if self.of_arn(arn) is not Whose.OWN:
+            return False
+        text = self.with_own_tags(arn)
+        if values.own_resource(text) or any(fnmatchcase(text, shared) for shared in self.shared):
+            return True
+        _, _, service, _, account, resource = text.split(":", 5)
+        if service in SHARED_SERVICES and not values.own_resource(resource.partition("/")[2]):
+            return False
+        if service == "s3" and account == "":  # a bucket's name is taken once in the world
+            return True
+        return account == self.account or values.has_own(account)
 
     def of_name(self, pattern: str) -> Whose:
         """Whose a name is, or every name that a pattern matches."""

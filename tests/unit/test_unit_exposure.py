@@ -81,6 +81,17 @@ def policy(principal: Any, condition: Any = None, kind: str = "AWS::S3::BucketPo
         ({"AWS": f"arn:aws:iam::{ACCOUNT}:role/notes-stage-victim-role"}, None),
         ({"Service": "cloudfront.amazonaws.com"}, None),
         ({"Service": "cloudfront.amazonaws.com"}, {"StringEquals": {"aws:SourceAccount": "9"}}),
+        *(({"Service": "cloudfront.amazonaws.com"}, {"StringLike": {"AWS:SourceArn": arn}})
+          for arn in ("arn:aws:cloudfront::999999999999:distribution/E1",
+                      "arn:aws:cloudfront::*:distribution/*",
+                      f"arn:aws:cloudfront::{ACCOUNT}:distribution/*",
+                      {"Fn::Sub": "arn:aws:cloudfront::999999999999:distribution/${Cdn}"})),
+        *(({"Service": f"{service}.amazonaws.com"},
+           {"StringEquals": {"aws:SourceAccount": ACCOUNT}})
+          for service in ("cloudfront", "apigateway", "cloudfront.us-east-1")),
+        ("*", {"StringEquals": {"aws:SourceAccount": ACCOUNT}}),
+        ({"Service": "sns.amazonaws.com"},
+         {"ArnLike": {"aws:SourceArn": "arn:aws:sns:us-east-1:*:notes-stage-lab-events"}}),
         ({"Service": "sns.amazonaws.com"},
          {"ArnLike": {"aws:SourceArn": f"arn:aws:sns:{HERE}:notes-stage-victim-events"}}),
         ({"Service": "sns.amazonaws.com"}, {"ArnLike": {"aws:SourceArn": f"arn:aws:sns:{HERE}:*"}}),
@@ -99,6 +110,10 @@ def test_a_policy_that_lets_others_in_is_refused(kind: str, principal: Any, cond
         ({"Service": "cloudfront.amazonaws.com"}, {"StringEquals": {"AWS:SourceArn": CDN}}),
         ({"Service": "sns.amazonaws.com"}, {"ArnEquals": {"aws:SourceArn": {"Ref": "Topic"}}}),
         ({"Service": "logs.amazonaws.com"}, {"StringEquals": {"aws:SourceAccount": ACCOUNT}}),
+        (
+            {"Service": "logs.us-east-1.amazonaws.com"},
+            {"StringEquals": {"aws:SourceAccount": ACCOUNT}},
+        ),
         ({"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, None),
         ({"CanonicalUser": {"Fn::GetAtt": ["Identity", "S3CanonicalUserId"]}}, None),
         ({"AWS": {"Fn::Sub": "arn:aws:iam::cloudfront:user/CloudFront OAI ${Identity}"}}, None),
@@ -122,6 +137,32 @@ def test_a_role_that_others_may_take_is_refused() -> None:
     assert found(Role=role({"Service": "lambda.amazonaws.com"})) == []
     assert found(Role=role({"AWS": "*"}))
     assert found(Role=role({"AWS": "arn:aws:iam::999999999999:root"}))
+
+
+@pytest.mark.parametrize(
+    ("condition", "is_open"),
+    [
+        (None, True),
+        ({"StringEquals": {"cognito-identity.amazonaws.com:aud": {"Ref": "Guests"}}}, False),
+        ({"StringLike": {"cognito-identity.amazonaws.com:aud": {"Ref": "Guests"}}}, True),
+        ({"StringEquals": {"cognito-identity.amazonaws.com:aud": "us-east-1:0-1-2-3"}}, True),
+        ({"StringEqualsIfExists": {"cognito-identity.amazonaws.com:aud": {"Ref": "Guests"}}}, True),
+        ({"ForAnyValue:StringLike": {"cognito-identity.amazonaws.com:amr": "authenticated"}}, True),
+    ],
+    ids=str,
+)
+def test_a_role_for_users_is_for_those_of_the_stacks_own_identity_pool(
+    condition: Any, is_open: bool
+) -> None:
+    """Anybody can make an identity pool, and be its user."""
+    trust: JsonObject = {
+        "Effect": "Allow",
+        "Principal": {"Federated": "cognito-identity.amazonaws.com"},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+    } | ({"Condition": condition} if condition else {})
+    role = thing("AWS::IAM::Role", AssumeRolePolicyDocument={"Statement": [trust]})
+    guests = thing("AWS::Cognito::IdentityPool", AllowUnauthenticatedIdentities=True)
+    assert bool(found(Role=role, Guests=guests)) is is_open
 
 
 @pytest.mark.parametrize(
@@ -160,6 +201,10 @@ API = {"Fn::Sub": f"arn:aws:execute-api:{HERE}:${{Api}}/v1/GET/x"}
         ({"Principal": "apigateway.amazonaws.com",
           "SourceArn": f"arn:aws:execute-api:{HERE}:*/*"}, True),
         ({"Principal": "s3.amazonaws.com", "SourceAccount": ACCOUNT}, False),
+        ({"Principal": "apigateway.amazonaws.com", "SourceAccount": ACCOUNT}, True),
+        ({"Principal": "cloudfront.amazonaws.com", "SourceArn": CDN}, False),
+        ({"Principal": "cloudfront.amazonaws.com", "SourceAccount": ACCOUNT,
+          "SourceArn": "arn:aws:cloudfront::*:distribution/*"}, True),
         ({"Principal": "s3.amazonaws.com", "SourceAccount": "999999999999"}, True),
         ({"Principal": "s3.amazonaws.com", "SourceAccount": ACCOUNT,
           "SourceArn": "arn:aws:s3:::notes-data-stage-victim-123456789012"}, True),
