@@ -85,10 +85,10 @@ CASES: dict[str, tuple[list[Edit], str, str]] = {
                 "                - dynamodb:DeleteItem\n"
                 "                - dynamodb:Query\n"
                 "              Resource: !GetAtt Table.Arn\n"
-                "            - Sid: PasswordsOfEndedDeployments\n",
+                "            - Sid: ConfigurationsBeforeTheBuild\n",
                 "                - dynamodb:Query\n"
                 "              Resource: !GetAtt Table.Arn\n"
-                "            - Sid: PasswordsOfEndedDeployments\n",
+                "            - Sid: ConfigurationsBeforeTheBuild\n",
             )
         ],
         "AwaitTrial",
