@@ -9,6 +9,7 @@ from control_plane.models import Deployment, JsonObject
 from control_plane.rules import retention
 from control_plane.services import stack_contents
 from control_plane.services.stack_contents import StackResource
+from workers import stack_guard
 
 
 def refuse_destruction(deployment: Deployment, stack_id: str, *, half_deleted: bool) -> None:
@@ -20,15 +21,15 @@ def refuse_destruction(deployment: Deployment, stack_id: str, *, half_deleted: b
     """
     if deployment.options.purge:
         return
-    stateful = deployment.manifest.stack.stateful_types
+    stateful = stack_guard.stateful_types(deployment)
     doomed = [
         f"{item.path} ({item.type} {item.physical_id})"
         for item in _data_deleted_with(stack_id, "", stateful, half_deleted=half_deleted)
     ]
     if doomed:
         raise StackRefused(
-            "deleting the stack would destroy what holds data and has no DeletionPolicy that "
-            f"retains it: {', '.join(doomed)}; nothing was removed"
+            "deleting the stack would destroy what holds data, or may, and has no DeletionPolicy "
+            f"that retains it: {', '.join(doomed)}; nothing was removed"
         )
 
 

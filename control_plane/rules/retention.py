@@ -7,13 +7,15 @@ from control_plane.rules import data
 
 
 def holds_data(resource_type: str, stateful_types: Collection[str]) -> bool:
-    """Whether resources of a type hold data that outlives the tenant's stack.
+    """Whether resources of a type hold data that outlives the tenant's stack, or may.
 
-    `stateful_types`: those that the manifest names. Logs go with the stack, unless it names them.
+    `stateful_types`: those that manifests name. Logs go with the stack, unless one names them. A
+    type of which nothing is known (a custom resource, a third party's, a new one) may hold data.
     """
     if resource_type in data.LOGS:
         return resource_type in stateful_types
-    return data.holding(resource_type, stateful_types) == data.Holding.DATA
+    found = data.holding(resource_type, stateful_types)
+    return found in (data.Holding.DATA, data.Holding.UNKNOWN)
 
 
 def is_retained(resource: JsonObject) -> bool:

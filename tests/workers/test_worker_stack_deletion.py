@@ -10,6 +10,7 @@ from cloudformation_answers import MISSING, STACK_ID, Cloud, event, resource, st
 
 from control_plane.errors import ServiceBusy, StackFailed, StackRefused
 from control_plane.models import Deployment
+from control_plane.store.history import History
 from workers import stack as worker
 
 NAME = "notes-stage-alpha"
@@ -266,6 +267,40 @@ def test_a_removal_that_would_destroy_a_table_is_refused_before_anything_is_done
     assert cloud.asked("DeleteStack") == []
     assert cloud.asked("UpdateTerminationProtection") == []
     assert {asked["TemplateStage"] for asked in cloud.asked("GetTemplate")} == {"Processed"}
+
+
+@pytest.mark.parametrize("kind", ["Custom::Seeds", "Acme::Storage::Shelf", "AWS::Brand::New"])
+@pytest.mark.parametrize(("policy", "refused"), [(None, True), ("Retain", False)])
+def test_what_nobody_knows_anything_of_is_removed_by_a_purge_only(
+    removal: Deployment, cloud: Cloud, kind: str, policy: str | None, refused: bool
+) -> None:
+    cloud.says("DescribeStacks", stack("UPDATE_COMPLETE"))
+    cloud.has_resources(resource("R0", "CREATE_COMPLETE", kind=kind))
+    cloud.says("GetTemplate", declared(policy, kind=kind))
+    if refused:
+        with pytest.raises(StackRefused, match=rf"R0 \({kind}"):
+            remove(removal)
+    else:
+        remove(removal)
+    assert bool(cloud.asked("DeleteStack")) is not refused
+
+
+def test_a_type_that_only_the_deployed_manifest_names_is_not_destroyed(
+    removal: Deployment, cloud: Cloud
+) -> None:
+    function = "AWS::Lambda::Function"
+    naming = build.MANIFEST.replace('"AWS::S3::Bucket",', f'"{function}",')
+    source = build.push_source({**build.FILES, "application.toml": naming})
+    before = build.opened(build.deployment(number=9))
+    build.take_lock(before)
+    History(build.TABLE).succeed(
+        before.tenant, before.id, before.execution_arn, {}, {"source": source}, [], is_whole=True
+    )
+    cloud.says("DescribeStacks", stack("UPDATE_COMPLETE"))
+    cloud.has_resources(resource("R0", "CREATE_COMPLETE", kind=function))
+    cloud.says("GetTemplate", declared(None, kind=function))
+    with pytest.raises(StackRefused, match=rf"R0 \({function}"):
+        remove(removal)
 
 
 @pytest.mark.parametrize(
