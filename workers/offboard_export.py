@@ -48,8 +48,11 @@ def begin(deployment: Deployment, schedules: list[str]) -> JsonObject:
         if not pools:
             skipped.append("users: there is no user pool")
     if Export.BUCKETS in asked:
-        there = [bucket.name for bucket in reading.buckets(deployment)]
-        todo += [{"kind": Export.BUCKETS, "name": name} for name in there]
+        found = reading.buckets(deployment)
+        there = [bucket.name for bucket in found]
+        mine = [bucket.name for bucket in found if not bucket.is_anothers]
+        todo += [{"kind": Export.BUCKETS, "name": name} for name in mine]
+        skipped += [f"bucket {one.name}: {one.foreign}" for one in found if one.is_anothers]
         account = settings(OffboardSettings).account_id
         named = deployment.manifest.stack.buckets
         wanted = [naming.filled(name, deployment.tenant, account) for name in named]
@@ -111,6 +114,10 @@ def _config(deployment: Deployment, position: JsonObject, name: str, deadline: f
         position["skipped"] = [*position["skipped"], "config: the application has none"]
         return True
     bucket = naming.filled(table.bucket, deployment.tenant, known.account_id)
+    for found in reading.buckets(deployment):
+        if found.name == bucket and found.is_anothers:
+            position["skipped"] = [*position["skipped"], f"config: {bucket}: {found.foreign}"]
+            return True
     if _copied(deployment, bucket, table.key, f"config/{table.key}"):
         _count(position, "config", 1)
     else:

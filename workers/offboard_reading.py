@@ -25,6 +25,7 @@ from workers.offboard_kinds import Kind, Seen
 
 KEPT = "kept by its DeletionPolicy"
 NOT_OURS = "not ours: "
+ANOTHERS = f"{NOT_OURS}it is tagged"
 EVENT_PAGES = 100
 """Pages of a stack's events (100 each) that are read for what earlier updates left behind."""
 
@@ -42,6 +43,11 @@ class Belonging:
     holds: JsonObject = field(default_factory=dict)
     foreign: str | None = None
     remover: Kind | None = None
+
+    @property
+    def is_anothers(self) -> bool:
+        """Whether its tag says that it is another stack's."""
+        return (self.foreign or "").startswith(ANOTHERS)
 
 
 @dataclass
@@ -339,7 +345,7 @@ def _foreign(tenant: Tenant, seen: Seen, kind: Kind, *, in_stack: bool) -> str |
     if owner == tenant.stack_name:
         return None
     if owner:
-        return f"{NOT_OURS}it is tagged {naming.OWNER_TAG}={owner}"
+        return f"{ANOTHERS} {naming.OWNER_TAG}={owner}"
     if in_stack and kind.label in _UNTAGGED:
         return None
     return f"{NOT_OURS}it has no tag of this tenant"

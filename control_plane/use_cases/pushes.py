@@ -75,6 +75,7 @@ def _check(archive: SourceArchive, application: str) -> None:
             "application", f"the source is the application {manifest.name}, by its manifest"
         )
     check_types(manifest)
+    check_buckets(manifest)
     try:
         template = templates.parse(archive.read(manifest.build.template) or "{}")
     except ValueError:  # the build says what is wrong with it
@@ -96,6 +97,25 @@ def check_types(manifest: Manifest) -> None:
         {"field": f"stack.stateful_types[{number}]", "reason": problem}
         for number, kind in enumerate(manifest.stack.stateful_types)
         if (problem := data.type_problem(kind))
+    ]
+    if problems:
+        told = "; ".join(f"{item['field']}: {item['reason']}" for item in problems)
+        raise InvalidRequest(f"{FILE_NAME}: {told}", problems)
+
+
+def check_buckets(manifest: Manifest) -> None:
+    """Raise InvalidRequest, naming each, for names of buckets that several tenants would share. At
+    the push only: what was registered before is deployed as it is."""
+    names = {f"stack.buckets[{n}]": name for n, name in enumerate(manifest.stack.buckets)}
+    if manifest.config:
+        names["config.bucket"] = manifest.config.bucket
+    reason = (
+        "must have {{env}} and {{org}} in it: every tenant has its own, and {} names one for all"
+    )
+    problems = [
+        {"field": field, "reason": reason.format(name)}
+        for field, name in names.items()
+        if "{env}" not in name or "{org}" not in name
     ]
     if problems:
         told = "; ".join(f"{item['field']}: {item['reason']}" for item in problems)

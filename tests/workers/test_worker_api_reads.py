@@ -242,6 +242,16 @@ def test_a_stateful_type_that_does_not_exist_is_refused_with_what_was_meant() ->
     assert "dev" not in call("GET", "/sources").body["environments"]
 
 
+@pytest.mark.parametrize("less", ["notes-config-{env}-{account}", "notes-config-{org}", "notes"])
+def test_a_bucket_that_tenants_would_share_is_refused_by_its_field(less: str) -> None:
+    wrong = build.MANIFEST.replace("notes-config-{env}-{org}-{account}", less)
+    content = build.zipped({**build.FILES, "application.toml": wrong})
+    upload(content)
+    reply = put_source(content)
+    assert (reply.status, reply.fields) == (400, ["stack.buckets[0]", "config.bucket"])
+    assert "dev" not in call("GET", "/sources").body["environments"]
+
+
 def test_a_source_with_a_broken_manifest_is_refused_with_its_keys() -> None:
     broken = build.zipped({"application.toml": build.MANIFEST.replace("stamp", "stempel")})
     upload(broken)

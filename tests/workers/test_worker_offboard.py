@@ -16,7 +16,7 @@ from offboard_calls import (
     offboarding,
     tag_index,
 )
-from worker_builders import ALPHA, ARTIFACTS
+from worker_builders import ALPHA, ARTIFACTS, BETA
 
 from control_plane import aws
 from control_plane.errors import OffboardFailed, ServiceBusy
@@ -106,6 +106,16 @@ def test_what_is_not_there_is_skipped_and_said(world: None) -> None:
         "users: there is no user pool",
     ]
     assert position["exported"] == {}
+
+
+@pytest.mark.usefixtures("index")
+def test_a_bucket_that_is_tagged_as_anothers_is_not_exported(world: None) -> None:
+    """A manifest of an earlier release may name one bucket for all tenants."""
+    make_bucket(owner=BETA, **{"config.json": "{}", "secret": "of beta"})
+    made = offboarding(export=(Export.CONFIG, Export.BUCKETS))
+    position = export(made)
+    assert len([why for why in position["skipped"] if "notes-stage-beta" in why]) == 2
+    assert exported(made) == {}
 
 
 @pytest.mark.usefixtures("index")
