@@ -4,8 +4,10 @@ import json
 from typing import Any
 
 import pytest
+import scripted_aws as scripted
 import worker_builders as build
 from api_calls import CALLER, call
+from botocore.exceptions import ClientError
 from rollout_calls import (
     advance,
     begun,
@@ -250,3 +252,19 @@ def test_labels_say_whether_their_tenant_is_deployed(world: None) -> None:
     put = call("PUT", "/envs/stage/orgs/alpha/labels", {"labels": {"tier": "free"}})
     assert put.body["deployed"] is True
     assert call("GET", "/envs/prod/orgs/alpha/labels").body["deployed"] is False
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_rollout_whose_start_has_no_answer_is_not_called_failed(
+    machine: str, script: scripted.Scripted, status: int
+) -> None:
+    """It may be running."""
+    lost = {**scripted.failure("X"), "ResponseMetadata": {"HTTPStatusCode": status}}
+
+    def answer(_: Any) -> Any:
+        raise ClientError(lost, "StartExecution")
+
+    script.on(aws.stepfunctions(), "StartExecution", answer)
+    assert start().status == 503
+    (found,) = call("GET", "/rollouts").body["rollouts"]
+    assert found["state"]["status"] == "PLANNING"
