@@ -5,18 +5,21 @@ started by hand with the same input. Only its role may call this worker for a sc
 """
 
 import json
+import time
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, naming
+from control_plane import aws, naming, own
 from control_plane.errors import InvalidRequest
 from control_plane.events import Trigger
 from control_plane.models import JsonObject, utc_now
 from control_plane.observability import logger
 from control_plane.settings import RecordSettings, settings
+from control_plane.store.listing import Listing
+from control_plane.store.locks import Locks
 from control_plane.store.starts import Starts
 from control_plane.use_cases.admission import parse_input, tenant_of
 from control_plane.use_cases.schedule_targets import DEPLOYMENT, ROLLOUT, target_input
@@ -38,8 +41,8 @@ def start(event: Mapping[str, Any]) -> JsonObject:
         name = naming.rollout_execution(str(given.get("env")), new)
     else:
         name = _deployment_name(given, new)
-    own = naming.own_state_machine(known.control_plane_stack, known.account_id, known.aws_region)
-    machine_arn = own.removesuffix(DEPLOYMENT) + machine
+    mine = naming.own_state_machine(known.control_plane_stack, known.account_id, known.aws_region)
+    machine_arn = mine.removesuffix(DEPLOYMENT) + machine
     arn = naming.execution_arn(machine_arn, name)
     given = Starts(known.table_name).register(arn, given)
     try:
@@ -64,20 +67,37 @@ def _deployment_name(given: JsonObject, new: str) -> str:
         return f"schedule-{new}"
 
 
+UPGRADE_SECONDS = 10
+"""For how long one sweep changes schedules; the next one goes on."""
+
+TRUSTED_AFTER = timedelta(days=1)
+"""How long the control plane's last deployment must have been good: a release before this one
+cannot serve a schedule that was upgraded."""
+
+
 def upgrade() -> list[str]:
     """Have the schedules of earlier releases, which start executions themselves, call this worker
-    instead; gives their names."""
+    instead; gives the names of those that were changed.
+
+    Not while the control plane itself is being deployed, and not on the first day of a release:
+    either may end with the release before it.
+    """
     known = settings(RecordSettings)
+    if not _is_trusted(known):
+        return []
+    until = time.monotonic() + UPGRADE_SECONDS
     client = aws.scheduler()
-    own = naming.own_state_machine(known.control_plane_stack, known.account_id, known.aws_region)
-    worker = naming.own_functions_of(own, known.control_plane_stack, ["record"])["record"]
-    upgraded = []
+    mine = naming.own_state_machine(known.control_plane_stack, known.account_id, known.aws_region)
+    worker = naming.own_functions_of(mine, known.control_plane_stack, ["record"])["record"]
+    upgraded = list[str]()
     pages = client.get_paginator("list_schedules").paginate(GroupName=known.schedule_group)
     for page in pages:
         for listed in page["Schedules"]:
             machine = listed["Target"]["Arn"]
             if ":stateMachine:" not in machine:
                 continue
+            if time.monotonic() > until:
+                return upgraded
             name = listed["Name"]
             found = client.get_schedule(Name=name, GroupName=known.schedule_group)
             kind = ROLLOUT if machine.endswith(f"-{ROLLOUT}") else DEPLOYMENT
@@ -98,6 +118,19 @@ def upgrade() -> list[str]:
             logger().info("schedule upgraded", schedule=name)
             upgraded.append(name)
     return upgraded
+
+
+def _is_trusted(known: RecordSettings) -> bool:
+    """Whether this release stays: its deployment was good a day ago, and no other one is at work or
+    has failed since."""
+    tenant = own.own_tenant(known.control_plane_stack)
+    if Locks(known.table_name).holder(tenant):
+        return False
+    current = Listing(known.table_name).current(tenant) or {}
+    good, deployed_at = current.get("last_good"), current.get("deployed_at")
+    if good is None or deployed_at is None or current.get("last_deployment") != good:
+        return False
+    return utc_now() - datetime.fromisoformat(deployed_at) >= TRUSTED_AFTER
 
 
 def _time(text: str) -> datetime:

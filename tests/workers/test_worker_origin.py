@@ -11,15 +11,17 @@ from api_calls import CALLER, call
 from record_calls import BARE, BY_HAND, execution, fail, prepare, registered
 from worker_builders import ALPHA, TABLE, arn
 
-from control_plane import aws, naming
+from control_plane import aws, naming, own
 from control_plane.errors import InvalidRequest
 from control_plane.models import Deployment, DeploymentStatus, Env, JsonObject, utc_now
 from control_plane.settings import forget_settings
+from control_plane.store import items
 from control_plane.store.history import History
 from control_plane.store.listing import Listing
+from control_plane.store.locks import Locks
 from control_plane.store.rollouts import Rollouts
 from control_plane.store.starts import KEPT, USED_WITHIN, Starts
-from workers import record
+from workers import record, record_schedules
 
 pytestmark = pytest.mark.usefixtures("source")
 
@@ -276,6 +278,34 @@ def earlier(name: str, machine: str, given: JsonObject) -> None:
     )  # fmt: skip
 
 
+OWN = own.own_tenant("control-plane-prod-main")
+
+
+def trusted(since: timedelta, last: str = "20261122-120000-123abcde") -> None:
+    """The control plane's last good deployment ended so long ago."""
+    made = "20261122-120000-123abcde"
+    current = {
+        "last_good": made, "last_deployment": last, "deployed_at": (utc_now() - since).isoformat(),
+    }  # fmt: skip
+    whole = items.whole(items.tenant_key(OWN), items.CURRENT, current)
+    aws.dynamodb().put_item(TableName=TABLE, Item=whole)
+
+
+def test_no_schedule_is_upgraded_that_an_earlier_release_may_have_to_serve() -> None:
+    """It could not, and would start nothing, without anybody noticing."""
+    earlier("notes-stage-alpha", build.MACHINE, {**BARE, "trigger": "schedule"})
+    assert record_schedules.upgrade() == [], "nothing is known of this release"
+    trusted(timedelta(hours=23))
+    assert record_schedules.upgrade() == [], "it is new"
+    trusted(timedelta(days=2), last="20261123-120000-123abcde")
+    assert record_schedules.upgrade() == [], "the next one has failed"
+    trusted(timedelta(days=2))
+    assert Locks(TABLE).acquire(OWN, "x", "another", instead_of="another")
+    assert record_schedules.upgrade() == [], "the next one is on trial"
+    Locks(TABLE).release(OWN, "another")
+    assert record_schedules.upgrade() == ["notes-stage-alpha"]
+
+
 def test_a_schedule_of_an_earlier_release_goes_on_and_is_upgraded(
     stack: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -287,6 +317,8 @@ def test_a_schedule_of_an_earlier_release_goes_on_and_is_upgraded(
     with pytest.raises(InvalidRequest, match="accepts no deployment"):
         prepare({**given, "enable_auth": False}, "another")
     shown = call("GET", "/envs/stage/orgs/alpha/schedule").body
+    monkeypatch.setattr(own, "own_tenant", lambda name: OWN)
+    trusted(timedelta(days=2))
     assert record.handler({"sweep": True}, None)["upgraded"] == ["notes-stage-alpha"]
     assert call("GET", "/envs/stage/orgs/alpha/schedule").body == shown, "only who starts it"
     target = aws.scheduler().get_schedule(Name="notes-stage-alpha", GroupName="syndi")["Target"]
