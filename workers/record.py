@@ -4,6 +4,7 @@ The ends are in `record_ends` (with success) and `record_failures`.
 """
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from datetime import datetime
 from typing import Any
 
@@ -81,8 +82,14 @@ def handler(event: Mapping[str, Any], context: object) -> JsonObject:
 
 
 def _swept() -> JsonObject:
-    """Close what nobody closed, and upgrade the schedules of earlier releases."""
-    return {**closing.sweep(), "upgraded": record_schedules.upgrade()}
+    """Close what nobody closed, free the slots of what has ended, and upgrade the schedules of
+    earlier releases: each in any case, whatever is wrong with another."""
+    with ExitStack() as rest:  # its callbacks run last in, first out, and raise after all have
+        upgraded = list[str]()
+        rest.callback(lambda: upgraded.extend(record_schedules.upgrade()))
+        rest.callback(closing.free_slots)
+        swept = closing.sweep()
+    return {**swept, "upgraded": upgraded}
 
 
 def _deployment(event: Mapping[str, Any]) -> Deployment:

@@ -8,11 +8,13 @@ execution: who wants its lock or its slot, who cancels or reads it, and a sweep 
 import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from control_plane import aws, naming
 from control_plane.models import DeploymentStatus, JsonObject, Tenant, utc_now
-from control_plane.observability import logger
+from control_plane.observability import count_unexpected, logger
 from control_plane.services import executions
+from control_plane.services.executions import UNKNOWN
 from control_plane.settings import RecordSettings, settings
 from control_plane.store.listing import Listing
 from control_plane.store.locks import Locks
@@ -27,6 +29,10 @@ SWEEP_SECONDS = 35
 LOOKS = 200
 """Executions that one sweep asks Step Functions about, which allows 15 such calls a second and 300
 at once (Step Functions quotas, DescribeExecution); the next one goes on where this one stopped."""
+
+UNSEEN = timedelta(minutes=15)
+"""For how long a record may be open whose execution Step Functions does not know and no step of
+which has run: a start whose answer was lost is repeated with its idempotency key."""
 
 SETTLED = timedelta(hours=1)
 """The sweep's floor stays that far behind: the index is eventually consistent, and a record may be
@@ -65,7 +71,7 @@ def _closed(tenant: Tenant, record: JsonObject) -> JsonObject:
     """An open record, closed if its execution is over."""
     arn = record["execution_arn"]
     end = executions.end_of(arn, datetime.fromisoformat(record["created_at"]))
-    if end is None:
+    if end is None or (end.status == UNKNOWN and _may_be_started(record)):
         return record
     lock = Locks(_settings().table_name).holder(tenant) or {}
     if lock.get("execution_arn") == arn and executions.is_held_by_hand(lock):
@@ -75,11 +81,19 @@ def _closed(tenant: Tenant, record: JsonObject) -> JsonObject:
     return record_failures.end_with(tenant, record["id"], arn, started, end)
 
 
+def _may_be_started(record: Mapping[str, Any]) -> bool:
+    """Whether the execution of a record, which was never seen, may still be started."""
+    if "cancel" in record or any(step.get("attempts") for step in record["steps"].values()):
+        return False
+    return utc_now() - datetime.fromisoformat(record["created_at"]) < UNSEEN
+
+
 def sweep() -> JsonObject:
-    """Close all records whose executions are over, and free the slots of what has ended.
+    """Close all records whose executions are over.
 
     Bounded: one call reads and asks only so much, and the next goes on from there. Gives
-    {looked, closed: [id, …], done}; `done` is False when there is more.
+    {looked, closed: [id, …], done}; `done` is False when there is more. A record that cannot be
+    closed is logged and counts as open: the next sweep tries again.
     """
     known = settings(RecordSettings)
     sweeps, listing = Sweeps(known.table_name), Listing(known.table_name)
@@ -96,7 +110,7 @@ def sweep() -> JsonObject:
             reached = found
             continue
         reached, looked = found["id"], looked + 1
-        if DeploymentStatus(close(_tenant_of(found), found["id"])["status"]).is_final:
+        if _swept(found):
             closed.append(found["id"])
         else:
             oldest = min(oldest or found["id"], found["id"])
@@ -105,18 +119,31 @@ def sweep() -> JsonObject:
         sweeps.keep(SWEEP, {"floor": min(oldest or settled, settled)})
     else:
         sweeps.keep(SWEEP, {**before, "next": reached, "oldest_open": oldest})
-    _free_slots()
     return {"looked": looked, "closed": closed, "done": done}
 
 
-def _free_slots() -> None:
+def _swept(found: JsonObject) -> bool:
+    """Whether a record has ended, after a look at its execution."""
+    try:
+        return DeploymentStatus(close(_tenant_of(found), found["id"])["status"]).is_final
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others are closed
+        count_unexpected()
+        logger().exception("record not closed", deployment_id=found["id"], error=str(error))
+        return False
+
+
+def free_slots() -> None:
     """Give back the slots of executions that are over, whose records were closed before that."""
     known = settings(RecordSettings)
     slots = Slots(known.table_name, known.deployment_slots)
     for name, held in slots.state()["holders"].items():
-        since = datetime.fromisoformat(held["taken_at"])
-        if not executions.is_running(held["execution_arn"], since):
-            slots.give_back(name, held["execution_arn"])
+        try:
+            since = datetime.fromisoformat(held["taken_at"])
+            if not executions.is_running(held["execution_arn"], since):
+                slots.give_back(name, held["execution_arn"])
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others are given back
+            count_unexpected()
+            logger().exception("slot not given back", deployment_id=name, error=str(error))
 
 
 def _tenant_of(record: Mapping[str, str]) -> Tenant:

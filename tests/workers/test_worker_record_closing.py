@@ -35,7 +35,11 @@ def _worker(world: None, script: scripted.Scripted, people: People) -> None:
 
 def old(made: Deployment) -> Deployment:
     """The deployment, whose record was opened so long ago that its execution would be known."""
-    before = utc_now() - STARTING - timedelta(seconds=1)
+    return opened_before(made, record_closing.UNSEEN)
+
+
+def opened_before(made: Deployment, age: timedelta) -> Deployment:
+    before = utc_now() - age - timedelta(seconds=1)
     request = {"request": {}, "source": made.source, "trigger": "api"}
     History(TABLE, clock=lambda: before).open(made.tenant, made.id, made.execution_arn, request)
     return made
@@ -145,6 +149,43 @@ def test_one_that_was_never_started_has_failed(people: People) -> None:
     sweep()
     assert build.record(made)["status"] == "FAILED"
     assert build.record(made)["reason"] == "its execution was never started"
+
+
+def test_one_whose_start_may_be_repeated_stays_open_and_can_be_cancelled(people: People) -> None:
+    """The answer of StartExecution was lost: the same idempotency key goes on with it."""
+    made = opened_before(build.deployment(), STARTING)
+    assert sweep()["closed"] == []
+    assert build.record(made)["status"] == "QUEUED"
+    assert call("POST", f"{PATH}/{made.id}/cancel").body["status"] == "CANCELLED"
+
+
+def test_one_that_cannot_be_closed_keeps_up_no_other(
+    monkeypatch: pytest.MonkeyPatch, people: People
+) -> None:
+    bad, good = old(build.deployment(number=1)), old(build.deployment(BETA, number=2))
+    close = record_closing.close
+
+    def broken(tenant: Any, deployment_id: str) -> Any:
+        if deployment_id == bad.id:
+            raise KeyError("steps")
+        return close(tenant, deployment_id)
+
+    monkeypatch.setattr(record_closing, "close", broken)
+    assert sweep()["closed"] == [good.id]
+    assert Sweeps(TABLE).position(record_closing.SWEEP)["floor"] == bad.id
+    monkeypatch.setattr(record_closing, "close", close)
+    assert sweep()["closed"] == [bad.id]
+
+
+def test_slots_are_given_back_though_the_records_cannot_be_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = works(running(build.deployment()))
+    stopped(made)
+    monkeypatch.setattr(record_closing, "sweep", lambda: {}["x"])
+    with pytest.raises(KeyError):
+        sweep()
+    assert holders() == []
 
 
 def test_a_cancel_of_one_that_is_gone_is_answered_at_once(people: People) -> None:
