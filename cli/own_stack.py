@@ -177,7 +177,7 @@ def change(
     if found is None:
         client.delete_change_set(ChangeSetName=change_set)
         return {**made, "has_changes": False, "summary": {}}
-    refusal = changes.refuse_changes(found.losses, [])
+    refusal = changes.refuse_changes(changes.of_own_stack(found.losses), [])
     if refusal:
         client.delete_change_set(ChangeSetName=change_set)
         raise Refused(f"{target.stack}: {refusal}")

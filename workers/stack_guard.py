@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 
+from control_plane import own
 from control_plane.models import Deployment
+from control_plane.rules import changes
 from control_plane.rules.changes import Loss
 from control_plane.settings import StackSettings, settings
 from control_plane.store.listing import Listing
@@ -33,7 +35,10 @@ def not_undone(deployment: Deployment, losses: Iterable[Loss]) -> Iterator[Loss]
 
     Added is what its own change set added: nothing that was there or was adopted. What has been
     written into it since is lost with it, by a migration that ran in the deployment, for instance.
+    Of the control plane's own stack, logs do not count.
     """
+    if own.is_own(deployment.tenant):
+        losses = changes.of_own_stack(losses)
     if not deployment.rolling_back:
         yield from losses
         return

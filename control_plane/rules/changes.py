@@ -155,6 +155,12 @@ def retyped(before: JsonObject, after: JsonObject, stateful_types: Sequence[str]
     ]
 
 
+def of_own_stack(losses: Iterable[Loss]) -> list[Loss]:
+    """The losses that count in the control plane's own stack: its logs may go, as they go with the
+    stack. An earlier release has fewer log groups, and must be installable."""
+    return [loss for loss in losses if loss.resource_type not in data.LOGS]
+
+
 def refuse_changes(losses: Iterable[Loss], allow_replacement: Sequence[str]) -> str | None:
     """Why a change set must not be executed, or None.
 

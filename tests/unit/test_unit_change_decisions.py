@@ -9,6 +9,7 @@ from control_plane.rules.changes import (
     known_values,
     lost,
     needless,
+    of_own_stack,
     refuse_changes,
     stack_parameters,
     summarize,
@@ -56,6 +57,17 @@ def test_what_holds_data_is_neither_removed_nor_replaced(
 def test_what_loses_no_data_is_let_through(harmless: Change) -> None:
     assert lost([harmless], STATEFUL) == []
     assert refuse_changes([], ()) is None
+
+
+def test_the_logs_of_the_control_plane_do_not_keep_an_earlier_release_out() -> None:
+    """Whose template has fewer log groups."""
+    changes = [
+        change("Remove", "AWS::Logs::LogGroup", name="BuildLogs"),
+        change("Remove", "AWS::DynamoDB::Table", name="Table"),
+    ]
+    losses = lost(changes, STATEFUL)
+    assert [loss.logical_id for loss in losses] == ["BuildLogs", "Table"]
+    assert [loss.logical_id for loss in of_own_stack(losses)] == ["Table"]
 
 
 def test_a_refusal_names_every_resource_that_would_lose_data() -> None:

@@ -7,13 +7,15 @@ import scripted_aws as scripted
 import worker_builders as build
 from cloudformation_answers import CHANGE_SET_ID, STACK_ID, Cloud, change, change_set, stack
 
-from control_plane import manifest
+from control_plane import manifest, own
 from control_plane.errors import ReplacementRefused, ServiceBusy, StackRefused
 from control_plane.models import Deployment, JsonObject
+from control_plane.rules.changes import Loss
 from control_plane.services import change_sets
 from control_plane.store.history import History
 from control_plane.store.progress import Progress
 from workers import stack as worker
+from workers import stack_guard
 
 IDS = {"change_set_id": CHANGE_SET_ID, "stack_id": STACK_ID}
 TABLE = "AWS::DynamoDB::Table"
@@ -396,3 +398,12 @@ def test_no_tag_of_somebody_else_is_dropped_for_ours(cloud: Cloud) -> None:
     assert len(tags_of(cloud, *theirs[:47])) == 50
     with pytest.raises(StackRefused, match=r"has 50 tags of others, .* remove 3 of them"):
         tags_of(cloud, *theirs)
+
+
+def test_logs_of_the_control_plane_itself_do_not_keep_an_earlier_release_out() -> None:
+    """As `self-update --rollback` brings it back: its template has fewer log groups."""
+    logs = Loss("BuildLogs", "AWS::Logs::LogGroup", "would be removed")
+    table = Loss("Table", "AWS::DynamoDB::Table", "would be removed")
+    mine = build.deployment(own.own_tenant("control-plane-prod-main"))
+    assert list(stack_guard.not_undone(mine, [logs, table])) == [table]
+    assert list(stack_guard.not_undone(build.deployment(), [logs, table])) == [logs, table]
