@@ -37,6 +37,8 @@ from workers.verify_users import TemporaryUser
 TOKENS = ("no-token", "altered-token", "unsigned-token", "stranger-token")
 """What each route has to refuse; `every-route-` before it is the test's name."""
 
+BUCKETS = "buckets-anonymous"
+
 _SECONDS = 60.0
 """How long all requests together may take. A route that refuses needs no function: tens of
 milliseconds. VerifyFunction has 290 s, of which the other tests may need half."""
@@ -49,6 +51,11 @@ _AT_ONCE = 6
 
 _FILLED = "syndi-isolation-test"
 """What a path's parameters are filled with, and the key of an object that is not there."""
+
+_MAKE_STAGES = (
+    "AWS::ApiGateway::Deployment", "AWS::ApiGateway::Stage", "AWS::ApiGatewayV2::Stage",
+)  # fmt: skip
+"""The types that make a stage; a deployment does where it has a StageName."""
 
 _PARAMETER = re.compile(r"\{[^}]*\}")
 _REFUSED = {"cognito": (401,), "jwt": (401,), "lambda": (401, 403), "iam": (401, 403)}
@@ -93,7 +100,11 @@ def isolation(subject: Subject) -> list[JsonObject]:
 def _routes(
     subject: Subject, templates: Sequence[values.Resolved], physical: Mapping[str, str]
 ) -> list[JsonObject]:
-    every = (found for one in templates for found in _addresses(subject, one, physical))
+    every = [found for one in templates for found in _addresses(subject, one, physical)]
+    lost = sorted({route.name for route, url in every if not url})
+    if lost:
+        told = f"no stage and no address is known of {', '.join(lost[:3])}: nobody tried them"
+        return [result(f"every-route-{name}", FAILED, told) for name in TOKENS]
     asked = list({(route.name, url): (route, url) for route, url in every}.values())
     if not asked:
         switch = subject.deployment.manifest.stack.parameters.get("enable_auth")
@@ -117,7 +128,8 @@ def _routes(
 def _addresses(
     subject: Subject, template: values.Resolved, physical: Mapping[str, str]
 ) -> Iterator[tuple[Route, str]]:
-    """Every route with an authorizer, on every stage of its API."""
+    """Every route with an authorizer, on every stage of its API; one without a stage has an empty
+    address."""
     region = settings(VerifySettings).aws_region
     for api in api_routes.apis(template):
         resource = template.resources[api.logical_id]
@@ -125,7 +137,8 @@ def _addresses(
         stages = [
             str(item.properties.get("StageName"))
             for item in template.resources.values()
-            if item.kind in ("AWS::ApiGateway::Stage", "AWS::ApiGatewayV2::Stage")
+            if item.kind in _MAKE_STAGES
+            and item.properties.get("StageName")
             and values.own_resource(
                 str(item.properties.get("RestApiId") or item.properties.get("ApiId"))
             )
@@ -133,10 +146,14 @@ def _addresses(
         ]
         host = f"https://{physical.get(api.logical_id, '')}.execute-api.{region}.amazonaws.com"
         bases = [host if stage == "$default" else f"{host}/{stage}" for stage in stages]
-        for base in [subject.endpoint] if closed else bases:
-            for route in api.routes:
-                if any(authorizer.kind != "key" for authorizer in route.authorizers):
-                    yield route, base + _PARAMETER.sub(_FILLED, route.path)
+        is_there = api.logical_id in physical
+        for route in api.routes:
+            if not any(authorizer.kind != "key" for authorizer in route.authorizers):
+                continue
+            if not closed and (not bases or not is_there):
+                yield route, ""
+            for base in [subject.endpoint] if closed else bases if is_there else []:
+                yield route, base + _PARAMETER.sub(_FILLED, route.path)
 
 
 def _expected(route: Route) -> tuple[int, ...]:
@@ -236,8 +253,8 @@ def _buckets(
         return []
     wrong = [why for name, key in keys.items() for why in _lets_anybody_read(name, key)]
     if wrong:
-        return [result("buckets-anonymous", FAILED, "; ".join(wrong))]
-    return [result("buckets-anonymous", PASSED, f"{len(keys)} refuse to be listed and read")]
+        return [result(BUCKETS, FAILED, "; ".join(wrong))]
+    return [result(BUCKETS, PASSED, f"{len(keys)} refuse to be listed and read")]
 
 
 def _a_key(bucket: str) -> str | None:

@@ -165,6 +165,20 @@ def test_no_manifest_can_leave_a_route_out(world: None, pools: Pools, gateway: G
     assert checked(made, pools)["every-route-no-token"][0] == "FAILED"
 
 
+@pytest.mark.parametrize("stage", ["stage", None])
+def test_a_stage_that_a_deployment_makes_is_tried_and_none_at_all_is_not_green(
+    made: Deployment, pools: Pools, gateway: Gateway, script: scripted.Scripted, stage: str | None
+) -> None:
+    found = template()
+    given = {"RestApiId": {"Ref": "Api"}} | ({"StageName": stage} if stage else {})
+    found["Resources"]["Stage"] = {"Type": "AWS::ApiGateway::Deployment", "Properties": given}
+    script.on(aws.cloudformation(), "GetTemplate", {"TemplateBody": found})
+    results = checked(made, pools)
+    wanted = "PASSED" if stage else "FAILED"
+    assert {results[name][0] for name in REFUSED} == {wanted}
+    assert bool(gateway.asked) is bool(stage)
+
+
 def test_without_authentication_the_routes_are_skipped_with_the_reason(
     made: Deployment, pools: Pools, gateway: Gateway
 ) -> None:
