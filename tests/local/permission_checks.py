@@ -128,7 +128,7 @@ def roles_have_their_path(aws: Aws) -> None:
 
 
 def log_groups_are_known_by_their_tags(aws: Aws) -> None:
-    logs = aws.client_of("keeper", "logs", allow("logs:CreateLogGroup", "logs:TagResource"))
+    logs = aws.client_of("log-keeper", "logs", allow("logs:CreateLogGroup", "logs:TagResource"))
     for owner in ("a", "b"):
         logs.create_log_group(logGroupName=f"of-{owner}", tags={"owner": owner})
     tagging = aws.client_of("finder", "resourcegroupstaggingapi", allow("tag:GetResources"))
