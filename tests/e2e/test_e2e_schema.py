@@ -61,15 +61,20 @@ def make_the_old_schedule(syndi: Syndi) -> dict[str, Any]:
         "GroupName": syndi.stack(STACK)["resources"]["ScheduleGroup"],
     }
     kept = client.get_schedule(**named)
-    today = json.loads(kept["Target"]["Input"])
-    place = {key: today[key] for key in ("env", "org", "application", "trigger")}
+    today = json.loads(kept["Target"]["Input"])["start"]["input"]
+    place = {key: today[key] for key in ("env", "org", "application")}
+    place["trigger"] = "schedule"
     old = {**place, **first_release.request({"on_conflict": "reject", "allow_replacement": ["X"]})}
     assert (old["on_busy"], old["allow_replacement"]) == ("reject", True)
     client.update_schedule(
         **named,
         ScheduleExpression=kept["ScheduleExpression"],
         FlexibleTimeWindow=kept["FlexibleTimeWindow"],
-        Target={**kept["Target"], "Input": json.dumps(old)},
+        Target={
+            **kept["Target"],
+            "Arn": syndi.outputs()["StateMachineArn"],
+            "Input": json.dumps(old),
+        },
     )
     target: dict[str, Any] = client.get_schedule(**named)["Target"]
     return target

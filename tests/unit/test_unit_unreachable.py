@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from cli.context import current
 from cli.main import app
 from control_plane import aws
 
@@ -60,8 +59,6 @@ Run = Callable[..., Result]
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Run]:
     """A command of which AWS is asked at a port of this machine."""
-    monkeypatch.setattr(current, "local", False)  # put back afterwards, too
-    monkeypatch.setattr(current, "as_json", False)
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
