@@ -18,7 +18,7 @@ from fleets import (
     start,
 )
 from live import ask
-from sources import ALMANAC, APPLICATION, add_resources, copied, push_beside, unbuilt
+from sources import ALMANAC, APPLICATION, add_resources, copied, push, push_beside, replace, unbuilt
 from syndi_command import Syndi, eventually
 
 from control_plane import naming
@@ -98,9 +98,13 @@ def clashing(syndi: Syndi, first: Json, tmp_path_factory: pytest.TempPathFactory
     """A release with a bucket of each tenant's own; two of them exist already, of somebody else."""
     copy = copied(ALMANAC, tmp_path_factory.mktemp("clashing"))
     name = "almanac-${Environment}-${Organization}-notes"
+    # Only they get one: a bucket that the others got could not be taken away again.
+    clash = ", ".join(f"!Equals [!Ref Organization, {org}]" for org in BROKEN)
+    replace(copy / "stack.yaml", "Conditions:\n", f"Conditions:\n  Clashes: !Or [{clash}]\n")
     add_resources(
         copy,
-        f"  Notes:\n    Type: AWS::S3::Bucket\n    Properties: {{BucketName: !Sub '{name}'}}\n",
+        "  Notes:\n    Type: AWS::S3::Bucket\n    Condition: Clashes\n"
+        f"    Properties: {{BucketName: !Sub '{name}'}}\n",
     )
     for org in BROKEN:
         syndi.client("s3").create_bucket(Bucket=f"almanac-dev-{org}-notes")
@@ -137,13 +141,15 @@ def test_pause_resume_and_cancel_in_the_middle_of_a_wave(syndi: Syndi, first: Js
     labelled = FLEET[8:16]
     for org in labelled:
         syndi.ok("--local", "label", "dev", org, "ring=two", *APPLICATION)
+    change = unbuilt(syndi, "dev", "a change")
+    push(syndi, syndi.state / FLEET_NOTE / ALMANAC.name, "dev")
     made = begin(
         syndi,
         *APPLICATION,
         "--label",
         "ring=two",
         "--source",
-        unbuilt(syndi, "test", "a change"),
+        change,
         "--concurrency",
         "1",
     )
