@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+import worker_builders as build
 from botocore.exceptions import EndpointConnectionError
 from people import People, died
 from rollout_calls import ARN, advance, detail, ended, execution, found, prepare, state
@@ -11,6 +12,7 @@ from worker_builders import TABLE
 from control_plane import naming
 from control_plane.settings import forget_settings
 from control_plane.store.rollouts import Rollouts
+from control_plane.store.starts import Starts
 from workers import rollout
 
 FOUR = ["alpha", "beta", "delta", "gamma"]
@@ -127,7 +129,7 @@ def test_whoever_takes_a_rollout_over_tells_what_was_not_told(source: str, peopl
     people.lost = [None]
     advance(made)
     other = naming.execution_arn(ARN.rsplit(":", 1)[0].replace("execution", "stateMachine"), "two")
-    prepare({"env": "stage", "continues": made}, other)
+    prepare(Starts(build.TABLE).register(other, {"env": "stage", "continues": made}), other)
     advance(made, arn=other)
     assert people.kinds == ["Rollout Waiting For Approval"]
     assert "two" in people.notices[0].console_url

@@ -59,7 +59,7 @@ def test_a_failure_brings_the_weights_back_and_says_why(
     for _ in range(2):
         restored = step("RestoreWeights", shift, failure=WHY)["restored"]
     assert traffic.weights() == {"alpha": 100}
-    assert restored == "nothing was changed (alpha 100 %)"  # the second time
+    assert restored == "the weights are back: alpha 100 %", "the second time, too"
     answer = recorded(traffic, WHY, "the weights are back: alpha 100 %")
     reason = "CheckShift: alpha-blue: alarm a rings: x; the weights are back: alpha 100 %"
     assert answer == {"status": "FAILED", "reason": reason}
