@@ -25,19 +25,20 @@ def go_on(deployment: Deployment, deadline: float) -> bool:
     for item in reading.find(deployment).items:
         if item.foreign or item.remover is None:
             continue
+        _remember(deployment, named(item))
         try:
             if not _removed(item, deadline):
                 return False
         except OffboardFailed as error:
+            _forget(deployment, named(item))
             failures.append(str(error))
             continue
-        _remember(deployment, named(item))
         if time.monotonic() > deadline:
             return False
     for name in reading.secrets(deployment.tenant):
         # For good: a secret that waits for its deletion would keep its name from the next tenant.
-        aws.secretsmanager().delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
         _remember(deployment, f"secret {name}")
+        aws.secretsmanager().delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
     if failures:
         raise OffboardFailed("; ".join(failures))
     return True
@@ -71,11 +72,20 @@ def _removed(item: Belonging, deadline: float) -> bool:
 
 
 def _remember(deployment: Deployment, what: str) -> None:
+    """Note what is removed next: an attempt that is cut off right after could not say it."""
     removed = _record(deployment).get("purged", [])
     if what not in removed:
-        Progress(settings(OffboardSettings).table_name).add_facts(
-            deployment, {"purged": [*removed, what]}
-        )
+        _write(deployment, [*removed, what])
+
+
+def _forget(deployment: Deployment, what: str) -> None:
+    """Take back a note: that could not be removed."""
+    _write(deployment, [name for name in _record(deployment).get("purged", []) if name != what])
+
+
+def _write(deployment: Deployment, removed: list[str]) -> None:
+    table = settings(OffboardSettings).table_name
+    Progress(table).add_facts(deployment, {"purged": removed})
 
 
 def _record(deployment: Deployment) -> dict[str, list[str]]:

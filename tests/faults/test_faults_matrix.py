@@ -91,13 +91,6 @@ def _error(error: BaseException) -> str:
     return CRASHED if isinstance(error, Killed) else type(error).__name__
 
 
-OPEN = {
-    "PurgeLeftovers": "what an attempt removed before it was cut off is not in the record's list "
-    "of what was purged; all of it is gone",
-}
-"""Steps whose cells are not well yet, and why."""
-
-
 def test_every_task_has_a_scenario() -> None:
     missing = [name for name in STEPS if name not in SCENARIOS]
     assert not missing, f"tests/faults/scenarios.py has no scenario for {', '.join(missing)}"
@@ -106,11 +99,7 @@ def test_every_task_has_a_scenario() -> None:
 
 @pytest.mark.parametrize("step", [name for name in STEPS if name in SCENARIOS])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_in_each_call_of_a_step(
-    step: str, fault: Fault, record_property: Property, request: pytest.FixtureRequest
-) -> None:
-    if step in OPEN:
-        request.applymarker(pytest.mark.xfail(reason=OPEN[step], strict=False))
+def test_a_fault_in_each_call_of_a_step(step: str, fault: Fault, record_property: Property) -> None:
     record_property("step", step)
     record_property("fault", fault.value)
     wanted = baseline(step)
