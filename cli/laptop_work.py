@@ -91,16 +91,16 @@ def await_end(stack: str, account: str, region: str, seconds: float) -> list[Wor
 
     What waits for a person is not waited for.
     """
-    deadline, told = time.monotonic() + seconds, ""
+    deadline, shown = time.monotonic() + seconds, ""
     try:
         while True:
             found = at_work(stack, account, region)
             busy = [one.name for one in found if not one.waits]
             if not busy or seconds <= 0:
                 return found
-            if (text := ", ".join(busy)) != told:
-                told = text
-                say(f"waiting for {told} (Ctrl-C or --now: interrupt)")
+            if (text := ", ".join(busy)) != shown:
+                shown = text
+                say(f"waiting for {shown} (Ctrl-C or --now: interrupt)")
             if time.monotonic() > deadline:
                 return found
             time.sleep(POLL_SECONDS)  # between two looks

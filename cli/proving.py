@@ -24,12 +24,12 @@ def prove(target: Target, built: Built, clock: Callable[[], float] = time.monoto
     assert stack is not None  # it was deployed a moment ago
     outputs = {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", [])}
     url, until = f"{outputs['ApiUrl']}/health", clock() + PATIENCE
-    while told := _not_yet(url, built):
+    while problem := _not_yet(url, built):
         if clock() > until:
             raise Failed(
                 f"{target.stack} was brought to build {built.fingerprint[:12]} and does not work: "
-                f"{told}. It is not recorded; 'syndi install' from a checkout that worked puts it "
-                "right"
+                f"{problem}. It is not recorded; 'syndi install' from a checkout that worked "
+                "puts it right"
             )
         time.sleep(target.poll_seconds)
 

@@ -147,8 +147,8 @@ def _check_fits(
             content = config_schema.with_outputs_unknown(table, content)
         config_schema.check_fits(schema, content, layers)
     except InvalidRequest as error:
-        told = f"{error}; correct the files of the source, or with 'syndi config edit'"
-        raise ConfigInvalid(told) from error
+        message = f"{error}; correct the files of the source, or with 'syndi config edit'"
+        raise ConfigInvalid(message) from error
 
 
 def _overrides(deployment: Deployment, version: int | None) -> StoredOverrides:
@@ -216,8 +216,8 @@ def _merged(
         # Again: they were right for the source that was current when they were stored.
         check_overrides(stored.content, config.merged(files), table)
     except InvalidRequest as error:
-        told = f"stored overrides version {stored.version} do not fit this source: {error}"
-        raise ConfigInvalid(f"{told}; mend them with 'syndi config edit'") from error
+        message = f"stored overrides version {stored.version} do not fit this source: {error}"
+        raise ConfigInvalid(f"{message}; correct them with 'syndi config edit'") from error
     content = config.merged(config.all_layers(files, table, stored.content, outputs))
     body = config.rendered(content)
     if len(body) > config.SIZE_LIMIT:

@@ -1,4 +1,4 @@
-"""Records whose execution is over and did not end them: closed by whoever notices.
+"""Records whose execution is over and did not end them: closed by the next one that notices.
 
 An execution that is stopped, times out or is lost with the emulator of a laptop never reaches its
 own end, and EventBridge's event of it may be lost too. So all who meet an open record look at its

@@ -75,8 +75,8 @@ def _tell_aftermath(deployment: Deployment, stack: "StackTypeDef", last: StackEv
     record = Listing(table).get(deployment.tenant, other)
     if record is None or not endings.left_operation(record):
         return
-    told = f"its operation on the stack went on and ended {stack['StackStatus']}"
-    Progress(table).add_aftermath(deployment.tenant, other, told)
+    note = f"its operation on the stack went on and ended {stack['StackStatus']}"
+    Progress(table).add_aftermath(deployment.tenant, other, note)
 
 
 def _is(status: str | None) -> str:
@@ -167,9 +167,9 @@ def delete_stack(deployment: Deployment, event: JsonObject) -> Outcome:
         if not aws.is_busy(error):
             stack_protection.restore(stack)
         raise
-    told = "; kept outside the stack: " * bool(kept)
-    told += "; ".join(f"{name} ({reason})" for name, reason in kept.items())
-    return Outcome({"stack_id": stack_id}, f"{status}: deleting {stack_id}{told}")
+    note = "; kept outside the stack: " * bool(kept)
+    note += "; ".join(f"{name} ({reason})" for name, reason in kept.items())
+    return Outcome({"stack_id": stack_id}, f"{status}: deleting {stack_id}{note}")
 
 
 def _refuse_destruction(deployment: Deployment, stack: "StackTypeDef") -> None:
@@ -193,8 +193,8 @@ def _delete(deployment: Deployment, stack_id: str, kept: Collection[str]) -> Non
 def await_removal(deployment: Deployment, event: JsonObject) -> Outcome:
     """Whether the stack is gone. Raises StackFailed when its deletion stopped half way; one of prod
     is protected again then."""
-    told = "the deletion stopped half way; offboard again to finish it and keep what blocked it"
-    return _deletion(deployment, event["stack_id"], told)
+    note = "the deletion stopped half way; offboard again to finish it and keep what blocked it"
+    return _deletion(deployment, event["stack_id"], note)
 
 
 def _deletion(deployment: Deployment, stack_id: str, failure: str) -> Outcome:

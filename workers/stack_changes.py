@@ -111,8 +111,8 @@ def await_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
         stateful = stack_guard.stateful_types(deployment)
         found = change_sets.effects(event["stack_id"], change_set_id, stateful)
     summary = changes.summarize(found.changes)
-    told = changes.in_words(summary) + changes.needless(found.losses, options.allow_replacement)
-    told += changes.not_retained(found.unretained)
+    note = changes.in_words(summary) + changes.needless(found.losses, options.allow_replacement)
+    note += changes.not_retained(found.unretained)
     result = {"has_changes": status != "FAILED", "summary": summary}
     refusal = changes.refuse_changes(
         list(stack_guard.not_undone(deployment, found.losses)), options.allow_replacement
@@ -131,10 +131,10 @@ def await_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
         raise IsolationRefused(leak)
     if options.dry_run:
         gone = withdrawal.withdraw(deployment, event)
-        return Outcome(result, f"{told}; a dry run, nothing was changed", done=gone)
+        return Outcome(result, f"{note}; a dry run, nothing was changed", done=gone)
     if not result["has_changes"]:
         withdrawal.discard(event)
-    return Outcome(result, told)
+    return Outcome(result, note)
 
 
 def execute_change_set(deployment: Deployment, event: JsonObject) -> Outcome:

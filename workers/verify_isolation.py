@@ -103,8 +103,8 @@ def _routes(
     every = [found for one in templates for found in _addresses(subject, one, physical)]
     lost = sorted({route.name for route, url in every if not url})
     if lost:
-        told = f"no stage and no address is known of {', '.join(lost[:3])}: nobody tried them"
-        return [result(f"every-route-{name}", FAILED, told) for name in TOKENS]
+        message = f"no stage and no address is known of {', '.join(lost[:3])}: nobody tried them"
+        return [result(f"every-route-{name}", FAILED, message) for name in TOKENS]
     asked = list({(route.name, url): (route, url) for route, url in every}.values())
     if not asked:
         switch = subject.deployment.manifest.stack.parameters.get("enable_auth")

@@ -111,7 +111,7 @@ def list_sources_of(env: Env, application: ApplicationQuery = None) -> JsonObjec
 
 @router.put("/envs/<env>/sources/<sha256>", tags=["sources"])
 def put_source(env: Env, sha256: Digest, request: SourceRequest) -> JsonObject:
-    """Register a source for an environment, or be told where to upload it first."""
+    """Register a source for an environment, or learn where to upload it first."""
     refuse_own(request.application, "use PUT /control-plane/sources/{sha256}")
     return pushes.put(front(), [env], sha256, request)
 

@@ -35,7 +35,7 @@ def leaves(content: JsonObject, above: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 
 def differing(one: JsonObject, other: JsonObject) -> list[str]:
-    """The paths, for people, at which two configurations differ. Values are not told."""
+    """The paths, for people, at which two configurations differ. Values are left out."""
     first, second = (
         {path: canonical(value) for path, value in leaves(content)} for content in (one, other)
     )
@@ -46,7 +46,7 @@ def differing(one: JsonObject, other: JsonObject) -> list[str]:
 
 def changes(before: JsonObject, after: JsonObject) -> JsonObject:
     """The paths, for people, that are added, changed and removed from one configuration to the
-    next, at most CHANGES_SHOWN of a kind, and `more`: how many others. Values are not told."""
+    next, at most CHANGES_SHOWN of a kind, and `more`: how many others. Values are left out."""
     first, second = (
         {path: canonical(value) for path, value in leaves(content)} for content in (before, after)
     )

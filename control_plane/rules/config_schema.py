@@ -35,7 +35,7 @@ WORK_LIMIT = 100_000
 schema takes for ever."""
 
 SHOWN = 20
-"""Problems that are told of one document."""
+"""Problems that are listed for one document."""
 
 NEWEST = "https://json-schema.org/draft/2020-12/schema"
 

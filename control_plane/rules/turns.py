@@ -36,7 +36,7 @@ def waits_for(other: str, holder: JsonObject) -> str:
     """What a deployment that does not have its tenant waits for, for its reader: `other`, which has
     it or goes first. `holder`: the record of the one that has it, or empty.
 
-    A pending approval is a person's to give: whoever waits behind it is shown what to do.
+    A pending approval is a person's to give: deployments that wait behind it show what to do.
     """
     approval = holder.get("approval", {})
     if not is_undecided(holder):

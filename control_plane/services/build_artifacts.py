@@ -50,7 +50,7 @@ def digests(bucket: str, template_key: str, prefix: str) -> dict[str, JsonObject
 
     The packaged template and every object below `prefix` that it or a nested template refers to,
     read byte by byte: 250 MB (Lambda's limit of a function) take some seconds. Asked when the build
-    has just ended: whoever asks later may see what somebody changed. Raises ArtifactsMissing.
+    has just ended: a later read may see what somebody changed. Raises ArtifactsMissing.
     """
     found: dict[str, JsonObject] = {}
     packages: set[str] = set()
@@ -144,7 +144,7 @@ def missing(bucket: str, template_key: str, stack_name: str) -> list[str]:
 def keep_source(bucket: str, places: Iterable[str], kept: str) -> bool:
     """Copy a source to where it stays with a tenant's builds; False when it is nowhere.
 
-    Nothing is compared here: whoever reads a source compares it with its name.
+    Nothing is compared here: the reader of a source compares it with its name.
     """
     if exists(bucket, kept):
         return True

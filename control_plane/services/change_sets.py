@@ -1,7 +1,7 @@
 """Change sets: made in one way by everybody, and read with all that they take away.
 
 A change set replaces all tags of its stack, and shows of a nested stack only that it changes. So
-whoever makes one goes through `create`, and whoever decides about one through `effects`.
+code that makes one calls `create`, and code that decides about one calls `effects`.
 """
 
 from collections.abc import Collection, Mapping
@@ -54,7 +54,7 @@ def create(
         Tags=tags(stack_name, stack),
         # What survived an earlier stack under its own name is adopted, with what is in it.
         ImportExistingResources=True,
-        # What changes inside nested stacks is told too. Both together are accepted for CREATE and
+        # What changes inside nested stacks is listed too. Both together are accepted for CREATE and
         # UPDATE; only a change set of type IMPORT refuses it (aws-cdk-cli makes them so).
         IncludeNestedStacks=True,
         **template,
@@ -275,9 +275,9 @@ def deleted_with(stack_id: str, stateful_types: Collection[str]) -> list[Loss]:
 
 def facts(found: Effects) -> JsonObject:
     """What a record keeps of the effects beside the summary; empty where there is nothing."""
-    told: JsonObject = {}
+    facts: JsonObject = {}
     if found.unretained:
-        told["unretained"] = found.unretained
+        facts["unretained"] = found.unretained
     if found.strengthened:
-        told["strengthened"] = found.strengthened
-    return told
+        facts["strengthened"] = found.strengthened
+    return facts

@@ -51,7 +51,7 @@ def check(tenant: Tenant, manifest: Manifest, outputs: Mapping[str, str]) -> tup
     """See to it that all that the manifest's outputs name is the stack's own; gives the stack's
     resources.
 
-    Outputs that are absent are left to whoever needs them. Raises OutputRefused.
+    Outputs that are absent are left to the step that needs them. Raises OutputRefused.
     """
     owned = resources(tenant.stack_name)
     endpoint = manifest.tests.endpoint

@@ -1,4 +1,4 @@
-"""The administrators' passwords, as far as they are kept: for whoever only reads them."""
+"""The administrators' passwords, as far as they are kept: the part that only reads them."""
 
 import json
 

@@ -121,10 +121,10 @@ class Progress(table.Store):
             **update,
         )
 
-    def add_aftermath(self, tenant: Tenant, deployment_id: str, told: str) -> bool:
+    def add_aftermath(self, tenant: Tenant, deployment_id: str, aftermath: str) -> bool:
         """Say in the record of a deployment that has ended what became of its operation on the
         stack, which went on without it; once. False when there is no such record, or it says so."""
-        update = items.assignments({"aftermath": told})
+        update = items.assignments({"aftermath": aftermath})
         update["ExpressionAttributeNames"]["#status"] = "status"
         update["ExpressionAttributeValues"] |= writes.OPEN
         try:

@@ -61,8 +61,8 @@ class SourceArchive:
                 return None
             raise
         if answer["ContentLength"] > parsing.ZIP_BYTES:
-            told = f"has {answer['ContentLength']} bytes; {parsing.ZIP_BYTES} are allowed"
-            raise InvalidRequest.of("source", told)
+            message = f"has {answer['ContentLength']} bytes; {parsing.ZIP_BYTES} are allowed"
+            raise InvalidRequest.of("source", message)
         content = answer["Body"].read()
         if hashlib.sha256(content).hexdigest() != sha256:
             raise InvalidRequest.of("source", f"the content of {sha256} does not have that SHA-256")

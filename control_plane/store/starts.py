@@ -1,6 +1,6 @@
 """Executions that the control plane starts, registered before: the proof of who started one.
 
-Whoever may call StartExecution may write anything into an execution's input. So what an input says
+A principal that may call StartExecution may write anything into an input. So what an input says
 of its origin (trigger, who asked, the rollout, the secret with a password) counts only when the
 API, the worker that a schedule calls, or a rollout wrote here, before, which execution it is about
 to start with which input. `START#{execution ARN}` is a partition of its own: the policies of all

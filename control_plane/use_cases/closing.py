@@ -1,4 +1,4 @@
-"""Open records whose executions are over: whoever reads or cancels one has it closed.
+"""Open records whose executions are over: reading or cancelling one has it closed.
 
 The record worker does it, which may release what a deployment holds; it is called here, as the
 config worker is (`configuring`).

@@ -31,7 +31,7 @@ ORGANIZATIONS = 2000
 """Organizations with files of their own that a push looks at; the request has 29 s. Those beyond
 are looked at when they are deployed."""
 
-TOLD = 20
+SHOWN = 20
 """Problems that a refused push tells."""
 
 
@@ -106,15 +106,15 @@ def check_source(archive: SourceArchive, manifest: Manifest, environments: Itera
         problems |= _problems(archive, table, schema, env, None, complete=not orgs)
         for org in orgs[:ORGANIZATIONS]:
             problems |= _problems(archive, table, schema, env, org, complete=True)
-            if len(problems) >= TOLD:
+            if len(problems) >= SHOWN:
                 break
     if not named and not problems:
         problems |= _problems(archive, table, schema, None, None, complete=False)
     if problems:
-        told = list(problems.values())[:TOLD]
+        shown = list(problems.values())[:SHOWN]
         raise InvalidRequest(
-            "; ".join(f"{field} {reason}" for field, reason in told),
-            [{"field": field, "reason": reason} for field, reason in told],
+            "; ".join(f"{field} {reason}" for field, reason in shown),
+            [{"field": field, "reason": reason} for field, reason in shown],
         )
 
 
@@ -156,12 +156,12 @@ def _problems(
     if schema is None:
         return {}
     found = schema.problems(with_outputs_unknown(table, config.merged(layers)))
-    told: dict[str, tuple[str, str]] = {}
+    named: dict[str, tuple[str, str]] = {}
     for problem in found:
         if problem.is_missing and not complete:
             continue
         file = config_schema.origin(layers, problem.path)
         place = f"in {file}" if file else f"in {', '.join(names)} together"
         # The file that has it makes it the same in every merge; what is missing is of the merge.
-        told[f"{file or names[-1]} {problem}"] = (problem.field, f"({place}) {problem.reason}")
-    return told
+        named[f"{file or names[-1]} {problem}"] = (problem.field, f"({place}) {problem.reason}")
+    return named

@@ -84,7 +84,7 @@ def _check(archive: SourceArchive, application: str) -> None:
     if found:
         raise InvalidRequest.of(
             "build.per_tenant",
-            f"a build serves all tenants of an environment and is not told whose it is, so that "
+            f"a build serves all tenants of an environment and does not know whose it is, so that "
             f"{', '.join(build_variables.TENANT_VARIABLES)} are not set in it; {'; '.join(found)}. "
             "Take it out, or set 'per_tenant = true' below [build] for a build of each tenant",
         )
@@ -99,8 +99,8 @@ def check_types(manifest: Manifest) -> None:
         if (problem := data.type_problem(kind))
     ]
     if problems:
-        told = "; ".join(f"{item['field']}: {item['reason']}" for item in problems)
-        raise InvalidRequest(f"{FILE_NAME}: {told}", problems)
+        message = "; ".join(f"{item['field']}: {item['reason']}" for item in problems)
+        raise InvalidRequest(f"{FILE_NAME}: {message}", problems)
 
 
 def check_buckets(manifest: Manifest) -> None:
@@ -118,8 +118,8 @@ def check_buckets(manifest: Manifest) -> None:
         if "{env}" not in name or "{org}" not in name
     ]
     if problems:
-        told = "; ".join(f"{item['field']}: {item['reason']}" for item in problems)
-        raise InvalidRequest(f"{FILE_NAME}: {told}", problems)
+        message = "; ".join(f"{item['field']}: {item['reason']}" for item in problems)
+        raise InvalidRequest(f"{FILE_NAME}: {message}", problems)
 
 
 def _uploaded(bucket: str, key: str) -> bool:

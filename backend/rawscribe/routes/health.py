@@ -20,7 +20,7 @@ HEALTH_SECONDS = 2.0
 def health(services: CurrentServices) -> dict[str, Any]:
     """200 whenever the function can answer; `status` is "degraded" when a dependency is not ok.
 
-    The configuration is looked up again: whoever asks wants to know what this function uses now.
+    The configuration is looked up again: the answer says what this function uses now.
     """
     config = services.config.current(at_most=HEALTH_SECONDS)
     dependencies = {"config": _config(config), **_buckets(services, config)}
