@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 _FILE_LIMIT = 1024 * 1024  # bytes of one text that is read out of a source
 _CODE_LIMIT = 64 * 1024 * 1024  # bytes of all files that are held in memory to be compared
 
+_BOUND = "bound"
+"""Marks a source whose environments are recorded (`PUSHED#`). Earlier releases recorded none: a
+source without the mark counts for every environment."""
+
 
 class SourceArchive:
     """The files of one source, read from its zip."""
@@ -161,24 +165,36 @@ class Sources:
             "manifest": described.model_dump(mode="json", by_alias=True, exclude_none=True),
             "registered_at": now,
         }
-        writes: list[Any] = [self._put(partition, f"SOURCE#{sha256}", source)]
+        writes: list[Any] = []
         for env in environments:
             pushed = {"sha256": sha256, "env": env, "pushed_at": now}
             writes.append(self._put(partition, _pushed(env, sha256), pushed))
             if current:
                 pointer = {"sha256": sha256, "env": env, "changed_at": now}
                 writes.append(self._put(partition, f"ENVIRONMENT#{env}", pointer))
-        self._client.transact_write_items(TransactItems=writes)
+        bound = {**source, _BOUND: True}
+        put = self._put(partition, f"SOURCE#{sha256}", bound)
+        put["Put"]["ConditionExpression"] = f"attribute_not_exists(PK) OR attribute_exists({_BOUND})"
+        try:
+            self._client.transact_write_items(TransactItems=[put, *writes])
+        except ClientError as error:
+            if not table.condition_failed(error):
+                raise
+            # An earlier release registered it: it stays a source of every environment.
+            put = self._put(partition, f"SOURCE#{sha256}", source)
+            self._client.transact_write_items(TransactItems=[put, *writes])
         return {**source, "environments": list(environments) if current else []}
 
     def resolve(self, application: str, env: Env, sha256: str | None) -> tuple[str, Manifest]:
         """The source to deploy and its manifest: `sha256`, or the environment's current one.
 
         Raises InvalidRequest when the environment has no such source. That another one has it does
-        not count: who may push for one environment must not decide what runs in another.
+        not count: who may push for one environment must not decide what runs in another. One that
+        an earlier release registered counts everywhere, as it did then: running rollouts, schedules
+        and retries name it.
         """
-        pointer = self._read(application, f"ENVIRONMENT#{env}")
         if sha256 is None:
+            pointer = self._read(application, f"ENVIRONMENT#{env}")
             if pointer is None:
                 raise InvalidRequest.of(
                     "source",
@@ -186,15 +202,12 @@ class Sources:
                     f"--env {env}'",
                 )
             sha256 = str(pointer["sha256"])
-        # An earlier release did not record which environments have a source, but the current one.
-        is_current = pointer is not None and pointer["sha256"] == sha256
-        if not is_current and self._read(application, _pushed(env, sha256)) is None:
-            elsewhere = self.described(application, sha256) is not None
-            raise unknown_source(sha256, env, elsewhere)
-        described = self.described(application, sha256)
-        if described is None:
+        known = self._read(application, f"SOURCE#{sha256}")
+        if known is None:
             raise unknown_source(sha256, env)
-        return sha256, described
+        if known.get(_BOUND) and self._read(application, _pushed(env, sha256)) is None:
+            raise unknown_source(sha256, env, elsewhere=True)
+        return sha256, _manifest(known)
 
     def current(self, application: str, env: Env) -> tuple[str, Manifest] | None:
         """The environment's current source and its manifest; None when it has none."""
@@ -205,30 +218,23 @@ class Sources:
     def described(self, application: str, sha256: str) -> Manifest | None:
         """The manifest of a source that was pushed for any environment; None when none was."""
         known = self._read(application, f"SOURCE#{sha256}")
-        # A release that was rolled back may have registered it, with keys of its own.
-        return Manifest.model_validate(known["manifest"], extra="ignore") if known else None
+        return _manifest(known) if known else None
 
     def listed_for(self, application: str, env: Env) -> JsonObject:
         """The sources that were pushed for an environment, newest first, and its current one."""
-        found = self.listed(application)
-        current = found["environments"].get(env)
-        pushed = [item for sk, item in self._all(application) if sk.startswith(f"PUSHED#{env}#")]
-        has = {current, *(item["sha256"] for item in pushed)}
-        return {
-            "sources": [one for one in found["sources"] if one["sha256"] in has],
-            "current": current,
-        }
+        found = self._all(application)
+        pushed = {item["sha256"] for sk, item in found if sk.startswith(f"PUSHED#{env}#")}
+        has = [
+            (sk, item)
+            for sk, item in found
+            if not sk.startswith("SOURCE#") or _BOUND not in item or item["sha256"] in pushed
+        ]
+        listed = _listed(has)
+        return {"sources": listed["sources"], "current": listed["environments"].get(env)}
 
     def listed(self, application: str) -> JsonObject:
         """The sources of an application and the current one of each environment."""
-        found = self._all(application)
-        sources = [item for sk, item in found if sk.startswith("SOURCE#")]
-        return {
-            "sources": sorted(sources, key=lambda item: str(item["registered_at"]), reverse=True),
-            "environments": {
-                item["env"]: item["sha256"] for sk, item in found if sk.startswith("ENVIRONMENT#")
-            },
-        }
+        return _listed(self._all(application))
 
     def _all(self, application: str) -> list[tuple[str, JsonObject]]:
         pages = self._client.get_paginator("query").paginate(
@@ -246,6 +252,25 @@ class Sources:
 
     def _read(self, application: str, sk: str) -> JsonObject | None:
         return table.read(self._client, self._table, _partition(application), sk)
+
+
+def _listed(found: list[tuple[str, JsonObject]]) -> JsonObject:
+    sources = [
+        {name: value for name, value in item.items() if name != _BOUND}
+        for sk, item in found
+        if sk.startswith("SOURCE#")
+    ]
+    return {
+        "sources": sorted(sources, key=lambda item: str(item["registered_at"]), reverse=True),
+        "environments": {
+            item["env"]: item["sha256"] for sk, item in found if sk.startswith("ENVIRONMENT#")
+        },
+    }
+
+
+def _manifest(known: JsonObject) -> Manifest:
+    # A release that was rolled back may have registered it, with keys of its own.
+    return Manifest.model_validate(known["manifest"], extra="ignore")
 
 
 def _partition(application: str) -> str:

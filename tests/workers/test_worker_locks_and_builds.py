@@ -1,5 +1,6 @@
 """Locks, claims of builds, and sources: who gets a thing that only one may have."""
 
+import hashlib
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from worker_builders import ALPHA, BETA, NOON, TABLE
 from control_plane import aws, naming
 from control_plane.errors import InvalidRequest
 from control_plane.models import Env
+from control_plane.store import items
 from control_plane.store.builds import CLAIM_SECONDS, Builds, BuildStatus
 from control_plane.store.locks import Locks
 from control_plane.store.sources import SourceArchive, Sources
@@ -213,13 +215,38 @@ def test_a_source_of_one_environment_is_none_of_another() -> None:
     assert [one["sha256"] for one in found["sources"]] == [sha256]
 
 
-def test_a_source_that_an_earlier_release_registered_is_deployed_where_it_is_current() -> None:
-    sha256 = build.push_source()
-    key = {"PK": {"S": "APPLICATION#notes"}, "SK": {"S": f"PUSHED#stage#{sha256}"}}
-    aws.dynamodb().delete_item(TableName=TABLE, Key=key)
-    assert Sources(TABLE).resolve("notes", Env.STAGE, sha256)[0] == sha256
-    with pytest.raises(InvalidRequest, match="was not pushed for prod"):
-        Sources(TABLE).resolve("notes", Env.PROD, sha256)
+def register_as_before(sha256: str, *environments: Env, current: bool = True) -> None:
+    """Register a source as the release before this one wrote it: no environment is recorded."""
+    now = "2026-11-20T08:00:00.000+00:00"
+    described = SourceArchive(build.zipped(build.FILES)).manifest()
+    values = described.model_dump(mode="json", by_alias=True, exclude_none=True)
+    source = {"application": "notes", "sha256": sha256, "manifest": values, "registered_at": now}
+    written = {f"SOURCE#{sha256}": source}
+    for env in environments:
+        written[f"ENVIRONMENT#{env}"] = {"sha256": sha256, "env": env, "changed_at": now}
+    for sk, item in written.items():
+        whole = items.whole("APPLICATION#notes", sk, item)
+        aws.dynamodb().put_item(TableName=TABLE, Item=whole)
+
+
+def test_a_source_of_an_earlier_release_still_counts_for_every_environment() -> None:
+    """Rollouts that run, schedules and retries name one that is not the current one any more."""
+    old = "0" * 64
+    register_as_before(old)
+    register_as_before("1" * 64, Env.STAGE)
+    for env in Env:
+        assert Sources(TABLE).resolve("notes", env, old)[0] == old
+        assert old in {one["sha256"] for one in Sources(TABLE).listed_for("notes", env)["sources"]}
+    assert Sources(TABLE).resolve("notes", Env.STAGE, None)[0] == "1" * 64
+
+
+def test_a_source_of_an_earlier_release_that_is_pushed_again_is_taken_from_nobody() -> None:
+    """A push for dev must not end the rollout in prod that has the same source."""
+    sha256 = hashlib.sha256(build.zipped(build.FILES)).hexdigest()
+    register_as_before(sha256)
+    assert build.push_source(build.FILES, envs=(Env.DEV,)) == sha256
+    assert Sources(TABLE).resolve("notes", Env.PROD, sha256)[0] == sha256
+    assert Sources(TABLE).resolve("notes", Env.DEV, None)[0] == sha256
 
 
 @pytest.mark.parametrize(
