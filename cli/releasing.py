@@ -70,7 +70,8 @@ def self_update(
     as_json: JsonOption = False,
 ) -> None:
     """Update the control plane by itself: this checkout, built, deployed, and tried before it is
-    trusted. What fails is put back; what runs meanwhile is not disturbed."""
+    trusted. What fails is put back. Deployments that run meanwhile, and their builds, go on with
+    the workers and the CodeBuild project that they started with."""
     _check(path, mode, to, push_only=push_only, rollback=rollback)
     api = current.api()
     if push_only:

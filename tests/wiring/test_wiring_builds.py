@@ -140,3 +140,26 @@ def test_who_may_push_for_one_environment_can_be_told_from_the_path() -> None:
         "/envs/{env}/sources/{sha256}",
         "/sources/{sha256}",  # of an earlier release's trial, and refused for all else
     ]
+
+
+def test_builds_of_the_release_before_this_one_end_in_its_project() -> None:
+    """A deployment that builds while the control plane is updated would otherwise fail. Goes with
+    BuildProject, BuildLogs and BuildRole, in the release after this one."""
+    project = properties("BuildProject")
+    assert project["Name"]["Sub"] == "${AWS::StackName}-build"
+    assert project["ServiceRole"] == {"GetAtt": "BuildRole.Arn"}
+    assert project["LogsConfig"]["CloudWatchLogs"]["GroupName"] == {"Ref": "BuildLogs"}
+    allowed = role_statements("BuildRole")
+    assert may(allowed, READS[0], f"{ARTIFACTS}/sources/{SHA256}.zip")
+    of_then = ("rawscribe-dev-one/builds/1/template.yaml", "cache/rawscribe-dev-one/cache.tar.gz")
+    for key in of_then:
+        assert may(allowed, WRITES, f"{ARTIFACTS}/{key}"), key
+    for place in [*places(OWN), *(one for env in Env for one in places(tenant(env)))]:
+        assert not may(allowed, WRITES, place), place
+
+
+def test_no_new_build_is_started_in_the_project_of_the_release_before() -> None:
+    """Its role reaches what is deployed in every environment."""
+    named = str(properties("BuildFunction"))
+    assert "'DevBuildProject" in named
+    assert "'BuildProject" not in named
