@@ -48,6 +48,10 @@ class StackRefused(ControlPlaneError):
     """The stack's status forbids a deployment (table A of docs/lifecycle.md)."""
 
 
+class WrongTenant(ControlPlaneError):
+    """A step was given another tenant, or another deployment, than its execution is of."""
+
+
 class StackFailed(ControlPlaneError):
     """CloudFormation could not carry out this deployment's operation on the stack."""
 

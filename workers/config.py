@@ -62,13 +62,18 @@ def sync_config(deployment: Deployment, event: JsonObject) -> Outcome:
     """Merge the stack's outputs in, and upload again when that changed anything.
 
     With the very overrides that UploadConfig used: newer ones belong to the next deployment. Raises
-    OutputRefused when one names another stack's pool or API.
+    OutputRefused when one names another stack's pool or API, and ConfigInvalid.
     """
     table = deployment.manifest.config
     if table is None:
         return Outcome({"config": {}}, "the application has no configuration")
     ownership.check_values(deployment.tenant, table.outputs.values(), event["outputs"])
-    stored = _overrides(deployment, event["config"]["overrides_version"])
+    version = event["config"].get("overrides_version")
+    if version is None:
+        raise ConfigInvalid(
+            "UploadConfig did not say which version of the stored overrides it used: deploy again"
+        )
+    stored = _overrides(deployment, version)
     _check_fits(deployment, table, stored, event["outputs"])
     return _upload(deployment, table, stored, event["outputs"], created=False)
 
@@ -174,14 +179,7 @@ def _upload(
     version = None if created else _same(bucket, table.key, body)
     changed = version is None
     if version is None:
-        answer = aws.s3().put_object(
-            Bucket=bucket,
-            Key=table.key,
-            ExpectedBucketOwner=settings(ConfigSettings).account_id,
-            Body=body,
-            ContentType="application/json",
-        )
-        version = answer.get("VersionId", "")
+        version = _put(bucket, table.key, body)
     receipt = {
         "bucket": bucket,
         "key": table.key,
@@ -227,6 +225,26 @@ def _merged(
     return content, body
 
 
+def _put(bucket: str, key: str, body: bytes) -> str:
+    """Upload the configuration; gives its version. Raises ConfigInvalid without a bucket."""
+    try:
+        answer = aws.s3().put_object(
+            Bucket=bucket,
+            Key=key,
+            ExpectedBucketOwner=settings(ConfigSettings).account_id,
+            Body=body,
+            ContentType="application/json",
+        )
+    except ClientError as error:
+        if aws.error_code(error) != "NoSuchBucket":
+            raise
+        raise ConfigInvalid(
+            f"bucket {bucket}, which application.toml names for the configuration, does not "
+            "exist: neither the control plane nor the stack made it, or it was deleted"
+        ) from error
+    return answer.get("VersionId", "")
+
+
 def _same(bucket: str, key: str, body: bytes) -> str | None:
     """The version that holds exactly `body` already, or None."""
     try:
@@ -234,7 +252,7 @@ def _same(bucket: str, key: str, body: bytes) -> str | None:
             Bucket=bucket, Key=key, ExpectedBucketOwner=settings(ConfigSettings).account_id
         )
     except ClientError as error:
-        if aws.error_code(error) not in ("NoSuchKey", "404"):
+        if aws.error_code(error) not in ("NoSuchKey", "NoSuchBucket", "404"):
             raise
         return None
     return answer.get("VersionId", "") if answer["Body"].read() == body else None

@@ -9,7 +9,13 @@ from datetime import datetime
 from typing import Any
 
 from control_plane import aws, naming, own
-from control_plane.errors import DeploymentInProgress, InvalidRequest, ServiceBusy, Superseded
+from control_plane.errors import (
+    DeploymentInProgress,
+    InvalidRequest,
+    ServiceBusy,
+    Superseded,
+    WrongTenant,
+)
 from control_plane.events import ExecutionInput, Trigger, facts_of
 from control_plane.models import (
     Deployment,
@@ -50,6 +56,8 @@ def handler(event: Mapping[str, Any], context: object) -> JsonObject:
             case "PrepareDeployment":
                 return prepare_deployment(event["execution"])
             case "AcquireLock" | "AcquireSlot" | "RegainSlot" | "AwaitApproval":
+                if event["step"] == "AcquireLock":
+                    _check_is_of(_deployment(event), event["execution"])
                 return run(event, WAITS, _settings().table_name)
             case "RecordSuccess":
                 return ends.record_success(_deployment(event), event)
@@ -94,6 +102,25 @@ def _swept() -> JsonObject:
 
 def _deployment(event: Mapping[str, Any]) -> Deployment:
     return Deployment.model_validate(event["deployment"])
+
+
+def _check_is_of(deployment: Deployment, execution: Mapping[str, Any]) -> None:
+    """Raise WrongTenant unless a deployment is that of its execution: tenant and id follow from
+    the execution's own input and ARN, whatever PrepareDeployment answered.
+
+    All later steps go by the deployment, and this is the first of them.
+    """
+    request = parse_input(execution["Input"])
+    tenant = tenant_of(request.env, request.org, request, _settings().default_application)
+    started = datetime.fromisoformat(execution["StartTime"])
+    expected = naming.deployment_id_of(tenant, execution["Id"], started)
+    if (deployment.tenant, deployment.id) == (tenant, expected):
+        return
+    raise WrongTenant(
+        f"PrepareDeployment answered deployment {deployment.id} of {deployment.tenant.stack_name}, "
+        f"which is another tenant's or another execution's: this one is deployment {expected} of "
+        f"{tenant.stack_name}; nothing was done"
+    )
 
 
 def prepare_deployment(execution: Mapping[str, Any]) -> JsonObject:

@@ -19,6 +19,7 @@ from workers import (
     stack_check,
     stack_data,
     stack_drift,
+    stack_identity,
     stack_operation,
     stack_protection,
     stack_role,
@@ -207,7 +208,17 @@ def _deletion(deployment: Deployment, stack_id: str, failure: str) -> Outcome:
     return Outcome(done=False)
 
 
-STEPS: dict[str, Step] = {
+def _of_its_own(step: Step) -> Step:
+    """The step, refused for a stack that is not the tenant's."""
+
+    def checked(deployment: Deployment, event: JsonObject) -> Outcome:
+        stack_identity.check_stack(deployment, event)
+        return step(deployment, event)
+
+    return checked
+
+
+_STEPS: dict[str, Step] = {
     "CheckStack": check_stack,
     "ContinueRollback": continue_rollback,
     "DeleteFailedStack": delete_failed_stack,
@@ -222,3 +233,5 @@ STEPS: dict[str, Step] = {
     "DetectDrift": stack_drift.detect_drift,
     "AwaitDrift": stack_drift.await_drift,
 }
+
+STEPS = {name: _of_its_own(step) for name, step in _STEPS.items()}

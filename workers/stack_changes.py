@@ -30,6 +30,7 @@ from control_plane.store.listing import Listing
 from control_plane.store.progress import ROLLBACK_STEPS, STEPS, Progress
 from workers import (
     stack_guard,
+    stack_identity,
     stack_imports,
     stack_isolation,
     stack_operation,
@@ -98,6 +99,7 @@ def await_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
         if not reading.is_gone(error):
             raise
         return withdrawal.repeated(deployment, event)
+    stack_identity.check_change_set(deployment, change_set_id, described)
     status, reason = described["Status"], " ".join(described.get("StatusReason", "").split())
     if status not in ("CREATE_COMPLETE", "FAILED"):
         return Outcome({"has_changes": False, "summary": {}}, done=False)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from botocore.exceptions import ClientError
+
 from control_plane import aws, naming, templates
 from control_plane.errors import ChangeSetFailed
 from control_plane.models import Deployment
@@ -34,7 +36,7 @@ def propose(
     """
     known, tenant = settings(StackSettings), deployment.tenant
     bucket, stack = known.artifact_bucket, deployment.manifest.stack
-    content = aws.s3().get_object(Bucket=bucket, Key=template_key)["Body"].read()
+    content = _packaged(bucket, template_key)
     try:
         template = templates.parse(content.decode())
     except ValueError as error:
@@ -75,6 +77,18 @@ def propose(
         config_bucket = templates.bucket_resource(template, name, values)
     url = reading.template_url(known.aws_region, bucket, key)
     return Proposal(url, parameters, config_bucket)
+
+
+def _packaged(bucket: str, key: str) -> bytes:
+    """A build's packaged template. Raises ChangeSetFailed when it is gone."""
+    try:
+        return aws.s3().get_object(Bucket=bucket, Key=key)["Body"].read()
+    except ClientError as error:
+        if aws.error_code(error) not in ("NoSuchKey", "NoSuchBucket"):
+            raise
+        raise ChangeSetFailed(
+            f"the build's packaged template s3://{bucket}/{key} is gone"
+        ) from error
 
 
 def _here(stack_name: str) -> dict[str, str]:

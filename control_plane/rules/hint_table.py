@@ -28,6 +28,11 @@ TESTS = ("TestsFailed", "TenantNotReady", "OutputRefused", "ProofIncomplete")
 
 TRIAL = ("TrialFailed", "TrialTimedOut")
 
+_ANSWERED_WRONG = (
+    "a worker answered for another tenant: see the log of the worker of the step before; 'syndi "
+    "retry ID' tries again"
+)
+
 TABLE = (
     # A new version of the control plane -----------------------------------------------------------
     Row(
@@ -147,6 +152,13 @@ TABLE = (
         r"(?:limit|quota|maximum)|maximum number of|too many (?:functions|buckets|roles)|quota",
     ),
     Row(
+        "'syndi deploy ENV ORG' builds it again",
+        errors=("ChangeSetFailed",),
+        reason=r"packaged template .* is gone",
+    ),
+    Row(_ANSWERED_WRONG, errors=("WrongTenant",)),
+    Row(_ANSWERED_WRONG, errors=("ChangeSetFailed",), reason=r"is not that of this deployment"),
+    Row(
         "the template is wrong at that place: mend it, 'syndi source push' it, deploy again",
         errors=("ChangeSetFailed",),
     ),
@@ -196,6 +208,17 @@ TABLE = (
         errors=("ApprovalRejected",),
     ),
     # Configuration, administrator, function -------------------------------------------------------
+    Row(
+        "'syndi deploy ENV ORG' creates the bucket unless the stack does; see that its name in "
+        "application.toml is that of the template",
+        errors=("ConfigInvalid",),
+        reason=r"bucket \S+, which .* does not exist",
+    ),
+    Row(
+        "'syndi deploy ENV ORG'",
+        errors=("ConfigInvalid",),
+        reason=r"which version of the stored overrides",
+    ),
     Row(
         "mend the application's configuration files, 'syndi source push' them, deploy again; "
         "'syndi config show ENV ORG' shows what is live",

@@ -174,7 +174,9 @@ class Sources:
                 writes.append(self._put(partition, f"ENVIRONMENT#{env}", pointer))
         bound = {**source, _BOUND: True}
         put = self._put(partition, f"SOURCE#{sha256}", bound)
-        put["Put"]["ConditionExpression"] = f"attribute_not_exists(PK) OR attribute_exists({_BOUND})"
+        put["Put"]["ConditionExpression"] = (
+            f"attribute_not_exists(PK) OR attribute_exists({_BOUND})"
+        )
         try:
             self._client.transact_write_items(TransactItems=[put, *writes])
         except ClientError as error:

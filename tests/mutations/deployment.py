@@ -58,9 +58,11 @@ class Course:
         known = self.known
         if step == "PrepareDeployment":
             return self.tenant.begin()
+        execution = self.tenant.begin()["execution"]
         ids = {"change_set_id": known.get("change_set_id"), "stack_id": known.get("stack_id")}
         stack_, build_ = known.get("stack", {}), known.get("build", {})
         given: dict[str, JsonObject] = {
+            "AcquireLock": {"execution": execution},
             "CheckStack": {"rollback_continued": False},
             "AwaitBuild": {name: build_.get(name) for name in ("fingerprint", "reused")},
             "CreateChangeSet": {"template_key": build_.get("template_key")},

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import worker_builders as build
-from cloudformation_answers import CHANGE_SET_ID, STACK_ID, event
+from cloudformation_answers import CHANGE_SET_ID, STACK_ID, change_set, event
 from deployment import Course, deploy
 from healthy_tenant import ADMIN, FUNCTION, OLD, Tenant, processed, template
 from worker_builders import ALPHA, ARTIFACTS, BETA
@@ -43,7 +43,8 @@ def _of_beta(step: str) -> StandIn:
     def stand_in(course: Course, given: JsonObject) -> JsonObject:
         others = build.opened(build.deployment(BETA, 30, manifest=course.deployment.manifest))
         dumped = others.model_dump(mode="json", by_alias=True, exclude_none=True)
-        return course.real(step, {**given, "deployment": dumped})
+        execution = {"execution": build.execution_of(others)} if "execution" in given else {}
+        return course.real(step, {**given, **execution, "deployment": dumped})
 
     return stand_in
 
@@ -56,6 +57,11 @@ def _unopened(course: Course, given: JsonObject) -> JsonObject:
         ALPHA, 40, manifest=manifest.parse(course.tenant.files["application.toml"])
     )
     return made.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _resolves_beta(course: Course, given: JsonObject) -> JsonObject:
+    real = course.real("PrepareDeployment", given)
+    return {**real, "tenant": BETA.model_dump(mode="json")}
 
 
 def _done(course: Course, given: JsonObject) -> JsonObject:
@@ -91,6 +97,13 @@ def _betas_change_set(course: Course, given: JsonObject) -> JsonObject:
     body = json.dumps(processed(template(OLD))).replace("stage-alpha", "stage-beta")
     course.tenant.then = json.loads(body)
     return {"change_set_id": CHANGE_SET_ID, "stack_id": STACK_ID.replace("alpha", "beta")}
+
+
+def _betas_change_set_id(course: Course, given: JsonObject) -> JsonObject:
+    """CloudFormation finds a change set by its ARN, whatever stack is named."""
+    described = change_set("CREATE_COMPLETE") | {"StackId": STACK_ID.replace("alpha", "beta")}
+    course.tenant.script.on(aws.cloudformation(), "DescribeChangeSet", described)
+    return {"change_set_id": CHANGE_SET_ID, "stack_id": STACK_ID}
 
 
 def _no_changes(course: Course, given: JsonObject) -> JsonObject:
@@ -167,6 +180,10 @@ def _invented_config(course: Course, given: JsonObject) -> JsonObject:
 
 def _no_config(course: Course, given: JsonObject) -> JsonObject:
     return {"config": {"overrides_version": 0}, "done": True}
+
+
+def _empty_config(course: Course, given: JsonObject) -> JsonObject:
+    return {"config": {}, "done": True}
 
 
 def _admin(password_set: bool = True) -> JsonObject:
@@ -246,12 +263,15 @@ TESTS, PROOF, SUCCESS = "RunTests", "ProveDeployment", "RecordSuccess"
 BETAS, OLDS = f"{BETA.stack_name}/builds/f00", f"{OLD}/builds/0ld"
 
 IMPOSTORS = [
-    Impostor("opens no record", "PrepareDeployment", _unopened, "AcquireLock", "has ended"),
+    Impostor("answers another deployment", "PrepareDeployment", _unopened, "AcquireLock",
+             "another execution's: this one is deployment .* of notes-stage-alpha"),
+    Impostor("answers another tenant", "PrepareDeployment", _resolves_beta, "AcquireLock",
+             "of notes-stage-beta, which is another tenant's"),
     Impostor("takes no lock", "AcquireLock", _done, SUCCESS, "TransactionCanceled"),
     Impostor("takes another tenant's lock", "AcquireLock", _of_beta("AcquireLock"), SUCCESS,
              "TransactionCanceled"),
     Impostor("invents a build", "AwaitBuild", _built("notes-stage-alpha/builds/none"),
-             "CreateChangeSet", "NoSuchKey"),
+             "CreateChangeSet", "packaged template s3://.*/builds/none/template.yaml is gone"),
     Impostor("gives another tenant's build", "AwaitBuild", _built(BETAS), "AwaitChangeSet", "beta",
              _has_template(BETAS)),
     Impostor("gives an older build for the new one", "AwaitBuild", _built(OLDS), TESTS,
@@ -259,13 +279,18 @@ IMPOSTORS = [
     Impostor("makes no change set", "CreateChangeSet", _no_change_set, "AwaitChangeSet",
              "disappeared"),
     Impostor("makes another tenant's change set", "CreateChangeSet", _betas_change_set,
-             "AwaitChangeSet", "notes-stage-beta-table, another tenant's"),
+             "AwaitChangeSet", "is not that of this deployment, which is of notes-stage-alpha"),
+    Impostor("gives another tenant's change set", "CreateChangeSet", _betas_change_set_id,
+             "AwaitChangeSet", "change set .* is not that of this deployment"),
     Impostor("does not look at the change set", "AwaitChangeSet", _unguarded, "ExecuteChangeSet",
              "nobody looked"),
     Impostor("sees no changes", "AwaitChangeSet", _no_changes, TESTS, "expected build"),
     Impostor("sees no changes, and the health lies", "AwaitChangeSet", _no_changes, PROOF,
              "does not name the package of the build", _health_lies),
-    Impostor("uploads nothing", "UploadConfig", _no_config, "SyncConfig", "NoSuchBucket"),
+    Impostor("uploads nothing", "UploadConfig", _no_config, "SyncConfig",
+             r"bucket \S+, which application.toml names for the configuration, does not exist"),
+    Impostor("does not say what it uploaded", "UploadConfig", _empty_config, "SyncConfig",
+             "which version of the stored overrides"),
     Impostor("executes nothing", "ExecuteChangeSet", _done, "AwaitStack", "was not executed",
              _hears_at_once),
     Impostor("executes under another token", "ExecuteChangeSet", _executes_under_another_token,

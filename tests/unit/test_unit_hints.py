@@ -67,6 +67,15 @@ CASES = [
     ("AwaitStack", "StackFailed", "A (T): x; the stack is ROLLBACK_COMPLETE", "rolled back"),
     ("AwaitApproval", "States.Timeout", "AwaitApproval: nobody approved", "before 24 hours"),
     ("AwaitApproval", "ApprovalRejected", "rejected by x", "whoever rejected it"),
+    ("CreateChangeSet", "ChangeSetFailed", "the build's packaged template s3://b/k is gone",
+     "builds it again"),
+    ("AwaitChangeSet", "ChangeSetFailed", "stack x is not that of this deployment, which is y",
+     "another tenant"),
+    ("AcquireLock", "WrongTenant", "PrepareDeployment answered x", "another tenant"),
+    ("SyncConfig", "ConfigInvalid", "bucket b, which application.toml names for the "
+     "configuration, does not exist", "creates the bucket"),
+    ("SyncConfig", "ConfigInvalid", "UploadConfig did not say which version of the stored "
+     "overrides it used", "'syndi deploy ENV ORG'"),
     ("UploadConfig", "ConfigInvalid", "config/base.json is no JSON", "configuration files"),
     ("CreateAdmin", "AdminFailed", "Password did not conform with policy", "longer password"),
     ("RunTests", "TenantNotReady", "/health: expected build a at b, got c", "stamp"),

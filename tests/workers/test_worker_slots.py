@@ -2,11 +2,13 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier, Lock
 from typing import Any
 
 import pytest
 import worker_builders as build
 from api_calls import CALLER, call
+from moto.core.botocore_stubber import BotocoreStubber
 from record_calls import BARE, BY_HAND, end, fail, prepare
 from worker_builders import NOON, TABLE
 
@@ -72,12 +74,34 @@ def test_nobody_has_two(five: list[Deployment]) -> None:
     assert list(slots().state()["holders"]) == [five[0].id]
 
 
-def test_all_at_once_get_no_more(world: None) -> None:
+@pytest.fixture
+def one_request_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """moto checks a condition and writes in two steps, which two threads can come between; DynamoDB
+    does both at once."""
+    answer, lock = BotocoreStubber.process_request, Lock()
+
+    def alone(self: Any, request: Any) -> Any:
+        with lock:
+            return answer(self, request)
+
+    monkeypatch.setattr(BotocoreStubber, "process_request", alone)
+
+
+def test_all_at_once_get_no_more(
+    world: None, one_request_at_a_time: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All have read that both slots are free before the first one writes."""
     made = [opened(number) for number in range(5)]
-    store = Slots(TABLE, 2)
-    with ThreadPoolExecutor(5) as pool:
+    store, all_have_read, add = Slots(TABLE, 2), Barrier(len(made), timeout=30), Slots._add
+
+    def at_once(*given: Any) -> bool:
+        all_have_read.wait()
+        return add(*given)
+
+    monkeypatch.setattr(Slots, "_add", at_once)
+    with ThreadPoolExecutor(len(made)) as pool:
         taken = list(pool.map(store.take, made))
-    assert taken.count(True) == len(store.state()["holders"]) <= 2
+    assert taken.count(True) == len(store.state()["holders"]) == 2
 
 
 def test_a_slot_that_is_given_back_goes_to_who_waited_longest(five: list[Deployment]) -> None:

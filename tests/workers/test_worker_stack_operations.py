@@ -37,8 +37,9 @@ def execute(made: Deployment) -> dict[str, Any]:
 
 
 def wait(made: Deployment, has_changes: bool = True) -> dict[str, Any]:
+    stack_id = STACK_ID.replace("notes-stage-alpha", made.tenant.stack_name)
     return worker.handler(
-        build.event(made, "AwaitStack", stack_id=STACK_ID, has_changes=has_changes), None
+        build.event(made, "AwaitStack", stack_id=stack_id, has_changes=has_changes), None
     )
 
 

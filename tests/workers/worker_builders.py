@@ -259,7 +259,15 @@ def take_lock(made: Deployment) -> None:
 def event(made: Deployment, step: str, **given: Any) -> JsonObject:
     """What the state machine gives a worker, after its way through JSON."""
     dumped = made.model_dump(mode="json", by_alias=True, exclude_none=True)
+    if step == "AcquireLock":
+        given = {"execution": execution_of(made), **given}
     return dict(json.loads(json.dumps({"step": step, "deployment": dumped, **given})))
+
+
+def execution_of(made: Deployment) -> JsonObject:
+    """The context object's `Execution` of a deployment."""
+    given = made.tenant.model_dump(mode="json")
+    return {"Id": made.execution_arn, "StartTime": made.started_at.isoformat(), "Input": given}
 
 
 def everything() -> list[JsonObject]:

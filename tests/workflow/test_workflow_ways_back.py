@@ -43,6 +43,7 @@ def test_failed_tests_lead_back_and_the_record_gets_what_was_restored(
     ("step", "error"),
     [
         ("SyncConfig", "OutputRefused"),
+        ("SyncConfig", "ConfigInvalid"),
         ("CreateAdmin", "OutputRefused"),
         ("CreateAdmin", "TestsFailed"),
         ("ProveDeployment", "ProofIncomplete"),
