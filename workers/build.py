@@ -38,6 +38,12 @@ def start_build(deployment: Deployment, event: JsonObject) -> Outcome:
 
     A build whose artifacts are gone or were changed since is made again.
     """
+    return _start_build(deployment)
+
+
+def _start_build(deployment: Deployment, lost: str = "") -> Outcome:
+    """As `start_build`. `lost`: what the tenant's copy of a build that ended well lacks, when that
+    was found already: then it is made again, whatever a second look would find."""
     known = settings(BuildSettings)
     needed = needed_build(
         deployment.tenant,
@@ -52,7 +58,7 @@ def start_build(deployment: Deployment, event: JsonObject) -> Outcome:
     build = refreshed(builds, print_)
     why = ""
     if build and build["status"] == BuildStatus.SUCCEEDED:
-        lost = _lost(build, print_)
+        lost = lost or build_copies.lost(build, print_, deployment.tenant)
         if not lost:
             return Outcome({"fingerprint": print_, "reused": True}, f"{print_[:12]} is built")
         why = f"; {lost} since build {build['build_id']}"
@@ -74,17 +80,6 @@ def start_build(deployment: Deployment, event: JsonObject) -> Outcome:
     return Outcome({"fingerprint": print_, "reused": False}, f"started {build_id}{why}")
 
 
-def _lost(build: JsonObject, print_: str) -> str:
-    """What of a build is not as it was recorded; empty when it is complete."""
-    bucket = settings(BuildSettings).artifact_bucket
-    if build.get("artifacts"):
-        found = build_artifacts.problems(bucket, build["artifacts"])
-        return str(build_artifacts.ArtifactsMissing(found)) if found else ""
-    template = f"{naming.build_prefix(build['stack_name'], print_)}/{build_artifacts.TEMPLATE}"
-    gone = build_artifacts.missing(bucket, template, build["stack_name"])
-    return f"{', '.join(gone)} is gone" if gone else ""
-
-
 def await_build(deployment: Deployment, event: JsonObject) -> Outcome:
     """Whether the build is there, and then, the tenant's own copy of it.
 
@@ -101,7 +96,7 @@ def await_build(deployment: Deployment, event: JsonObject) -> Outcome:
     if build is None or build["status"] == BuildStatus.CLAIMED or _was_anothers(build, deployment):
         # Whoever claimed it has not started it, or it was stopped because whoever made it was
         # cancelled. This one needs it all the same, and makes it when it is its turn to.
-        return _again(deployment, event)
+        return _again(deployment)
     if build["status"] in (BuildStatus.FAILED, BuildStatus.STOPPED):
         log = {"build_log": build.get("log_tail", [])}
         Progress(known.table_name).add_facts(deployment, log)
@@ -110,9 +105,9 @@ def await_build(deployment: Deployment, event: JsonObject) -> Outcome:
         return Outcome({"fingerprint": print_, "reused": event["reused"]}, done=False)
     try:
         copy = build_copies.of_build(builds, build, print_, deployment.tenant)
-    except build_artifacts.ArtifactsMissing:
+    except build_artifacts.ArtifactsMissing as missing:
         # Lost since StartBuild saw it. A build that has just ended was complete then.
-        return _again(deployment, event)
+        return _again(deployment, str(missing))
     build_copies.keep_source(deployment.tenant, deployment.source)
     made = Build(
         fingerprint=print_,
@@ -126,9 +121,9 @@ def await_build(deployment: Deployment, event: JsonObject) -> Outcome:
     return Outcome(made.model_dump(mode="json"), f"{print_[:12]} by {build['build_id']}")
 
 
-def _again(deployment: Deployment, event: JsonObject) -> Outcome:
+def _again(deployment: Deployment, lost: str = "") -> Outcome:
     try:
-        outcome = start_build(deployment, event)
+        outcome = _start_build(deployment, lost)
     except InvalidRequest as error:  # its source was there at StartBuild
         raise BuildFailed(str(error)) from error
     return Outcome(outcome.result, outcome.note, done=False)

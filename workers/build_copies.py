@@ -53,6 +53,18 @@ def of_earlier(builds: Builds, print_: str, tenant: Tenant) -> Copy | None:
     return None
 
 
+def lost(build: JsonObject, print_: str, tenant: Tenant) -> str:
+    """Why `of_build` could not make the tenant's copy of a build; empty when it could."""
+    if not build.get("artifacts"):
+        try:
+            _of_an_earlier_release(build, print_, tenant.stack_name)
+        except ArtifactsMissing as missing:
+            return str(missing)
+        return ""
+    found = build_artifacts.problems(settings(BuildSettings).artifact_bucket, build["artifacts"])
+    return str(ArtifactsMissing(found)) if found else ""
+
+
 def keep_source(tenant: Tenant, source: str) -> None:
     """Keep a source as long as the tenant's builds: a rollback needs its configuration files."""
     kept = naming.kept_source_key(tenant.stack_name, source)

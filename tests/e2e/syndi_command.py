@@ -107,7 +107,10 @@ class Syndi:
             record = self.show(id_)
             return record if DeploymentStatus(record["status"]).is_final else None
 
-        return eventually(end, seconds, f"the end of {id_}")
+        try:
+            return eventually(end, seconds, f"the end of {id_}")
+        except AssertionError as error:  # what it was doing says more than how long it took
+            raise AssertionError(f"{error}: {self.show(id_)}") from None
 
     def lock(self, env: str, org: str, application: str = "rawscribe") -> Any:
         """The item that holds a tenant, or None."""

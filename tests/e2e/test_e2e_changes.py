@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import vault
 from live import bucket_names, change_sets, entered, listed
-from sources import APPLICATION
+from sources import ALMANAC, APPLICATION, push
 from stacks import Stacks, stack_name
 from syndi_command import Syndi
 
@@ -162,9 +162,10 @@ def test_a_bucket_of_another_stack_is_not_taken_from_it(
 
 
 def test_a_stack_of_prod_cannot_be_deleted_by_a_slip_of_the_hand(
-    syndi: Syndi, stacks: Stacks, vaulted: tuple[str, ...], live: str
+    syndi: Syndi, stacks: Stacks, live: str
 ) -> None:
-    syndi.deploy("prod", "safe", *vaulted)
+    push(syndi, ALMANAC, "prod")
+    syndi.deploy("prod", "safe", *APPLICATION)
     with pytest.raises(stacks.client.exceptions.ClientError, match="TerminationProtection"):
         stacks.client.delete_stack(StackName="almanac-prod-safe")
     found = stacks.client.describe_stacks(StackName=stack_name(live))["Stacks"][0]

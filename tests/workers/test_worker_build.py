@@ -303,6 +303,43 @@ def test_a_build_that_is_lost_while_it_is_waited_for_is_made_again(
     assert wait(other, answer)["build_id"] == "syndi-build:2"
 
 
+def test_a_build_whose_recorded_version_was_deleted_is_made_again(
+    made: Deployment, codebuild: CodeBuild
+) -> None:
+    """The same bytes are there, as another version: the build looks whole and cannot be copied."""
+    output = built(made, codebuild)
+    other = another(made.source)
+    (recorded,) = aws.s3().list_object_versions(Bucket=ARTIFACTS, Prefix=f"{output}/c0de")[
+        "Versions"
+    ]
+    put(f"{output}/c0de", text(f"{output}/c0de"))
+    aws.s3().delete_object(Bucket=ARTIFACTS, Key=recorded["Key"], VersionId=recorded["VersionId"])
+    answer = start(other)
+    answer = wait(other, answer)
+    assert (answer["done"], answer["reused"]) == (False, False)
+    codebuild.ends(2)
+    assert wait(other, answer)["build_id"] == "syndi-build:2"
+
+
+def test_a_build_that_an_earlier_release_made_for_another_tenant_is_made_again(
+    made: Deployment, codebuild: CodeBuild
+) -> None:
+    """It lies below the other tenant's prefix: nothing of it may be copied, nor waited for."""
+    built(made, codebuild)
+    print_ = start(made)["fingerprint"]
+    key = {"PK": {"S": f"BUILD#{print_}"}, "SK": {"S": "BUILD"}}
+    aws.dynamodb().update_item(
+        TableName=TABLE, Key=key, UpdateExpression="REMOVE artifacts, code_digests, #output",
+        ExpressionAttributeNames={"#output": "output"},
+    )  # fmt: skip
+    other = another(made.source)
+    answer = start(other)
+    assert answer["reused"] is False
+    assert len(codebuild.started) == 2
+    codebuild.ends(2)
+    assert wait(other, answer)["build_id"] == "syndi-build:2"
+
+
 def test_what_is_changed_while_it_is_waited_for_is_not_deployed(
     made: Deployment, codebuild: CodeBuild
 ) -> None:
