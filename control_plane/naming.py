@@ -78,9 +78,22 @@ def deployment_of_token(token: str) -> str | None:
     return found[0] if found else None
 
 
-def time_of(deployment_id: str) -> datetime:
-    """When a deployment was asked for, to the second."""
-    return datetime.strptime(deployment_id[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
+def time_of(deployment_id: str) -> datetime | None:
+    """When a deployment was asked for, to the second; None for digits that are no time.
+
+    Earlier releases took the id out of any execution's name: the table may have such ones, and ones
+    of the far future.
+    """
+    try:
+        return datetime.strptime(deployment_id[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
+    except ValueError:  # the 31st of February
+        return None
+
+
+def latest_id(now: datetime) -> str:
+    """What sorts behind the id of every deployment that was asked for until now. An id behind it is
+    not a newer deployment's: nobody made it at its time."""
+    return earliest_id(now + CLOCKS_DIFFER)
 
 
 def execution_name(tenant: Tenant, deployment_id: str) -> str:
@@ -106,9 +119,8 @@ def deployment_id_of(tenant: Tenant, execution_arn: str, execution_started: date
 
 def _is_of_the_time(deployment_id: str, started: datetime) -> bool:
     """Whether an id may have been made for an execution that was started at that time."""
-    try:
-        made = time_of(deployment_id)
-    except ValueError:  # the 31st of February
+    made = time_of(deployment_id)
+    if made is None:
         return False
     started = started.replace(microsecond=0)  # as in `id_of`
     return started - NAMED_BEFORE <= made <= started + CLOCKS_DIFFER

@@ -27,6 +27,7 @@ from control_plane.models import (
     Options,
     StepStatus,
     Tenant,
+    utc_now,
 )
 from control_plane.rules import turns
 from control_plane.services.executions import is_running, still_holds
@@ -233,7 +234,8 @@ def _check_still_wanted(deployment: Deployment, listing: Listing) -> None:
 def _going_first(deployment: Deployment, listing: Listing) -> str | None:
     """The deployment that gets the tenant before this one, or None. Raises Superseded."""
     tenant, me = deployment.tenant, deployment.id
-    rivals = listing.rivals(tenant, naming.earliest_id(deployment.started_at - turns.LOOK_BACK))
+    since = naming.earliest_id(deployment.started_at - turns.LOOK_BACK)
+    rivals = listing.rivals(tenant, since, naming.latest_id(utc_now()))
     for newer in turns.taking_its_place(me, rivals):
         if newer.had_the_tenant or _is_running(newer, tenant):
             raise Superseded(f"deployment {newer.id} of {tenant.stack_name} took its place")
@@ -247,7 +249,11 @@ def _is_running(rival: turns.Rival, tenant: Tenant) -> bool:
 
     But not that of the lock's holder: whoever takes the lock over does it, and says so.
     """
-    if is_running(rival.execution_arn, naming.time_of(rival.id)):
+    since = naming.time_of(rival.id)
+    if since is None:
+        record = Listing(_settings().table_name).get(tenant, rival.id) or {}
+        since = datetime.fromisoformat(record["created_at"]) if record else utc_now()
+    if is_running(rival.execution_arn, since):
         return True
     holder = Locks(_settings().table_name).holder(tenant) or {}
     if holder.get("execution_arn") != rival.execution_arn:

@@ -7,7 +7,7 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
 
-from control_plane import own, parsing
+from control_plane import aws, own, parsing
 from control_plane.api import (
     routes_deployments,
     routes_health,
@@ -176,6 +176,8 @@ def _no_route(error: Exception) -> Response[str]:
 
 @app.exception_handler(Exception)  # type: ignore[untyped-decorator]
 def _unexpected(error: Exception) -> Response[str]:
+    if aws.is_busy(error):
+        return _error(503, "ServiceBusy", f"AWS is busy, try again: {error}", [])
     # The caller learns that it failed; the log learns why.
     logger().exception("request failed")
     return _error(500, "InternalError", "the request failed: see the API function's log", [])

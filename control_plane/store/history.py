@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from control_plane import naming
 from control_plane.errors import IdempotencyConflict
 from control_plane.models import (
     STEPS,
@@ -215,10 +216,10 @@ class History(table.Store):
         )  # fmt: skip
         is_tenant = known is not None and not known.get("offboarded_at")
         # Else its end was noticed too late: a newer one succeeded.
-        is_newest = (known or {}).get("last_good", "") < deployment_id
+        is_newest = self._before(known, "last_good") < deployment_id
         if is_newest and (is_tenant or not refused):
             now = {**writes.identity(tenant), **(current or {})}
-            if (known or {}).get("last_deployment", "") <= deployment_id:
+            if self._before(known, "last_deployment") <= deployment_id:
                 now |= {
                     "last_deployment": deployment_id,
                     "last_status": status,
@@ -231,6 +232,11 @@ class History(table.Store):
         if lock and lock["execution_arn"] == execution_arn:
             changes.append(self._locks.release_write(tenant, execution_arn))
         return self._finish(tenant, deployment_id, changes)
+
+    def _before(self, known: JsonObject | None, name: str) -> str:
+        """An id of the tenant's current state; empty for one of the future, which is not newer."""
+        found = str((known or {}).get(name, ""))
+        return found if found < naming.latest_id(self._clock()) else ""
 
     def _finish(self, tenant: Tenant, deployment_id: str, changes: list[Any]) -> JsonObject:
         try:

@@ -96,8 +96,8 @@ class Listing:
             if "LastEvaluatedKey" in page:
                 yield str(page["LastEvaluatedKey"]["listed_at"]["S"])
 
-    def rivals(self, tenant: Tenant, since: str) -> list[Rival]:
-        """The tenant's deployments from id `since` on that matter to one which waits, oldest first.
+    def rivals(self, tenant: Tenant, since: str, until: str) -> list[Rival]:
+        """The tenant's deployments of ids between two that matter to one which waits, oldest first.
 
         Those that are queued, and those that asked to take the place of the ones that wait.
         """
@@ -120,7 +120,7 @@ class Listing:
             ExpressionAttributeValues={
                 ":pk": {"S": items.tenant_key(tenant)},
                 ":since": {"S": items.DEPLOYMENT + since},
-                ":end": {"S": items.DEPLOYMENT + "~"},
+                ":end": {"S": items.DEPLOYMENT + until},
                 ":queued": {"S": DeploymentStatus.QUEUED},
                 ":supersede": {"S": OnConflict.SUPERSEDE},
             },

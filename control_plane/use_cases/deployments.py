@@ -114,10 +114,9 @@ def _ensure_started(
             naming.execution_name(tenant, record["id"]),
             execution_input,
         )
-    except ClientError as error:
-        # Silence is no answer, nor is a fault of AWS: the execution may have started. The record
-        # stays, and the same idempotency key goes on with it.
-        if aws.is_fault(error):
+    except aws.FAILURES as error:
+        # The record stays, and the same idempotency key goes on with it.
+        if starting.may_have_started(error):
             raise ServiceBusy(
                 f"AWS is busy, and whether {record['id']} was started is not known: {error}"
             ) from error

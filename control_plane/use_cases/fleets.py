@@ -3,8 +3,6 @@
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from botocore.exceptions import ClientError
-
 from control_plane import aws, naming
 from control_plane.errors import Conflict, NotFound, ServiceBusy, Superseded
 from control_plane.events import Trigger
@@ -59,8 +57,7 @@ def start(front: Front, env: Env, request: RolloutRequest, by: str | None) -> Js
         Starts(known.table_name).register(arn, given)
         starting.start(known.rollout_machine_arn, name, given)
     except aws.FAILURES as error:
-        # Silence is no answer, nor is a fault of AWS: the execution may have started.
-        if aws.is_fault(error) if isinstance(error, ClientError) else aws.is_busy(error):
+        if starting.may_have_started(error):
             raise ServiceBusy(
                 f"AWS is busy, and whether rollout {rollout_id} was started is not known: look at "
                 f"it before you start another one ({error})"

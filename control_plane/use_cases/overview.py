@@ -55,10 +55,11 @@ def in_progress(listing: Listing) -> dict[str, JsonObject]:
 
 def _apart(one: Mapping[str, Any]) -> JsonObject:
     last = one.get("last_deployment")
+    at = naming.time_of(last) if last else None
     attempt = last and {
         "deployment": last,
         "status": one.get("last_status"),
         "reason": one.get("last_reason"),
-        "started_at": naming.time_of(last).isoformat(timespec="milliseconds"),
+        "started_at": at and at.isoformat(timespec="milliseconds"),
     }
     return {"health": one.get("health"), "last_attempt": attempt or None}

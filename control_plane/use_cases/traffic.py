@@ -7,7 +7,7 @@ config worker is (`configuring`). Only a shift is an execution.
 import json
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError
 
 from control_plane import aws, naming
 from control_plane.errors import (
@@ -67,7 +67,13 @@ def shift(front: Front, of: Tenant, request: ShiftRequest, by: str | None) -> Js
     )  # nobody else may start one from here on
     try:
         starting.start(front.settings.shift_state_machine_arn, name, asked)
-    except ClientError as error:
+    except aws.FAILURES as error:
+        if starting.may_have_started(error):  # it has the route; one that does not run loses it
+            raise ServiceBusy(
+                f"AWS is busy, and whether the shift of {of.org} was started is not known: look at "
+                f"it with 'syndi route show {of.env} {of.org}' before you start another one "
+                f"({error})"
+            ) from error
         told = plain(f"the execution could not be started: {error}")
         _ask(front, "abandon", of, execution_arn=arn, reason=told)
         raise

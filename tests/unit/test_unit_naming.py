@@ -193,3 +193,13 @@ def test_the_console_page_is_the_executions_own() -> None:
         "https://eu-central-1.console.aws.amazon.com/states/home?region=eu-central-1"
         f"#/v2/executions/details/{arn}"
     )
+
+
+@pytest.mark.parametrize("told", ["99999999-999999-999zzzzz", "20260231-000000-000aaaaa", ""])
+def test_an_id_whose_digits_are_no_time_has_none(told: str) -> None:
+    assert naming.time_of(told) is None
+
+
+def test_an_id_of_the_future_sorts_behind_the_latest() -> None:
+    assert naming.new_deployment_id(NOON) < naming.latest_id(NOON)
+    assert naming.latest_id(NOON) < "99991231-235959-999zzzzz"

@@ -7,6 +7,7 @@ import pytest
 import scripted_aws as scripted
 import worker_builders as build
 from api_calls import Reply, call
+from botocore.exceptions import ConnectionClosedError
 from worker_builders import ALPHA, TABLE
 
 from control_plane import aws
@@ -202,6 +203,35 @@ def test_the_same_key_starts_what_was_recorded_but_never_started(script: scripte
     reply = keyed("k", {})
     assert reply.status == 202
     assert [arn.endswith(reply.body["id"]) for arn in executions()] == [True]
+
+
+def no_answer(asked: dict[str, Any]) -> dict[str, Any]:
+    raise ConnectionClosedError(endpoint_url="https://states.us-east-1.amazonaws.com")
+
+
+def test_a_start_whose_answer_was_lost_is_looked_up_by_its_name(script: scripted.Scripted) -> None:
+    script.on(aws.stepfunctions(), "StartExecution", no_answer)
+    script.on(aws.stepfunctions(), "DescribeExecution", {"status": "RUNNING"})
+    reply = call("POST", PATH)
+    assert (reply.status, reply.body["status"]) == (202, "QUEUED")
+
+
+@pytest.mark.parametrize(
+    "look", [scripted.failure("ExecutionDoesNotExist"), no_answer], ids=["unknown", "no-answer"]
+)
+def test_a_start_of_which_nobody_knows_is_said_to_be_one_and_goes_on_with_its_key(
+    script: scripted.Scripted, look: Any
+) -> None:
+    script.on(aws.stepfunctions(), "StartExecution", no_answer)
+    script.on(aws.stepfunctions(), "DescribeExecution", look)
+    reply = keyed("k", {})
+    (found,) = Listing(TABLE).deployments(ALPHA, 10)
+    assert (reply.status, reply.error["code"]) == (503, "ServiceBusy")
+    assert f"whether {found['id']} was started is not known" in reply.error["message"]
+    assert found["status"] == "QUEUED"
+    script.forget()
+    assert keyed("k", {}).body["id"] == found["id"]
+    assert [arn.endswith(found["id"]) for arn in executions()] == [True]
 
 
 def test_an_execution_that_was_started_before_is_no_failure(script: scripted.Scripted) -> None:

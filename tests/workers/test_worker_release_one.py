@@ -221,7 +221,7 @@ def test_one_that_the_first_release_opened_takes_the_place_of_those_that_wait(st
         ExpressionAttributeNames={"#s": "status"},
         ExpressionAttributeValues={":s": {"S": status}},
     )
-    (rival,) = Listing(TABLE).rivals(one.GAMMA, "2026")
+    (rival,) = Listing(TABLE).rivals(one.GAMMA, "2026", "2027")
     assert (rival.id, rival.supersedes, rival.queued) == (one.WAITING, True, status == "QUEUED")
 
 

@@ -9,6 +9,7 @@ import route_calls as calls
 import scripted_aws as scripted
 import worker_builders as build
 from api_calls import CALLER, call
+from botocore.exceptions import ConnectionClosedError
 from route_calls import BLUE, ID, RUN, Traffic, prepared, ring, told
 from worker_builders import ALPHA
 
@@ -129,6 +130,21 @@ def test_an_execution_that_cannot_be_started_frees_the_route(traffic: Traffic) -
     assert "holder" not in calls.item()
     assert "could not be started" in calls.item()["shift"]["reason"]
     assert told(BLUE) == [("end", {"alpha": 100})]
+
+
+def test_a_start_without_an_answer_keeps_the_route(traffic: Traffic) -> None:
+    """The shift may run: another one beside it would move the same traffic."""
+
+    def no_answer(asked: dict[str, Any]) -> dict[str, Any]:
+        raise ConnectionClosedError(endpoint_url="https://states.us-east-1.amazonaws.com")
+
+    traffic.script.on(aws.stepfunctions(), "StartExecution", no_answer)
+    unknown = scripted.failure("ExecutionDoesNotExist")
+    traffic.script.on(aws.stepfunctions(), "DescribeExecution", unknown)
+    answer = call("POST", f"{HERE}/shift", {"to": "alpha-blue"})
+    assert (answer.status, answer.error["code"]) == (503, "ServiceBusy")
+    assert "syndi route show stage alpha" in answer.error["message"]
+    assert "holder" in calls.item()
 
 
 def test_an_unknown_question_is_an_error(traffic: Traffic) -> None:

@@ -99,14 +99,14 @@ def test_only_the_last_two_hours_are_looked_at() -> None:
     early = old.model_copy(update={"id": naming.new_deployment_id(NOON - timedelta(hours=3))})
     build.opened(early)
     since = naming.earliest_id(NOON - timedelta(hours=2))
-    assert [rival.id for rival in Listing(TABLE).rivals(build.ALPHA, since)] == [recent.id]
+    assert [rival.id for rival in Listing(TABLE).rivals(build.ALPHA, since, "3")] == [recent.id]
 
 
 def test_neither_who_works_nor_another_tenants_queue_matters() -> None:
     works = build.opened(build.deployment(number=1))
     Progress(TABLE).begin_step(works, "CheckStack")
     build.opened(build.deployment(build.tenant("alpha2"), 1))
-    assert Listing(TABLE).rivals(build.ALPHA, "2") == []
+    assert Listing(TABLE).rivals(build.ALPHA, "2", "3") == []
 
 
 def test_a_dead_holder_and_a_dead_queue_leave_the_tenant_free() -> None:

@@ -144,7 +144,7 @@ def start_of(name: str) -> str:
     """When an execution of that name (or ARN) was started: as its deployment was asked for, or at
     noon for one by hand."""
     found = re.search(r"\d{8}-\d{6}-", name)
-    at = naming.time_of(found[0]) if found else NOON
+    at = (naming.time_of(found[0]) if found else None) or NOON
     return at.replace(microsecond=123_000).isoformat(timespec="milliseconds")
 
 
