@@ -42,6 +42,8 @@ def record_failure(
     reason = one_line(failure, control_plane)
     if failure["error"] == "Cancelled":
         reason = _cancelled(execution, failure)
+    if failure["error"] == "LockTimedOut":
+        reason = _waited_for(execution, reason)
     status = _STATUS.get(failure["error"], DeploymentStatus.FAILED)
     first = failure
     restored: JsonObject = {}
@@ -176,6 +178,14 @@ def _cancelled(execution: Mapping[str, Any], failure: Mapping[str, str]) -> str:
     by = record.get("cancel", {}).get("by", "somebody unknown")
     left = endings.left_behind(record)
     return f"cancelled by {by} at {where}" + (f"; {left}" if left else "")
+
+
+def _waited_for(execution: Mapping[str, Any], reason: str) -> str:
+    """What a deployment waited for that did not get its tenant: the last note of its AcquireLock
+    (`turns.waits_for`), which names the other deployment, or the approval and its commands."""
+    record = _record(execution["Input"], execution["Id"], execution["StartTime"])
+    note = record.get("steps", {}).get("AcquireLock", {}).get("note")
+    return shortened(f"{reason}; at the end it {note}") if note else reason
 
 
 def _end(

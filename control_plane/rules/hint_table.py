@@ -68,6 +68,12 @@ TABLE = (
     ),
     Row("'syndi retry ID' in a few minutes", errors=("ServiceBusy",)),
     Row(
+        "approve or reject that deployment, then 'syndi retry ID'; with --on-conflict supersede a "
+        "deployment takes its place",
+        errors=("LockTimedOut",),
+        reason=r"waits for the approval of",
+    ),
+    Row(
         "'syndi history ENV ORG' shows who has the tenant; 'syndi cancel' with its ID ends it",
         errors=("LockTimedOut", "DeploymentInProgress"),
     ),

@@ -23,7 +23,9 @@ CASES = [
      "service control policy)", "explicit deny"),
     ("CheckStack", "ServiceBusy", "AWS is busy: Rate exceeded", "in a few minutes"),
     ("CheckStack", "ServiceBusy", "AWS is busy: reset by peer", "in a few minutes"),
-    ("AcquireLock", "LockTimedOut", "the tenant was busy", "syndi history ENV ORG"),
+    ("AcquireLock", "LockTimedOut", "the tenant was not free", "syndi history ENV ORG"),
+    ("AcquireLock", "LockTimedOut", "the tenant was not free within 60 minutes; at the end it "
+     "waits for the approval of 1 since 2", "approve or reject"),
     ("AwaitBuild", "BuildFailed", "BUILD: uv: Hash mismatch for `x==1`", "--generate-hashes"),
     ("AwaitBuild", "BuildFailed", "THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS "
      "FILE", "--generate-hashes"),

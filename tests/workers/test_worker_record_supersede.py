@@ -136,3 +136,17 @@ def test_what_works_is_not_ended(waits: Deployment, sent: scripted.Scripted) -> 
 def test_who_only_waits_ends_nothing(waits: Deployment, sent: scripted.Scripted) -> None:
     acquire(newer())
     assert sent.of("SendTaskFailure") == []
+
+
+def test_one_that_waited_too_long_behind_it_says_what_to_do(waits: Deployment) -> None:
+    second = newer()
+    acquire(second)
+    failure = {"state": "AcquireLock", "error": "LockTimedOut", "cause": "not free"}
+    event = {"step": "RecordFailure", "execution": build.execution_of(second), "failure": failure}
+    record.handler({**event, "rollback": NO_ROLLBACK}, None)
+    found = build.record(second)
+    assert found["status"] == "FAILED"
+    assert f"not free; at the end it waits for the approval of {waits.id} since" in found["reason"]
+    assert f"'syndi approve {waits.id}' or 'syndi reject {waits.id}'" in found["reason"]
+    assert f"'syndi retry {second.id}'" in found["hint"]
+    assert build.holder() == waits.execution_arn
