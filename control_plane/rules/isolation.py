@@ -209,10 +209,18 @@ _SELF_JUDGED = ("PolicyDocument", "Policies", "ManagedPolicyArns", "PermissionsB
 """Properties that have rules of their own; their texts are still searched for names."""
 
 
+_LABEL = re.compile(
+    r"(Description|((UserPool|HostedZone|FileSystem)?Tags)\b.*|Policies\.\d+\.PolicyName)$"
+)
+"""Where a text only says something to people: AWS finds no resource by it."""
+
+
 def _names(resource: Resource, owner: Ownership) -> Iterator[Finding]:
+    is_of_aws = resource.kind.startswith("AWS::")  # a custom resource's code may read any property
     for path, text in _texts(resource.properties):
         place = f"{resource.logical_id}, {path}"
-        if other := owner.names_another(values.readable(text)):
+        is_label = is_of_aws and _LABEL.match(path) is not None
+        if other := owner.names_another(text, is_label=is_label):
             yield Finding(place, f"names {other}, another tenant's", _USE_REFERENCES)
             continue
         for pool in owner.other_pools(text):
