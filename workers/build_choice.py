@@ -1,6 +1,7 @@
 """Which build that is there already: the tenant's last one, or one to go back to."""
 
 from control_plane.errors import InvalidRequest, NoSuchBuild
+from control_plane.manifest import IsolationTable
 from control_plane.models import Build, Deployment, JsonObject, Mode
 from control_plane.rules import comebacks
 from control_plane.services import build_artifacts
@@ -46,6 +47,8 @@ def find_build(deployment: Deployment, event: JsonObject) -> Outcome:
         chosen = _as_of(deployment, build, changes)
     except InvalidRequest as error:
         raise NoSuchBuild(str(error)) from error
+    if deployment.options.mode == Mode.ROLLBACK:
+        chosen = _isolated_as_now(chosen)
     facts = {"build": build.model_dump(mode="json")}
     Progress(settings(BuildSettings).table_name).add_facts(deployment, facts)
     return Outcome(
@@ -116,6 +119,30 @@ def _to_go_back_to(deployment: Deployment) -> JsonObject:
             f"{current['last_good']}"
         )
     return record
+
+
+def _isolated_as_now(deployment: Deployment) -> Deployment:
+    """A rollback, in which also what the manifest of what is deployed declares crosses the tenant's
+    bounds on purpose.
+
+    A build may be older than `[isolation]`, and what it deploys was approved. Nothing gets open
+    that neither manifest declares.
+    """
+    table, tenant = settings(BuildSettings).table_name, deployment.tenant
+    manifest = deployment.manifest
+    current = Listing(table).current(tenant) or {}
+    if not current.get("build"):
+        return deployment
+    try:
+        now = manifest_of(table, tenant, current["build"]).isolation
+    except InvalidRequest:  # not known any more: it declares nothing
+        return deployment
+    both = IsolationTable(
+        shared={**now.shared, **manifest.isolation.shared},
+        public={**now.public, **manifest.isolation.public},
+    )
+    isolated = manifest.model_copy(update={"isolation": both})
+    return deployment.model_copy(update={"manifest": isolated})
 
 
 def _configuration_of(facts: JsonObject) -> JsonObject:

@@ -1,14 +1,15 @@
 """What a change set adopts: only what is this tenant's, by the tag of the resource itself."""
 
-import re
 from collections.abc import Callable, Iterable
 
 from botocore.exceptions import ClientError
 
 from control_plane import aws, naming
-from control_plane.models import Deployment, Tenant
+from control_plane.models import Deployment
 from control_plane.rules.changes import Change
+from control_plane.rules.ownership import Whose
 from control_plane.settings import StackSettings, settings
+from workers.stack_isolation import ownership_of
 
 Tags = dict[str, str]
 
@@ -17,14 +18,14 @@ def refuse_foreign(deployment: Deployment, changes: Iterable[Change]) -> str | N
     """Why a change set must not be executed: it would adopt what is not this tenant's. Or None.
 
     `ImportExistingResources` adopts by name alone. What carries no tag may be adopted when its name
-    has this environment and organization in it: an operator brought it, or its tag was lost. What
+    is only this tenant's (`rules/ownership.py`): an operator brought it, or its tag was lost. What
     cannot be read is not adopted.
     """
     tenant = deployment.tenant
     refused = [
         f"{change.logical_id} ({change.resource_type} {change.physical_id}) {problem}"
         for change in changes
-        if change.action == "Import" and (problem := _problem(tenant, change))
+        if change.action == "Import" and (problem := _problem(deployment, change))
     ]
     if not refused:
         return None
@@ -34,7 +35,8 @@ def refuse_foreign(deployment: Deployment, changes: Iterable[Change]) -> str | N
     )
 
 
-def _problem(tenant: Tenant, change: Change) -> str | None:
+def _problem(deployment: Deployment, change: Change) -> str | None:
+    tenant = deployment.tenant
     if change.resource_type in PARTS:
         return None
     try:
@@ -50,16 +52,21 @@ def _problem(tenant: Tenant, change: Change) -> str | None:
         return None
     if owner is not None:
         return f"is another tenant's: it is tagged {naming.OWNER_TAG}={owner}"
-    if _is_named_after(tenant, change.physical_id):
+    if _whose(deployment, change.physical_id) is Whose.OWN:
         return None
-    return f"has no tag {naming.OWNER_TAG}, and its name is not only this tenant's"
+    return (
+        f"has no tag {naming.OWNER_TAG}, and its name is not only this tenant's: tag it "
+        f"{naming.OWNER_TAG}={tenant.stack_name} if it is"
+    )
 
 
-def _is_named_after(tenant: Tenant, name: str) -> bool:
-    """Whether environment and organization stand in a name, with nothing before or behind them that
-    could make them another's: `stage-a` is in `orders-stage-a`, not in `orders-stage-ab`."""
-    pattern = rf"(?<![A-Za-z0-9]){tenant.env}-{re.escape(tenant.org)}(?![A-Za-z0-9])"
-    return re.search(pattern, name) is not None
+def _whose(deployment: Deployment, physical_id: str) -> Whose:
+    """Whose a resource is by its name: an ARN, the URL of a queue, or the name itself."""
+    owner = ownership_of(deployment)
+    if physical_id.startswith("arn:"):
+        return owner.of_arn(physical_id)
+    name = physical_id.rpartition("/")[2] if "://" in physical_id else physical_id
+    return owner.of_name(name)
 
 
 PARTS = frozenset({

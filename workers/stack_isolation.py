@@ -58,7 +58,8 @@ def findings(
         seen = _seen(stack_id, "" if is_empty else event["change_set_id"], stack)
     except _Unreadable as error:
         return [error.finding]
-    owner, public = _owner(deployment, seen), deployment.manifest.public
+    texts = json.dumps([[r.properties for r in part.template.resources.values()] for part in seen])
+    owner, public = ownership_of(deployment, pools_in(texts)), deployment.manifest.public
     return list(
         dict.fromkeys(
             replace(finding, place=part.path + finding.place)
@@ -158,21 +159,20 @@ def _stack_of(change_set: str) -> str:
     return aws.cloudformation().describe_change_set(ChangeSetName=change_set)["StackId"]
 
 
-def _owner(deployment: Deployment, seen: Iterable[_Part]) -> Ownership:
+def ownership_of(deployment: Deployment, pools: Iterable[str] = ()) -> Ownership:
+    """What is known of a deployment's tenant and its neighbours. `pools`: the ids of user pools, of
+    which those that are tagged as its own are its own."""
     tenant, manifest, known = deployment.tenant, deployment.manifest, settings(StackSettings)
     neighbours = Listing(known.table_name).neighbours(tenant)
-    buckets = manifest.stack.buckets
+    buckets = (*manifest.stack.buckets, *([manifest.config.bucket] if manifest.config else []))
     names = {naming.filled(pattern, tenant, known.account_id) for pattern in buckets}
-    if manifest.config:
-        names.add(naming.filled(manifest.config.bucket, tenant, known.account_id))
-    texts = json.dumps([[r.properties for r in part.template.resources.values()] for part in seen])
     return Ownership(
         tenant=tenant,
         account=known.account_id,
         names=frozenset(names),
         neighbours=(*neighbours, own.own_tenant(known.control_plane_stack)),
         shared=manifest.isolation.shared,
-        pools=frozenset(p for p in set(pools_in(texts)) if _is_tagged(p, tenant.stack_name)),
+        pools=frozenset(p for p in set(pools) if _is_tagged(p, tenant.stack_name)),
         bucket_patterns=buckets,
         boundary=known.permissions_boundary_arn,
     )

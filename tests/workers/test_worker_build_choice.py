@@ -253,6 +253,56 @@ def test_a_rollback_takes_the_build_before_and_its_configuration(source: str, ne
     assert (found.source, found.config_source, found.config_version) == (source, source, 4)
 
 
+def isolating(table: str) -> str:
+    """A source whose manifest has this `[isolation]`."""
+    return build.push_source({**NOW, "application.toml": f"{build.MANIFEST}\n[isolation]\n{table}"})
+
+
+OPENED = """
+public = {"GET /about" = "for everybody", "Website" = "as it is now"}
+shared = {"arn:aws:sns:us-east-1:123456789012:alarms" = "the operators' topic"}
+"""
+
+
+def test_a_rollback_to_before_isolation_was_declared_goes_by_what_is_declared_now(
+    source: str,
+) -> None:
+    """Otherwise nobody could go back to a build that was approved before `[isolation]` existed."""
+    newest = isolating(OPENED)
+    deployed(1, source, "a")
+    deployed(2, newest, "b")
+    found, chosen = find(newest, mode="rollback")
+    assert chosen["fingerprint"] == "a" * 64
+    assert set(found.manifest.isolation.public) == {"GET /about", "Website"}
+    assert set(found.manifest.isolation.shared) == {"arn:aws:sns:us-east-1:123456789012:alarms"}
+
+
+def test_a_rollback_opens_nothing_that_neither_manifest_declares(source: str) -> None:
+    """What the newest push declares counts only once it is deployed."""
+    pushed = isolating(OPENED)
+    older = isolating('public = {"Website" = "as it was then", "Old" = "was open"}')
+    now = isolating('public = {"New" = "is open"}')
+    deployed(1, older, "a")
+    deployed(2, now, "b")
+    failed(3, pushed, build=built(pushed, "c"))
+    found, _ = find(pushed, mode="rollback")
+    assert found.manifest.isolation.public == {
+        "New": "is open",
+        "Website": "as it was then",
+        "Old": "was open",
+    }
+    assert found.manifest.isolation.shared == {}
+
+
+def test_what_is_no_rollback_goes_by_its_own_manifest_alone(source: str) -> None:
+    """Else a line that was taken out of the manifest would stay in force for ever."""
+    newest = isolating(OPENED)
+    deployed(1, newest, "a")
+    deployed(2, source, "b")
+    found, _ = find(newest, mode="deploy-only")
+    assert found.manifest.isolation.public == {}
+
+
 def test_a_rollback_to_a_build_that_is_gone_does_not_ask_for_the_current_source(
     source: str, newer: str
 ) -> None:

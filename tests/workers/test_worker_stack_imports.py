@@ -9,7 +9,8 @@ from cloudformation_answers import CHANGE_SET_ID, STACK_ID, Cloud, change, chang
 
 from control_plane import aws
 from control_plane.errors import ReplacementRefused, ServiceBusy
-from control_plane.models import Deployment
+from control_plane.models import Deployment, Env, Tenant
+from control_plane.store import items
 from workers import stack as worker
 
 FIXED = "notes-orders"
@@ -37,6 +38,15 @@ def table(name: str, owner: str | None) -> None:
 
 def group(name: str, owner: str | None) -> None:
     aws.logs().create_log_group(logGroupName=name, tags={"syndi:stack": owner} if owner else {})
+
+
+def neighbour(org: str, application: str) -> None:
+    """A tenant that was deployed."""
+    tenant = Tenant(application=application, env=Env.STAGE, org=org)
+    listed = {"application": application, "env": "stage", "org": org, "listing": "TENANT"}
+    values = {**listed, "listed_at": tenant.stack_name}
+    item = items.whole(items.tenant_key(tenant), items.CURRENT, values)
+    aws.dynamodb().put_item(TableName=build.TABLE, Item=item)
 
 
 @pytest.fixture
@@ -84,10 +94,23 @@ def test_what_survived_an_earlier_stack_of_the_tenant_is_adopted(
 
 
 @KINDS
-@pytest.mark.parametrize("name", [FIXED, "notes-stage-alphabet", "notes-xstage-alpha"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        FIXED,
+        "notes-stage-alphabet",
+        "notes-xstage-alpha",
+        "orders-stage-alpha",  # of another application, or of none
+        "notes-stage-alpha-2",  # a neighbour's
+        "notes-orders-stage-alpha-2",
+        "notes-two-orders-stage-alpha",  # another application's tenant of the same name
+    ],
+)
 def test_what_nobody_tagged_is_not_adopted_when_its_name_could_be_anybodys(
     made: Deployment, cloud: Cloud, kind: str, make: Any, name: str
 ) -> None:
+    neighbour("alpha-2", "notes")
+    neighbour("alpha", "notes-two")
     make(name, None)
     with pytest.raises(ReplacementRefused, match="has no tag syndi:stack"):
         run(made, cloud, kind, name)
