@@ -141,10 +141,10 @@ class Ownership:
         """
         literal = _WILDCARD.split(_POLICY_VARIABLE.sub("*", pattern), maxsplit=1)[0]
         whole = literal == pattern
-        if whole and self._is_named(literal, kind):
+        if whole and values.readable(literal) in self._own_names(kind):
             return Whose.OWN
         is_secret = kind == "secretsmanager:secret" and pattern == f"{literal}*"
-        if is_secret and self._is_named(literal.removesuffix("-"), kind):
+        if is_secret and values.readable(literal).removesuffix("-") in self._own_names(kind):
             reaches = self.names_another(literal, kind) or self._may_go_on_as_anothers(literal)
             return Whose.FOREIGN if reaches else Whose.OWN  # Secrets Manager adds `-AbCdEf`
         if values.has_own(literal):  # a part of it is random, and this stack's
@@ -159,13 +159,6 @@ class Ownership:
             and (whole or not self._may_go_on_as_anothers(literal))
         )
         return Whose.OWN if is_own else Whose.FOREIGN
-
-    def _is_named(self, name: str, kind: str) -> bool:
-        """Whether a whole name is one of the tenant's own, as it stands in an ARN of that kind."""
-        own, name = self._own_names(kind), values.readable(name)
-        if kind.startswith("iam:"):
-            name = name.rpartition("/")[2]  # a role's name is taken once, whatever its path
-        return name in own or (kind.startswith("ssm:") and name.removeprefix("/") in own)
 
     def with_own_tags(self, text: str) -> str:
         """A policy's text, with the tags that this tenant's roles have filled in."""

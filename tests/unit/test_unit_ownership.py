@@ -143,7 +143,7 @@ def named(name: str) -> JsonObject:
         "Table": {"Type": "AWS::DynamoDB::Table", "Properties": {"TableName": name}},
         "Log": {
             "Type": "AWS::Logs::LogGroup",
-            "Properties": {"LogGroupName": {"Fn::Sub": "/aws/lambda/${Function}"}},
+            "Properties": {"LogGroupName": {"Fn::Sub": "/app/${Function}"}},
         },
         "Pool": {
             "Type": "AWS::Cognito::UserPool",
@@ -182,6 +182,7 @@ def named(name: str) -> JsonObject:
                                     f"arn:aws:lambda:{HERE}:layer:{name}:3",
                                     f"arn:aws:dynamodb:{HERE}:table/{name}/index/*",
                                     f"arn:aws:logs:{HERE}:log-group:/aws/lambda/{name}:*",
+                                    f"arn:aws:logs:{HERE}:log-group:/app/{name}:*",
                                     f"arn:aws:ssm:{HERE}:parameter/{name}",
                                     f"arn:aws:secretsmanager:{HERE}:secret:{name}-??????",
                                     f"arn:aws:iam::{ACCOUNT}:role/app/{name}",
@@ -225,13 +226,15 @@ def test_a_tenant_stays_deployable_however_its_neighbours_are_called(
         "notes-api-stage-lab",
         "notes-stage-lab-Worker-1XYZ",
         "notes-stage-lab-other-stage-lab",
+        "notes-stage-lab-test-data",
         "/notes/stage/lab/api/stage/lab",
     ],
 )
 def test_a_name_by_the_pattern_is_own_though_an_application_is_called_as_a_part_of_it(
     name: str,
 ) -> None:
-    known = owner(neighbours=(*APPLICATIONS, tenant(application="other")))
+    data = tenant("data", "test")
+    known = owner(neighbours=(*APPLICATIONS, tenant(application="other"), data))
     assert known.of_name(name) is Whose.OWN
 
 
@@ -368,5 +371,5 @@ def test_a_text_costs_the_same_however_many_neighbours_there_are() -> None:
 def test_a_long_text_costs_no_more_than_its_length(piece: str) -> None:
     """A template is untrusted: a megabyte of one text must not take minutes."""
     own = owner(neighbours=PREFIXES)
-    short, long = piece * (2_000 // len(piece)), piece * (32_000 // len(piece))
+    short, long = (f"stage {piece * (size // len(piece))}" for size in (2_000, 32_000))
     assert seconds(own, long) < 100 * seconds(own, short)  # 256 times, were it quadratic

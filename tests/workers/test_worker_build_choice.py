@@ -294,15 +294,6 @@ def test_a_rollback_opens_nothing_that_neither_manifest_declares(source: str) ->
     assert found.manifest.isolation.shared == {}
 
 
-def test_what_is_no_rollback_goes_by_its_own_manifest_alone(source: str) -> None:
-    """Else a line that was taken out of the manifest would stay in force for ever."""
-    newest = isolating(OPENED)
-    deployed(1, newest, "a")
-    deployed(2, source, "b")
-    found, _ = find(newest, mode="deploy-only")
-    assert found.manifest.isolation.public == {}
-
-
 def test_a_rollback_to_a_build_that_is_gone_does_not_ask_for_the_current_source(
     source: str, newer: str
 ) -> None:
