@@ -65,6 +65,11 @@ class Stopped:
     killed: list[str] = field(default_factory=list)
 
 
+_BUSY = 15.0
+"""Seconds in which a service that runs must answer: with dozens of deployments at work it is slow,
+and one that is called dead would be started again by its user."""
+
+
 @dataclass(frozen=True)
 class _Service:
     name: str
@@ -92,9 +97,11 @@ class _Service:
         process = read_pid_file(self.pid_file)
         return process if process is not None and process.alive else None
 
-    def answers(self) -> bool:
+    def answers(self, patience: float = 2) -> bool:
         try:
-            with urllib.request.urlopen(self.endpoint + self.health_path, timeout=2) as response:
+            with urllib.request.urlopen(
+                self.endpoint + self.health_path, timeout=patience
+            ) as response:
                 return bool(response.status == 200)
         except (OSError, urllib.error.URLError, ValueError):
             return False
@@ -106,7 +113,7 @@ class _Service:
             endpoint=self.endpoint,
             pid=process.pid if process else None,
             running=process is not None,
-            healthy=process is not None and self.answers(),
+            healthy=process is not None and self.answers(_BUSY),
             log=self.log,
         )
 

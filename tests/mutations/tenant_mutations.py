@@ -466,7 +466,9 @@ def _base(**content: Any) -> Callable[[Tenant], None]:
 CONFIG_MUTATIONS = _of(
     "config",
     Mutation("misspelled key", _base(titel="Notes"), "PrepareDeployment", "titel"),
-    Mutation("wrong type", _base(title=7), "PrepareDeployment", "title"),
+    Mutation("wrong type",
+             lambda t: t.files.update({"config/stage-alpha.json": '{"title": 7}'}),
+             "PrepareDeployment", "title"),
     Mutation("file that is no JSON", lambda t: t.files.update({"config/base.json": "{"}),
              "PrepareDeployment", "base.json"),
     Mutation("overwritten after the upload", lambda t: t.overwrite_config(), PROOF,
