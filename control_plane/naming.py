@@ -34,9 +34,10 @@ _STACK_NAME = re.compile(rf"(?P<application>.+?)-(?P<tenant>(?:{'|'.join(Env)})-
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 _ID = re.compile(DEPLOYMENT_ID_PATTERN)
 
-NAMED_BEFORE = timedelta(days=1)
-"""How old the id in an execution's name may be at its start: EventBridge Scheduler delivers for up
-to a day (MaximumEventAgeInSeconds), and a repeated request goes on with its first id."""
+NAMED_BEFORE = timedelta(hours=25)
+"""How old the id in an execution's name may be at its start. EventBridge Scheduler delivers for up
+to a day (its MaximumEventAgeInSeconds), then Lambda calls the record worker for up to an hour
+(template.yaml, RecordFunction). A repeated request goes on with its first id for a day."""
 
 CLOCKS_DIFFER = timedelta(minutes=5)
 """How much later than its execution's start an id may be: the clocks are two."""

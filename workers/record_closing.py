@@ -34,9 +34,10 @@ UNSEEN = timedelta(minutes=15)
 """For how long a record may be open whose execution Step Functions does not know and no step of
 which has run: a start whose answer was lost is repeated with its idempotency key."""
 
-SETTLED = timedelta(hours=1)
-"""The sweep's floor stays that far behind: the index is eventually consistent, and a record may be
-opened some time after its execution was started."""
+SETTLED = naming.NAMED_BEFORE + timedelta(hours=1)
+"""The sweep's floor stays that far behind: a record's id may be as old as that when it is opened (a
+schedule's start that came late), which is some time after its execution was started, and the index
+is eventually consistent."""
 
 
 def close(tenant: Tenant, deployment_id: str) -> JsonObject:

@@ -2,14 +2,19 @@
 
 import json
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from asl_graph import MACHINES, ROOT
 from sam_template import functions, listed, mentions, of_type, properties, statements, template
+from sam_translation import translated
 
+from control_plane import naming
 from control_plane.observability import NAMESPACE
 from control_plane.services.notifications import SOURCE, Notice
+from control_plane.use_cases.schedule_targets import target_input
+from workers import record_closing
 
 OBSERVABILITY = (ROOT / "control_plane" / "observability.py").read_text()
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
@@ -129,7 +134,39 @@ def test_the_text_is_made_of_what_an_event_has_between_quotes() -> None:
         assert re.fullmatch(r'"[^"\\]+"', line)
 
 
-def test_only_the_rule_and_the_stacks_own_alarms_may_publish() -> None:
+def test_a_scheduled_start_that_lambda_gave_up_becomes_a_notice() -> None:
+    """Nobody waits for the answer to a schedule's call: without it, nobody is notified."""
+    given = translated()["RecordFunctionEventInvokeConfig"]["Properties"]
+    assert given["Qualifier"] == "live", "the alias that a schedule calls"
+    assert str(given["DestinationConfig"]["OnFailure"]).endswith("event-bus/default'}}")
+    rule, event = properties("NotStartedRule"), json.loads(target_input("deployment", {}))
+    pattern = rule["EventPattern"]
+    assert pattern["source"] == ["lambda"]
+    assert pattern["detail"]["requestPayload"] == {"start": {"machine": [{"exists": True}]}}
+    (function,) = pattern["detail"]["requestContext"]["functionArn"]
+    assert function["prefix"]["Sub"] == "${RecordFunction.Arn}:"
+    (target,) = rule["Targets"]
+    assert target["Arn"] == {"Ref": "Notifications"}
+    paths, text = target["InputTransformer"].values()
+    for path in (p for p in paths.values() if p.startswith("$.detail.requestPayload.")):
+        first, *below = path.removeprefix("$.detail.requestPayload.").split(".")
+        assert first in event, path
+        assert below[:1] in ([], ["machine"], ["input"]), path
+    assert {"schedule", "env", "org", "condition"} <= set(paths)
+    assert set(re.findall(r"<(\w+)>", text["Sub"])) == set(paths)
+    for line in text["Sub"].splitlines():  # EventBridge takes no other text
+        assert re.fullmatch(r'"[^"\\]+"', line)
+
+
+def test_an_id_is_valid_and_swept_as_long_as_its_start_may_take() -> None:
+    """Else a late start would be recorded as another deployment, or never be closed."""
+    given = translated()["RecordFunctionEventInvokeConfig"]["Properties"]
+    scheduler = timedelta(seconds=86400)  # EventBridge Scheduler, RetryPolicy: the longest
+    assert scheduler + timedelta(seconds=given["MaximumEventAgeInSeconds"]) <= naming.NAMED_BEFORE
+    assert record_closing.SETTLED > naming.NAMED_BEFORE
+
+
+def test_only_the_rules_and_the_stacks_own_alarms_may_publish() -> None:
     document = properties("NotificationsPolicy")["PolicyDocument"]["Statement"]
     by = {statement["Principal"]["Service"]: statement for statement in document}
     assert set(by) == {"events.amazonaws.com", "cloudwatch.amazonaws.com"}
@@ -137,6 +174,8 @@ def test_only_the_rule_and_the_stacks_own_alarms_may_publish() -> None:
         assert (statement["Effect"], statement["Action"]) == ("Allow", "sns:Publish")
         assert statement["Resource"] == {"Ref": "Notifications"}
         assert mentions(statement["Condition"], "aws:SourceArn")
+    rules = by["events.amazonaws.com"]["Condition"]["ArnEquals"]["aws:SourceArn"]
+    assert rules == [{"GetAtt": "NotificationsRule.Arn"}, {"GetAtt": "NotStartedRule.Arn"}]
 
 
 def test_who_puts_events_puts_its_own_on_the_default_bus() -> None:

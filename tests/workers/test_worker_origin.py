@@ -21,7 +21,7 @@ from control_plane.store.listing import Listing
 from control_plane.store.locks import Locks
 from control_plane.store.rollouts import Rollouts
 from control_plane.store.starts import KEPT, USED_WITHIN, Starts
-from workers import record, record_schedules
+from workers import record, record_closing, record_schedules
 
 pytestmark = pytest.mark.usefixtures("source")
 
@@ -256,6 +256,24 @@ def test_a_schedule_starts_what_it_registered_once_for_each_time(stack: None) ->
     assert actor(build.record(prepare(given, name))) == ("schedule", None)
     other, _ = run_of({**event, "scheduled_time": "2026-11-23T12:00:00Z"})
     assert other != name
+
+
+def test_a_start_that_came_late_is_the_schedules_and_is_swept(stack: None) -> None:
+    """EventBridge Scheduler and Lambda try for 25 hours: it must not count as by hand, and its
+    record must not lie before what the sweep looks at."""
+    event = scheduled({})
+    due = utc_now() - timedelta(hours=24, minutes=55)
+    name, given = run_of({**event, "scheduled_time": due.isoformat()})
+    arn = naming.execution_arn(build.MACHINE, name)
+    record_closing.sweep()  # while it is under way
+    prepared = {"Id": arn, "StartTime": utc_now().isoformat(), "Input": given}
+    made = record.handler({"step": "PrepareDeployment", "execution": prepared}, None)
+    assert name.endswith(made["id"])
+    found = Listing(TABLE).find(made["id"])
+    assert found is not None
+    assert actor(found) == ("schedule", None)
+    aws.stepfunctions().stop_execution(executionArn=arn)
+    assert record_closing.sweep()["closed"] == [made["id"]]
 
 
 def test_a_scheduled_rollout_is_the_schedules(stack: None) -> None:
