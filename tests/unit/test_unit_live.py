@@ -86,13 +86,10 @@ def test_a_compressed_answer_is_not_unpacked(tenant: Tenant) -> None:
 
 
 @pytest.mark.parametrize("before", [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\n\r\n"])
-def test_an_answer_that_drips_ends_in_time(
-    tenant: Tenant, before: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(live, "SECONDS", 0.3)
+def test_an_answer_that_drips_ends_in_time(tenant: Tenant, before: bytes) -> None:
     tenant.sends, tenant.drips = before, True
     with pytest.raises(TenantNotReady, match="did not answer in full within"):
-        live.get(tenant.url)
+        live.send("GET", tenant.url, None, 0.3)
 
 
 def test_a_redirect_is_not_followed_and_says_where_it_leads(tenant: Tenant) -> None:

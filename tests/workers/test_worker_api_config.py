@@ -254,5 +254,5 @@ def test_a_throttled_table_is_never_taken_for_no_overrides(
     source: str, script: scripted.Scripted
 ) -> None:
     script.on(aws.dynamodb(), "Query", scripted.failure("ThrottlingException"))
-    assert put({"title": "x"}).status == 500
+    assert put({"title": "x"}).status == 503
     assert call("GET", f"{HERE}/config/history").status == 500

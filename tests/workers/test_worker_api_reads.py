@@ -335,4 +335,4 @@ def test_an_expression_that_the_scheduler_refuses_is_a_wrong_request(
 
 def test_a_throttled_scheduler_is_not_a_missing_schedule(script: scripted.Scripted) -> None:
     script.on(aws.scheduler(), "GetSchedule", scripted.failure("ThrottlingException"))
-    assert call("GET", f"{HERE}/schedule").status == 500
+    assert call("GET", f"{HERE}/schedule").status == 503
