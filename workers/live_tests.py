@@ -9,6 +9,7 @@ from control_plane.models import Deployment, JsonObject
 from control_plane.rules.proof import FAILED, PASSED, SKIPPED
 from control_plane.rules.tenant_health import health_verdict
 from control_plane.services.live import Answer, at
+from control_plane.services.ownership import Resource
 
 __all__ = ["FAILED", "PASSED", "SKIPPED"]  # as a result has them
 
@@ -28,7 +29,8 @@ class Subject:
     """The live tenant that a check looks at.
 
     `endpoint`: its address, without a slash at the end. `outputs` and `parameters`: the stack's.
-    `config_sha256`: the SHA-256 of the configuration that was uploaded; empty without one.
+    `owned`: its resources, with those of nested stacks. `config_sha256`: the SHA-256 of the
+    configuration that was uploaded; empty without one.
     """
 
     deployment: Deployment
@@ -36,6 +38,7 @@ class Subject:
     fingerprint: str
     outputs: Mapping[str, str]
     parameters: Mapping[str, str]
+    owned: tuple[Resource, ...]
     config_sha256: str = ""
 
     @property

@@ -50,20 +50,21 @@ def run_tests(deployment: Deployment, event: JsonObject) -> Outcome:
     table, outputs = deployment.manifest.tests, event["outputs"]
     if table.endpoint not in outputs:
         raise TestsFailed(f"no output {table.endpoint}: where does the tenant answer?")
+    progress = Progress(settings(VerifySettings).table_name)
+    try:  # before anything is sent there: a token, a test user
+        owned = owned_addresses.check(deployment.tenant, deployment.manifest, outputs)
+    except OutputRefused as error:
+        progress.add_facts(deployment, {"tests": [result("outputs", FAILED, str(error))]})
+        raise TestsFailed(str(error)) from error
     subject = Subject(
         deployment,
         endpoint=outputs[table.endpoint].rstrip("/"),
         fingerprint=event["fingerprint"],
         outputs=outputs,
         parameters=event["parameters"],
+        owned=owned,
         config_sha256=(event.get("config") or {}).get("sha256", ""),
     )
-    progress = Progress(settings(VerifySettings).table_name)
-    try:  # before anything is sent there: a token, a test user
-        owned_addresses.check(deployment.tenant, deployment.manifest, outputs)
-    except OutputRefused as error:
-        progress.add_facts(deployment, {"tests": [result("outputs", FAILED, str(error))]})
-        raise TestsFailed(str(error)) from error
     results: list[JsonObject] = []
     for check in CHECKS:
         try:

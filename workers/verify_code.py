@@ -6,7 +6,7 @@ Lambda's CodeSha256, what it should have is the package that the stack's process
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -46,7 +46,8 @@ class Code:
     """The code of one stack, with those nested in it.
 
     `owned`: its resources; `patches`: SHA-256 of what was put over the build, by logical id in the
-    root stack; `build`: what was deployed, whose template lies in `artifacts`.
+    root stack; `build`: what was deployed, whose template lies in `artifacts`; `template_of`: the
+    processed template of a stack by its name or id.
     """
 
     def __init__(
@@ -56,10 +57,11 @@ class Code:
         build: Build,
         patches: Mapping[str, str],
         artifacts: str,
+        template_of: Callable[[str], JsonObject],
     ) -> None:
         self._root, self._owned, self._build = stack_id, tuple(owned), build
         self._patches, self._artifacts = dict(patches), artifacts
-        self._templates: dict[str, JsonObject] = {}
+        self._template_of = template_of
         self._digests: dict[Package, str] = {}
 
     def compare(self) -> Comparison:
@@ -215,18 +217,9 @@ class Code:
             done.gaps.append(f"{layer.logical_id}: the layer has other content than the build's")
 
     def _properties(self, resource: Resource) -> JsonObject:
-        described = self._template(resource.stack_id).get("Resources", {})
+        described = self._template_of(resource.stack_id).get("Resources", {})
         found = described.get(resource.logical_id, {}).get("Properties", {})
         return found if isinstance(found, dict) else {}
-
-    def _template(self, stack_id: str) -> JsonObject:
-        if stack_id not in self._templates:
-            body: Any = aws.cloudformation().get_template(
-                StackName=stack_id, TemplateStage="Processed"
-            )["TemplateBody"]
-            # boto3 parses JSON, which a processed template is; one without a transform may be YAML.
-            self._templates[stack_id] = parse(body) if isinstance(body, str) else dict(body)
-        return self._templates[stack_id]
 
 
 def _packages(value: Any) -> Iterator[Package]:

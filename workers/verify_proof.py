@@ -2,24 +2,29 @@
 
 Every step before this one may have answered "done" without doing its work, and its answer is all
 that the state machine knows. So what counts is looked at again: the stack's outputs, the code of
-each function, the configuration, the administrator, and the tests that were recorded.
+each function, the configuration, the administrator, the tests that were recorded, and what there
+was to try of the tenant's isolation.
 """
 
 import hashlib
 import json
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws, naming
+from control_plane import aws, naming, own
 from control_plane.errors import OutputRefused, ProofIncomplete
 from control_plane.models import Build, Deployment, JsonObject
 from control_plane.rules import proof
 from control_plane.services import owned_addresses, secrets_reading
 from control_plane.services.ownership import Resource
+from control_plane.services.stack_templates import processed_template
 from control_plane.settings import VerifySettings, settings
 from control_plane.store.listing import Listing
 from control_plane.store.progress import Progress
+from workers import verify_surface
 from workers.step import Outcome
 from workers.verify_code import Code, Comparison
 
@@ -43,9 +48,13 @@ def prove_deployment(deployment: Deployment, event: JsonObject) -> Outcome:
         owned = owned_addresses.check(tenant, deployment.manifest, live["outputs"])
     except OutputRefused as error:
         raise ProofIncomplete(str(error)) from error
+    template_of = cache(lambda name: processed_template(name, ""))  # each is read once
     required = proof.required_tests(deployment.manifest, live["parameters"])
-    gaps += proof.test_gaps(required, record.get(f"{prefix}tests") or [])
-    code = _code(deployment, event, owned, patch)
+    surface, found = _surface(deployment, live, owned, template_of)
+    gaps += found
+    skipped = proof.skip_reasons(deployment, live["parameters"], surface)
+    gaps += proof.test_gaps(required, record.get(f"{prefix}tests") or [], skipped)
+    code = _code(deployment, event, owned, patch, template_of)
     gaps += code.gaps
     config, found = _config(deployment, event, record.get(f"{prefix}config"), live, bool(patch))
     gaps += found
@@ -59,6 +68,7 @@ def prove_deployment(deployment: Deployment, event: JsonObject) -> Outcome:
         "code": {"equal": code.equal, "not_compared": code.not_compared},
         "config": config,
         "admin": admin,
+        "isolation": surface,
     }
     Progress(known.table_name).add_facts(deployment, {"proof": facts})
     note = f"{len(code.equal)} packages are the build's"
@@ -85,11 +95,30 @@ def _stack(name: str) -> JsonObject:
     }
 
 
+def _surface(
+    deployment: Deployment,
+    live: JsonObject,
+    owned: tuple[Resource, ...],
+    template_of: Callable[[str], JsonObject],
+) -> tuple[dict[str, int] | None, list[str]]:
+    """How many routes and buckets had to be tried, and why that is not known; None for the control
+    plane itself."""
+    if own.is_own(deployment.tenant):
+        return None, []
+    endpoint = live["outputs"].get(deployment.manifest.tests.endpoint, "")
+    try:
+        found = verify_surface.surface(deployment, endpoint, live["parameters"], owned, template_of)
+    except verify_surface.SurfaceUnknown as error:
+        return None, [f"what a stranger could try is not known: {error}"]
+    return found.counts, []
+
+
 def _code(
     deployment: Deployment,
     event: JsonObject,
     owned: tuple[Resource, ...],
     patch: JsonObject,
+    template_of: Callable[[str], JsonObject],
 ) -> Comparison:
     given = event["build"]
     build = Build.model_validate({k: given[k] for k in Build.model_fields if k in given})
@@ -97,7 +126,7 @@ def _code(
     patches = {function: patch["code_sha256"]} if patch and function else {}
     known = settings(VerifySettings)
     stack = deployment.tenant.stack_name
-    return Code(stack, owned, build, patches, known.artifact_bucket).compare()
+    return Code(stack, owned, build, patches, known.artifact_bucket, template_of).compare()
 
 
 def _config(

@@ -18,6 +18,7 @@ from control_plane.models import JsonObject
 # Private-use characters: no template has them, and no wildcard is among them.
 _OWN, _UNKNOWN, _END = "\ue000", "\ue001", "\ue002"
 _MARK = re.compile(f"[{_OWN}{_UNKNOWN}]([^{_END}]*){_END}")
+_OWN_MARK = re.compile(f"{_OWN}([^{_END}]*){_END}")
 _DYNAMIC = re.compile(r"\{\{resolve:[^}]*\}\}")
 _VARIABLE = re.compile(r"\$\{([^!][^}]*)\}")
 _NO_VALUE = object()
@@ -140,6 +141,19 @@ def own_resource(text: str) -> str | None:
     """The logical id of the own resource that a text begins with the mark of."""
     found = re.match(f"{_OWN}([^.{_END}]*)", text)
     return found[1] if found else None
+
+
+def below(value: Any, path: str) -> Any:
+    """A value of a nested stack's template, its marks of own resources with `path` before the
+    logical id: as seen from the root."""
+    match value:
+        case str():
+            return _OWN_MARK.sub(lambda mark: own(path + mark[1]), value)
+        case list():
+            return [below(item, path) for item in value]
+        case dict():
+            return {below(name, path): below(item, path) for name, item in value.items()}
+    return value
 
 
 def variants(template: JsonObject, stack: Stack) -> Iterator[Resolved]:

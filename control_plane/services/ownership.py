@@ -25,17 +25,19 @@ EXECUTE_API = re.compile(
     r"^(?P<api>[a-z0-9]+)(-vpce-[a-z0-9]+)?\.execute-api\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?$"
 )
 _POOL = re.compile(r"^[a-z]{2}(-[a-z]+)+-\d_[A-Za-z0-9]{1,45}$")
-_GONE = "DELETE_COMPLETE"
+_GONE, _LEFT = "DELETE_COMPLETE", "DELETE_SKIPPED"
 
 
 @dataclass(frozen=True)
 class Resource:
-    """A resource of a stack, or of one nested in it. `stack_id` names the one that it is in."""
+    """A resource of a stack, or of one nested in it. `stack_id` names the one that it is in.
+    `is_left`: the stack has it no more, and kept it."""
 
     stack_id: str
     logical_id: str
     type: str
     physical_id: str
+    is_left: bool = False
 
 
 def resources(stack: str) -> tuple[Resource, ...]:
@@ -50,9 +52,8 @@ def resources(stack: str) -> tuple[Resource, ...]:
                 physical = item.get("PhysicalResourceId", "")
                 if item["ResourceStatus"] == _GONE or not physical:
                     continue
-                found.append(
-                    Resource(at, item["LogicalResourceId"], item["ResourceType"], physical)
-                )
+                kind, is_left = item["ResourceType"], item["ResourceStatus"] == _LEFT
+                found.append(Resource(at, item["LogicalResourceId"], kind, physical, is_left))
                 if item["ResourceType"] == _STACK:
                     waiting.append(physical)
     return tuple(found)

@@ -238,6 +238,26 @@ def _records(change: Callable[[list[JsonObject]], list[JsonObject]]) -> StandIn:
     return stand_in
 
 
+def _without_isolation(found: list[JsonObject]) -> list[JsonObject]:
+    return [item for item in found if item["name"] not in proof.ISOLATION]
+
+
+def _skips(*names: str) -> StandIn:
+    """Skips these, with the reason that a tenant has which really has nothing to try."""
+
+    def stand_in(course: Course, given: JsonObject) -> JsonObject:
+        nothing = {"routes": 0, "buckets": 0}
+        why = proof.skip_reasons(course.deployment, course.tenant.parameters, nothing)
+
+        def skipped(found: list[JsonObject]) -> list[JsonObject]:
+            there = [item for item in found if item["name"] not in names]
+            return there + [{"name": n, "status": "SKIPPED", "detail": why[n]} for n in names]
+
+        return _records(skipped)(course, given)
+
+    return stand_in
+
+
 def _answers_other_results(course: Course, given: JsonObject) -> JsonObject:
     real = course.real("RunTests", given)
     return {**real, "tests": [*real["tests"], {"name": "more", "status": "PASSED", "detail": ""}]}
@@ -251,6 +271,7 @@ def _proves(**changed: Any) -> StandIn:
             "build": given["build"]["fingerprint"], "tests": [],
             "code": {"equal": [], "not_compared": []},
             "config": {"sha256": given["config"]["sha256"]}, "admin": {"username": ADMIN},
+            "isolation": {"routes": 2, "buckets": 2},
         }  # fmt: skip
         facts = {k: v for k, v in {**facts, **changed}.items() if v is not None}
         Progress(build.TABLE).add_facts(course.deployment, {"proof": facts})
@@ -324,6 +345,13 @@ IMPOSTORS = [
              PROOF, "the test x failed"),
     Impostor("skips", TESTS, _records(lambda found: [{**f, "status": "SKIPPED"} for f in found]),
              PROOF, "SKIPPED"),
+    Impostor("leaves out isolation", TESTS, _records(_without_isolation), PROOF,
+             "every-route-no-token did not run.*buckets-anonymous did not run"),
+    Impostor("says that there is no closed route", TESTS,
+             _skips(*(proof.route_test(token) for token in proof.TOKENS)), PROOF,
+             "every-route-stranger-token is SKIPPED"),
+    Impostor("says that there is no bucket", TESTS, _skips(proof.BUCKETS), PROOF,
+             "buckets-anonymous is SKIPPED"),
     Impostor("answers other results than it records", TESTS, _answers_other_results, SUCCESS,
              "other results than it recorded"),
     Impostor("proves nothing", PROOF, _done, SUCCESS, "left no proof"),
@@ -331,6 +359,10 @@ IMPOSTORS = [
              "the proof is of the build"),
     Impostor("compares no code", PROOF, _proves(code="fine"), SUCCESS, "no code was compared"),
     Impostor("leaves a part out", PROOF, _proves(config=None), SUCCESS, "no part 'config'"),
+    Impostor("does not look what had to be tried", PROOF, _proves(isolation={}), SUCCESS,
+             "does not say how many routes"),
+    Impostor("finds no bucket to try", PROOF, _proves(isolation={"routes": 2, "buckets": 0}),
+             SUCCESS, "the configuration lies in one"),
     Impostor("proves another configuration", PROOF, _proves(config={"sha256": "c" * 64}), SUCCESS,
              "not the one that was uploaded"),
     Impostor("proves another administrator", PROOF, _proves(admin={"username": "x@y.z"}), SUCCESS,

@@ -13,7 +13,11 @@ from control_plane.store.locks import Locks
 from control_plane.store.slots import Slots
 from workers import record
 
-REQUIRED = ("health", "no-token", "bad-token", "stranger-token", "sign-in", "runtime-config")
+REQUIRED = (
+    "health", "no-token", "bad-token", "stranger-token", "sign-in", "runtime-config",
+    "every-route-no-token", "every-route-altered-token", "every-route-unsigned-token",
+    "every-route-stranger-token", "buckets-anonymous",
+)  # fmt: skip
 
 
 def test_success_records_its_proof_and_where_the_tenant_answers(source: str) -> None:

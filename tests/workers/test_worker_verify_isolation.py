@@ -12,6 +12,9 @@ from verify_calls import OFF, ON, Pools
 from control_plane import aws
 from control_plane.errors import TenantNotReady
 from control_plane.models import Deployment, JsonObject
+from control_plane.own import own_tenant
+from control_plane.rules import proof
+from control_plane.services import ownership
 from control_plane.services.live import Answer
 from control_plane.settings import forget_settings
 from workers import verify_isolation
@@ -19,7 +22,7 @@ from workers.live_tests import Subject
 
 SECURE = {"security": [{"Users": []}]}
 BUCKET = f"notes-data-{build.ACCOUNT}"
-REFUSED = [f"every-route-{name}" for name in verify_isolation.TOKENS]
+REFUSED = [proof.route_test(name) for name in proof.TOKENS]
 
 
 def template() -> JsonObject:
@@ -47,6 +50,109 @@ def template() -> JsonObject:
     }
 
 
+INNER, DEEP = (
+    f"arn:aws:cloudformation:us-east-1:{build.ACCOUNT}:stack/{build.ALPHA.stack_name}-{name}/1"
+    for name in ("Inner-1X", "Inner-1X-Deep-2Y")
+)
+HIDDEN = f"notes-stage-alpha-hidden-{build.ACCOUNT}"
+
+
+class Nested:
+    """The stack, with a stack nested in it, and another in that one.
+
+    The root makes an API. `Inner` adds a route to it, by the id that is passed on, and has an
+    API of its own; `Deep` has that one's stage, and a bucket. `parameters`: the nested stacks'.
+    """
+
+    def __init__(self, script: scripted.Scripted) -> None:
+        stack, root = "AWS::CloudFormation::Stack", template()
+        outer = build.ALPHA.stack_name
+        root["Resources"]["Inner"] = {
+            "Type": stack,
+            "Properties": {"Parameters": {"Api": {"Ref": "Api"}, "Auth": {"Ref": "EnableAuth"}}},
+        }
+        body = {
+            "securityDefinitions": {
+                "Users": {"x-amazon-apigateway-authorizer": {"type": "cognito_user_pools"}}
+            },
+            "paths": {"/inner": {"get": {"Fn::If": ["On", SECURE, {}]}}},
+        }
+        self.templates: dict[str, JsonObject] = {
+            outer: root,
+            INNER: {
+                "Parameters": {name: {"Type": "String"} for name in ("Api", "Root", "Auth")},
+                "Conditions": {"On": {"Fn::Equals": [{"Ref": "Auth"}, "true"]}},
+                "Resources": {
+                    "Own": {"Type": "AWS::ApiGateway::RestApi", "Properties": {"Body": body}},
+                    "Part": {
+                        "Type": "AWS::ApiGateway::Resource",
+                        "Properties": {
+                            "RestApiId": {"Ref": "Api"},
+                            "ParentId": {"Ref": "Root"},
+                            "PathPart": "admin",
+                        },
+                    },
+                    "Admin": {
+                        "Type": "AWS::ApiGateway::Method",
+                        "Condition": "On",
+                        "Properties": {
+                            "RestApiId": {"Ref": "Api"},
+                            "ResourceId": {"Ref": "Part"},
+                            "HttpMethod": "PUT",
+                            "AuthorizationType": "AWS_IAM",
+                        },
+                    },
+                    "Deep": {
+                        "Type": stack,
+                        "Properties": {"Parameters": {"Api": {"Ref": "Own"}}},
+                    },
+                },
+            },
+            DEEP: {
+                "Parameters": {"Api": {"Type": "String"}},
+                "Resources": {
+                    "Stage": {
+                        "Type": "AWS::ApiGateway::Stage",
+                        "Properties": {"RestApiId": {"Ref": "Api"}, "StageName": "v2"},
+                    },
+                    "Hidden": {"Type": "AWS::S3::Bucket"},
+                },
+            },
+        }
+        self.physical = {
+            "Api": "abc123", "Bucket": BUCKET, "Inner": INNER, "Deep": DEEP, "Own": "def456",
+            "Part": "res789", "Hidden": HIDDEN, "Admin": "method", "Stage": "stage",
+            "Pool": "us-east-1_pool00000",
+        }  # fmt: skip
+        self.parameters = {
+            INNER: {"Api": "abc123", "Root": "r00t", "Auth": "true"}, DEEP: {"Api": "def456"},
+        }  # fmt: skip
+        aws.s3().create_bucket(Bucket=HIDDEN)
+        cloud = aws.cloudformation()
+        script.on(
+            cloud, "GetTemplate", lambda of: {"TemplateBody": self.templates[of["StackName"]]}
+        )
+        script.on(cloud, "ListStackResources", self._listed)
+        script.on(cloud, "DescribeStacks", self._described)
+
+    def _listed(self, asked: JsonObject) -> JsonObject:
+        resources = self.templates[asked["StackName"]]["Resources"].items()
+        return {
+            "StackResourceSummaries": [
+                {"LogicalResourceId": name, "ResourceType": resource["Type"],
+                 "PhysicalResourceId": self.physical[name], "ResourceStatus": "CREATE_COMPLETE"}
+                for name, resource in resources
+            ]
+        }  # fmt: skip
+
+    def _described(self, asked: JsonObject) -> JsonObject:
+        given = self.parameters[asked["StackName"]].items()
+        name = asked["StackName"].split("/")[1]
+        parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in given]
+        stack = {"StackId": asked["StackName"], "StackName": name, "Parameters": parameters}
+        return {"Stacks": [stack | {"StackStatus": "CREATE_COMPLETE"}]}
+
+
 class Gateway:
     """The tenant's API. `wrong`: its answer to a kind of token, where that is not a refusal."""
 
@@ -54,10 +160,13 @@ class Gateway:
         self.stranger = stranger
         self.asked: list[tuple[str, str, str | None]] = []
         self.wrong: dict[str, Answer | Exception] = {}
+        self.open_paths: set[str] = set()
 
     def send(self, method: str, url: str, token: str | None, seconds: float) -> Answer:
         self.asked.append((method, url.removeprefix(URL), token))
         found = self.wrong.get(self.kind(token), Answer(401, None))
+        if url.removeprefix(URL) in self.open_paths:
+            found = Answer(200, None)
         if isinstance(found, Exception):
             raise found
         return found
@@ -109,8 +218,10 @@ def checked(
     made: Deployment, pools: Pools, parameters: dict[str, str] | None = None
 ) -> dict[str, tuple[str, str]]:
     """The results: status and detail, by name."""
-    subject = Subject(made, URL, PRINT, pools.outputs(), parameters or ON)
+    owned = ownership.resources(made.tenant.stack_name)
+    subject = Subject(made, URL, PRINT, pools.outputs(), parameters or ON, owned)
     found = verify_isolation.isolation(subject)
+    assert sorted(item["name"] for item in found) == sorted(proof.ISOLATION), "one result each"
     return {item["name"]: (item["status"], item["detail"]) for item in found}
 
 
@@ -123,12 +234,12 @@ def test_every_route_with_an_authorizer_is_tried_with_every_token(
     )
     tried = {(method, path, gateway.kind(token)) for method, path, token in gateway.asked}
     routes = (("GET", "/me"), ("DELETE", "/drafts/syndi-isolation-test"))
-    assert tried == {(*route, name) for route in routes for name in verify_isolation.TOKENS}
+    assert tried == {(*route, name) for route in routes for name in proof.TOKENS}
     assert len(gateway.asked) == len(tried)
     assert pools.users() == []
 
 
-@pytest.mark.parametrize("name", verify_isolation.TOKENS)
+@pytest.mark.parametrize("name", proof.TOKENS)
 @pytest.mark.parametrize("status", [200, 403, 404, 500])
 def test_a_route_that_takes_one_of_them_fails_exactly_that_test(
     made: Deployment, pools: Pools, gateway: Gateway, name: str, status: int
@@ -177,6 +288,112 @@ def test_a_stage_that_a_deployment_makes_is_tried_and_none_at_all_is_not_green(
     wanted = "PASSED" if stage else "FAILED"
     assert {results[name][0] for name in REFUSED} == {wanted}
     assert bool(gateway.asked) is bool(stage)
+
+
+INNER_URL = "https://def456.execute-api.us-east-1.amazonaws.com/v2/inner"
+
+
+def test_routes_and_buckets_of_nested_stacks_are_tried_too(
+    made: Deployment, pools: Pools, gateway: Gateway, script: scripted.Scripted
+) -> None:
+    """An API may have its stage and its routes in other stacks than itself."""
+    Nested(script)
+    found = checked(made, pools)
+    assert {status for status, _ in found.values()} == {"PASSED"}, found
+    tried = {(method, path) for method, path, _ in gateway.asked}
+    assert tried == {
+        ("GET", "/me"), ("DELETE", "/drafts/syndi-isolation-test"), ("PUT", "/admin"),
+        ("GET", INNER_URL),
+    }  # fmt: skip
+    assert len(gateway.asked) == len(tried) * len(proof.TOKENS)
+    assert {asked["Bucket"] for asked in script.of("GetObject")} == {BUCKET, HIDDEN}
+
+
+@pytest.mark.parametrize("path", ["/admin", INNER_URL])
+def test_a_route_of_a_nested_stack_that_takes_a_token_is_not_green(
+    made: Deployment, pools: Pools, gateway: Gateway, script: scripted.Scripted, path: str
+) -> None:
+    Nested(script)
+    gateway.open_paths.add(path)
+    assert {checked(made, pools)[name][0] for name in REFUSED} == {"FAILED"}
+
+
+def test_a_bucket_of_a_nested_stack_that_anybody_may_read_fails(
+    made: Deployment, pools: Pools, gateway: Gateway, script: scripted.Scripted
+) -> None:
+    Nested(script)
+
+    def nobody(asked: JsonObject) -> JsonObject:
+        return {} if asked["Bucket"] == HIDDEN else scripted.failure("AccessDenied")
+
+    script.on(aws.anonymous_s3(), "GetObject", nobody)
+    status, detail = checked(made, pools)["buckets-anonymous"]
+    assert (status, detail) == ("FAILED", f"{HIDDEN}: anybody may read it")
+
+
+def test_what_a_condition_of_a_nested_stack_took_away_is_not_tried(
+    made: Deployment, pools: Pools, gateway: Gateway, script: scripted.Scripted
+) -> None:
+    """By the parameters that the nested stack has: it was given another value than the root."""
+    nested = Nested(script)
+    nested.parameters[INNER]["Auth"] = "false"
+    del nested.templates[INNER]["Resources"]["Admin"]
+    assert {status for status, _ in checked(made, pools).values()} == {"PASSED"}
+    assert {path for _, path, _ in gateway.asked} == {"/me", "/drafts/syndi-isolation-test"}
+
+
+def test_a_condition_that_nobody_knows_is_decided_by_what_the_stack_has(
+    made: Deployment, pools: Pools, gateway: Gateway, script: scripted.Scripted
+) -> None:
+    """Otherwise an API that is not there would be one whose address is not known."""
+    nested = Nested(script)
+    nested.templates[INNER]["Resources"]["Own"]["Condition"] = "Secret"
+    secret = {"Fn::Equals": [{"Ref": "Hush"}, "x"]}
+    nested.templates[INNER]["Conditions"]["Secret"] = secret
+    nested.templates[INNER]["Parameters"]["Hush"] = {"Type": "String", "NoEcho": True}
+    listed = nested._listed
+
+    def without(asked: JsonObject) -> JsonObject:
+        items = listed(asked)["StackResourceSummaries"]
+        return {"StackResourceSummaries": [i for i in items if i["LogicalResourceId"] != "Own"]}
+
+    script.on(aws.cloudformation(), "ListStackResources", without)
+    assert {status for status, _ in checked(made, pools).values()} == {"PASSED"}
+    assert ("PUT", "/admin") in {(method, path) for method, path, _ in gateway.asked}
+    assert INNER_URL not in {path for _, path, _ in gateway.asked}
+
+
+def test_a_template_that_cannot_be_decided_fails_every_test(
+    made: Deployment, pools: Pools, gateway: Gateway, script: scripted.Scripted
+) -> None:
+    nested = Nested(script)
+    nested.templates[DEEP]["Conditions"] = {
+        f"C{number}": {"Fn::Equals": [{"Ref": f"Unknown{number}"}, "x"]} for number in range(5)
+    }
+    found = checked(made, pools)
+    assert {status for status, _ in found.values()} == {"FAILED"}
+    assert "Inner/Deep/template: conditions depend on" in found["buckets-anonymous"][1]
+
+
+def test_without_a_route_that_has_an_authorizer_and_without_a_bucket_both_say_so(
+    world: None, pools: Pools, gateway: Gateway, script: scripted.Scripted
+) -> None:
+    made = build.opened(build.deployment(manifest=build.manifest.parse(build.PLAIN_MANIFEST)))
+    found = template()
+    del found["Resources"]["Bucket"]
+    found["Resources"]["Api"]["Properties"]["Body"]["paths"] = {"/health": {"get": {}}}
+    script.on(aws.cloudformation(), "GetTemplate", {"TemplateBody": found})
+    results = checked(made, pools)
+    assert {results[name] for name in REFUSED} == {("SKIPPED", "no route has an authorizer")}
+    assert results["buckets-anonymous"][0] == "SKIPPED"
+    assert gateway.asked == []
+
+
+def test_of_the_control_plane_itself_every_test_is_skipped(
+    world: None, pools: Pools, gateway: Gateway
+) -> None:
+    made = build.deployment().model_copy(update={"tenant": own_tenant("control-plane-dev-main")})
+    assert {status for status, _ in checked(made, pools).values()} == {"SKIPPED"}
 
 
 def test_without_authentication_the_routes_are_skipped_with_the_reason(

@@ -10,12 +10,13 @@ import worker_builders as build
 from fake_tenant import PRINT, URL
 from function_calls import BUILD, PACKAGE, PACKAGE_KEY, TEMPLATE_KEY, put
 from pool_builders import new_pool
-from record_calls import succeed
+from record_calls import passed, succeed
 from worker_builders import ARTIFACTS
 
 from control_plane import aws
 from control_plane.errors import ProofIncomplete, TenantNotReady
 from control_plane.models import Deployment, JsonObject
+from control_plane.own import own_tenant
 from control_plane.rules import proof
 from control_plane.services.secrets import keep
 from control_plane.store.progress import Progress
@@ -50,8 +51,7 @@ class World:
         put(TEMPLATE_KEY, b"Resources: {}")
         self.upload({"auth": {"pool": self.pool}, "api": {"url": URL}})
         self.admin()
-        required = proof.required_tests(self.made.manifest, {})
-        self.tests([{"name": name, "status": "PASSED", "detail": ""} for name in required])
+        self.tests(passed(self.made))
         cloudformation, functions = aws.cloudformation(), aws.lambda_()
         script.on(cloudformation, "ListStackResources", self._listed)
         script.on(cloudformation, "DescribeStacks", self._described)
@@ -156,6 +156,7 @@ def test_a_deployment_that_is_through_is_proven_and_the_proof_is_in_its_record(
     assert found["config"]["sha256"] == world_.config["sha256"]
     assert (found["admin"]["status"], found["admin"]["signs_in"]) == ("CONFIRMED", "yes")
     assert found["build"] == PRINT
+    assert found["isolation"] == {"routes": 0, "buckets": 1}
 
 
 # Code ---------------------------------------------------------------------------------------------
@@ -387,16 +388,93 @@ def test_tests_that_did_not_run_or_were_skipped_are_named(
         world_.prove()
 
 
+NO_ROUTE = "no route has an authorizer"
+CLOSED = {
+    "securityDefinitions": {
+        "Users": {"x-amazon-apigateway-authorizer": {"type": "cognito_user_pools"}}
+    },
+    "paths": {"/me": {"get": {"security": [{"Users": []}]}}},
+}
+
+
+def with_isolation(made: Deployment, status: str | None, detail: str, *of: str) -> Any:
+    """The results, those of `of` with this status and detail; None: left out."""
+    there = [item for item in passed(made) if item["name"] not in of]
+    more = [] if status is None else [{"name": n, "status": status, "detail": detail} for n in of]
+    return [*there, *more]
+
+
+ROUTE_TESTS = tuple(proof.route_test(token) for token in proof.TOKENS)
+
+
+@pytest.mark.parametrize("name", proof.ISOLATION)
+def test_a_test_of_isolation_that_was_left_out_is_named(world_: World, name: str) -> None:
+    world_.tests(with_isolation(world_.made, None, "", name))
+    with pytest.raises(ProofIncomplete, match=f"the test {name} did not run"):
+        world_.prove()
+
+
+def test_routes_may_be_skipped_only_where_no_deployed_route_has_an_authorizer(
+    world_: World,
+) -> None:
+    world_.tests(with_isolation(world_.made, "SKIPPED", NO_ROUTE, *ROUTE_TESTS))
+    world_.prove()
+    world_.templates[ROOT]["Api"] = {
+        "Type": "AWS::ApiGateway::RestApi", "Properties": {"Body": CLOSED},
+    }  # fmt: skip
+    with pytest.raises(ProofIncomplete, match="every-route-no-token is SKIPPED"):
+        world_.prove()
+
+
+def test_a_closed_route_of_a_nested_stack_may_not_be_skipped_either(world_: World) -> None:
+    world_.tests(with_isolation(world_.made, "SKIPPED", NO_ROUTE, *ROUTE_TESTS))
+    world_.owns("AWS::CloudFormation::Stack", "N", NESTED)
+    world_.prove()
+    world_.owns("AWS::ApiGateway::RestApi", "Inner", "def456", NESTED)
+    world_.templates[NESTED]["Inner"] = {
+        "Type": "AWS::ApiGateway::RestApi", "Properties": {"Body": CLOSED},
+    }  # fmt: skip
+    with pytest.raises(ProofIncomplete, match="every-route-no-token is SKIPPED"):
+        world_.prove()
+
+
+@pytest.mark.parametrize("why", ["", "nothing to do", "authentication is off"])
+def test_a_reason_that_is_not_so_is_no_reason_to_skip(world_: World, why: str) -> None:
+    world_.tests(with_isolation(world_.made, "SKIPPED", why, *ROUTE_TESTS))
+    with pytest.raises(ProofIncomplete, match="is SKIPPED, and it had to run"):
+        world_.prove()
+
+
+def test_the_buckets_may_not_be_skipped_where_there_is_one(world_: World) -> None:
+    why = "the tenant has no bucket that is not declared public"
+    world_.tests(with_isolation(world_.made, "SKIPPED", why, proof.BUCKETS))
+    with pytest.raises(ProofIncomplete, match="buckets-anonymous is SKIPPED"):
+        world_.prove()
+
+
+def test_a_template_that_cannot_be_decided_proves_nothing(
+    world_: World, script: scripted.Scripted
+) -> None:
+    conditions = {f"C{n}": {"Fn::Equals": [{"Ref": f"Unknown{n}"}, "x"]} for n in range(5)}
+    undecided = {"Resources": world_.templates[ROOT], "Conditions": conditions}
+    script.on(aws.cloudformation(), "GetTemplate", {"TemplateBody": undecided})
+    with pytest.raises(ProofIncomplete, match="what a stranger could try is not known: template"):
+        world_.prove()
+
+
 # RecordSuccess ------------------------------------------------------------------------------------
+
+
+OFF = {"EnableAuth": "false"}
 
 
 def good(made: Deployment) -> JsonObject:
     return {
         "build": {"fingerprint": BUILD},
         "change_set": {},
-        "stack": {"outputs": {}, "parameters": {"EnableAuth": "false"}},
+        "stack": {"outputs": {}, "parameters": OFF},
         "config": {"sha256": "c0"},
-        "tests": [{"name": "health", "status": "PASSED"}],
+        "tests": passed(made, OFF),
         "admin": {},
         "patch": {},
     }
@@ -407,6 +485,11 @@ def good(made: Deployment) -> JsonObject:
     [
         ("proof", None, "left no proof"),
         ("proof", {}, "the proof has no part"),
+        (
+            "proof",
+            {"build": BUILD, "code": {}, "config": None, "admin": None},
+            "the proof has no part 'isolation'",
+        ),
         ("tests", [], "no tests of this deployment"),
         ("tests", [{"name": "health", "status": "PASSED", "detail": "x"}], "other results than"),
     ],
@@ -417,7 +500,10 @@ def test_a_success_without_its_proof_is_not_recorded(
     made = build.opened(build.deployment())
     build.take_lock(made)
     claimed = good(made)
-    found = {"build": BUILD, "code": {}, "config": {"sha256": "c0"}, "admin": None}
+    found = {
+        "build": BUILD, "code": {}, "config": {"sha256": "c0"}, "admin": None,
+        "isolation": {"routes": 2, "buckets": 1},
+    }  # fmt: skip
     Progress(build.TABLE).add_facts(made, {"tests": claimed["tests"], "proof": found, fact: value})
     with pytest.raises(ProofIncomplete, match=said):
         record.handler(build.event(made, "RecordSuccess", **claimed), None)
@@ -435,15 +521,69 @@ def test_a_success_without_its_proof_is_not_recorded(
 def test_a_proof_of_something_else_is_none(world: None, claim: JsonObject, said: str) -> None:
     made = build.opened(build.deployment())
     build.take_lock(made)
-    found = {"build": BUILD, "code": {}, "config": {"sha256": "c0"}, "admin": None}
+    found = {
+        "build": BUILD, "code": {}, "config": {"sha256": "c0"}, "admin": None,
+        "isolation": {"routes": 2, "buckets": 1},
+    }  # fmt: skip
     claimed = good(made)
     Progress(build.TABLE).add_facts(made, {"tests": claimed["tests"], "proof": found})
     with pytest.raises(ProofIncomplete, match=said):
         record.handler(build.event(made, "RecordSuccess", **claimed | claim), None)
 
 
+@pytest.mark.parametrize(
+    ("isolation", "status", "detail", "said"),
+    [
+        (None, "PASSED", "", "does not say how many"),
+        ({"routes": 2}, "PASSED", "", "does not say how many"),
+        ({"routes": 0, "buckets": "0"}, "PASSED", "", "does not say how many"),
+        ({"routes": 0, "buckets": 0}, "PASSED", "", "no bucket to try, and the configuration"),
+        ({"routes": 2, "buckets": 1}, None, "", "every-route-no-token did not run"),
+        ({"routes": 2, "buckets": 1}, "SKIPPED", "authentication is off", "token is SKIPPED"),
+        ({"routes": 0, "buckets": 1}, "SKIPPED", "no route has an authorizer", "token is SKIPPED"),
+        ({"routes": 0, "buckets": 1}, "SKIPPED", "authentication is off", None),
+    ],
+)
+def test_a_success_needs_the_isolation_that_the_proof_found_to_be_tried(
+    world: None, isolation: Any, status: str | None, detail: str, said: str | None
+) -> None:
+    made = build.opened(build.deployment())
+    build.take_lock(made)
+    found = {
+        "build": BUILD, "code": {}, "config": {"sha256": "c0"}, "admin": None,
+        "isolation": isolation,
+    }  # fmt: skip
+    of = {item["name"] for item in passed(made, OFF)} & set(ROUTE_TESTS)
+    tests = [item for item in passed(made, OFF) if item["name"] not in of]
+    if status is not None:
+        tests += [{"name": name, "status": status, "detail": detail} for name in sorted(of)]
+    claimed = good(made) | {"tests": tests}
+    Progress(build.TABLE).add_facts(made, {"tests": tests, "proof": found})
+    event = build.event(made, "RecordSuccess", **claimed)
+    if said is None:
+        assert record.handler(event, None)["status"] == "SUCCEEDED"
+        return
+    with pytest.raises(ProofIncomplete, match=said):
+        record.handler(event, None)
+    assert build.holder() == made.execution_arn
+
+
+def test_the_control_plane_itself_may_skip_its_isolation_and_no_tenant_may(world: None) -> None:
+    """Its API takes AWS credentials only; a worker that says so of a tenant proves nothing."""
+    made = build.opened(build.deployment())
+    itself = made.model_copy(update={"tenant": own_tenant("control-plane-stage-alpha")})
+    reasons = proof.skip_reasons(itself, {}, None)
+    assert sorted(reasons) == sorted(proof.ISOLATION)
+    results = [{"name": n, "status": "SKIPPED", "detail": why} for n, why in reasons.items()]
+    assert proof.test_gaps(proof.ISOLATION, results, reasons) == []
+    of_tenant = proof.skip_reasons(made, {}, {"routes": 0, "buckets": 0})
+    assert len(proof.test_gaps(proof.ISOLATION, results, of_tenant)) == len(proof.ISOLATION)
+
+
 def test_a_proof_is_in_the_receipt(world: None) -> None:
     made = build.opened(build.deployment())
     build.take_lock(made)
     succeed(made, **good(made))
-    assert build.current()["proof"]["code"]["equal"] == ["Function"]
+    found = build.current()["proof"]
+    assert found["code"]["equal"] == ["Function"]
+    assert found["isolation"] == {"routes": 2, "buckets": 1}
