@@ -150,8 +150,11 @@ def _reaches(statement: Statement, denials: list[Statement], owner: Ownership) -
             if policies.is_denied(action, resource, denials):
                 continue
             match owner.of_arn(resource):
-                case Whose.OWN:
+                case Whose.OWN if owner.is_within_boundary(resource):
                     continue
+                case Whose.OWN:
+                    yield Finding(statement.place, *_beyond_boundary(action, resource, owner))
+                    break
                 case Whose.OPEN:
                     why = f"what {resource} is cannot be decided before it is deployed"
                 case Whose.FOREIGN:
@@ -164,6 +167,18 @@ def _reaches(statement: Statement, denials: list[Statement], owner: Ownership) -
         else:
             continue
         break
+
+
+def _beyond_boundary(action: str, resource: str, owner: Ownership) -> tuple[str, str]:
+    """What a policy allows that the boundary of tenants' roles does not, and what to do."""
+    tenant, application = owner.tenant, owner.tenant.application
+    example = f"{application}-…-{tenant.env}-{tenant.org}-{owner.account}"
+    return (
+        f"{action} on {resource} would be denied on AWS: the permissions boundary of tenants' "
+        "roles allows no bucket of that name",
+        f"name the bucket {application}-…-{{env}}-{{org}}-{{account}} ({example}), or let its name "
+        f"begin with {tenant.stack_name}-",
+    )
 
 
 _NAME_OWN = (

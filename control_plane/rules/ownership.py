@@ -100,7 +100,7 @@ class Ownership:
         text = self.with_own_tags(pattern)
         if values.own_resource(text):  # the ARN of a resource of this template
             return Whose.OWN
-        if any(fnmatchcase(text, shared) for shared in self.shared):
+        if self._is_shared(text):
             is_anothers = self.names_another(text) or self._has_a_neighbours_token(text)
             return Whose.FOREIGN if is_anothers else Whose.OWN
         parts = text.split(":", 5)
@@ -115,6 +115,36 @@ class Ownership:
             return Whose.OPEN if values.has_unknown(account) else Whose.FOREIGN
         return self.of_name(_name_in(service, resource), _kind_in(service, resource))
 
+    def is_within_boundary(self, pattern: str) -> bool:
+        """Whether the permissions boundary of tenants' roles allows the own bucket of that ARN;
+        True for what is no bucket of the tenant's.
+
+        As OwnBuckets and NeverALongerOrganization of TenantBoundary in template.yaml have it:
+        `{application}-…-{env}-{org}-{account}`, or whatever stands behind the stack's name, as in
+        the names that CloudFormation makes. A boundary cannot allow more: its wildcards also match
+        slashes, so that a pattern without the account would match keys in others' buckets.
+        """
+        text = self.with_own_tags(pattern)
+        parts = text.split(":", 5)
+        if len(parts) < 6 or parts[2] != "s3" or self._is_shared(text):
+            return True
+        bucket = _POLICY_VARIABLE.sub("*", parts[5].partition("/")[0])
+        if values.own_resource(bucket) or bucket.startswith(f"{self.tenant.stack_name}-"):
+            return True
+        literal = _WILDCARD.split(bucket, maxsplit=1)[0]
+        first = _FIRST_ENV.search(literal)
+        if first is None or not literal.startswith(f"{self.tenant.application}-"):
+            return False
+        there, end = literal[first.start() :], self._bucket_end
+        return there == end or (literal != bucket and end.startswith(there))
+
+    @property
+    def _bucket_end(self) -> str:
+        return f"{self.tenant.env}-{self.tenant.org}-{self.account}"
+
+    def _is_shared(self, text: str) -> bool:
+        return any(fnmatchcase(text, shared) for shared in self.shared)
+
     def is_own_source(self, arn: str) -> bool:
         """Whether an ARN that is the source of a request can only be the tenant's own resource.
 
@@ -124,7 +154,7 @@ class Ownership:
         if self.of_arn(arn) is not Whose.OWN:
             return False
         text = self.with_own_tags(arn)
-        if values.own_resource(text) or any(fnmatchcase(text, shared) for shared in self.shared):
+        if values.own_resource(text) or self._is_shared(text):
             return True
         _, _, service, _, account, resource = text.split(":", 5)
         if service in SHARED_SERVICES and not values.own_resource(resource.partition("/")[2]):

@@ -26,6 +26,8 @@ MADE: JsonObject = {
     "Queue": {"Type": "AWS::SQS::Queue"},
     "Table": {"Type": "AWS::DynamoDB::Table", "Properties": {"TableName": "ledger"}},
     "Bucket": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": OWN_BUCKET}},
+    "Unnamed": {"Type": "AWS::S3::Bucket"},
+    "Named": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "ledger-of-lab"}},
     "Pool": {"Type": "AWS::Cognito::UserPool"},
 }
 
@@ -83,7 +85,10 @@ def test_a_role_that_may_touch_a_neighbour_is_refused(resource: Any) -> None:
 OWN = [
     f"arn:aws:s3:::{OWN_BUCKET}",
     f"arn:aws:s3:::{OWN_BUCKET}/*",
-    f"arn:aws:s3:::front-stage-lab-{ACCOUNT}/*",
+    f"arn:aws:s3:::{OWN_BUCKET}*",
+    "arn:aws:s3:::notes-stage-lab-anything/*",
+    "arn:aws:s3:::${aws:PrincipalTag/syndi:stack}-anything/*",
+    f"arn:aws:s3:::notes-stage-lab-{ACCOUNT}/*",
     f"arn:aws:dynamodb:{HERE}:table/notes-stage-lab",
     f"arn:aws:dynamodb:{HERE}:table/notes-stage-lab-items/index/*",
     f"arn:aws:secretsmanager:{HERE}:secret:notes/stage/lab/db-??????",
@@ -95,6 +100,8 @@ OWN = [
     {"Fn::GetAtt": ["Table", "Arn"]},
     {"Fn::GetAtt": "Pool.Arn"},
     {"Fn::Sub": "${Bucket.Arn}/*"},
+    {"Fn::Sub": "${Unnamed.Arn}/*"},
+    {"Fn::Sub": "arn:aws:s3:::${Unnamed}/*"},
     {"Fn::Sub": "arn:${AWS::Partition}:s3:::${Bucket}/${!aws:username}/*"},
     {"Fn::Join": ["", ["arn:aws:s3:::", {"Ref": "Bucket"}, "/in/*"]]},
     {"Fn::Sub": ["arn:aws:sqs:*:*:${Name}", {"Name": {"Fn::GetAtt": ["Queue", "QueueName"]}}]},
@@ -105,6 +112,26 @@ OWN = [
 @pytest.mark.parametrize("resource", OWN, ids=str)
 def test_a_role_of_the_tenants_own_resources_is_left_alone(resource: Any) -> None:
     assert findings(role("*", resource), extra=MADE) == []
+
+
+BEYOND_BOUNDARY = [
+    "arn:aws:s3:::notes-drafts-stage-lab",
+    "arn:aws:s3:::notes-drafts-stage-lab/*",
+    "arn:aws:s3:::notes-drafts-stage-lab-files/*",
+    f"arn:aws:s3:::notes-drafts-stage-lab-{ACCOUNT}-files/*",
+    f"arn:aws:s3:::front-stage-lab-{ACCOUNT}/*",  # the manifest's, of another name
+    {"Fn::Sub": "${Named.Arn}/*"},
+]
+
+
+@pytest.mark.parametrize("resource", BEYOND_BOUNDARY, ids=str)
+@pytest.mark.parametrize("action", ["s3:GetObject", ["dynamodb:GetItem", "s3:*"], "*"])
+def test_an_own_bucket_that_the_boundary_denies_is_a_finding(resource: Any, action: Any) -> None:
+    """Otherwise a tenant is green on a laptop, and its function is denied its bucket on AWS."""
+    (found,) = findings(role(action, resource), extra=MADE)
+    assert found.startswith("Role, policy own, statement 1 (Sid1): ")
+    assert "would be denied on AWS: the permissions boundary" in found
+    assert f"(notes-…-stage-lab-{ACCOUNT}), or let its name begin with notes-stage-lab-" in found
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from sam_template import listed, properties
 
 from control_plane import naming
 from control_plane.models import Env, Tenant
+from control_plane.rules.ownership import Ownership, Whose
 
 ACCOUNT = "123456789012"
 TABLE = f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table"
@@ -102,6 +103,14 @@ OTHERS = [
     ("s3:ListBucket", f"arn:aws:s3:::rawscribe-eln-prod-lab-{ACCOUNT}"),
     ("s3:GetObject", f"arn:aws:s3:::rawscribe-eln-dev-lab2-{ACCOUNT}/1"),
     ("s3:GetObject", f"arn:aws:s3:::rawscribe-eln-dev-lab-2-{ACCOUNT}/1"),
+    ("s3:GetObject", "arn:aws:s3:::rawscribe-drafts-dev-other-lab/1"),
+    ("s3:ListBucket", "arn:aws:s3:::rawscribe-drafts-dev-other-lab"),
+    ("s3:GetObject", f"arn:aws:s3:::rawscribe-drafts-dev-other-lab-{ACCOUNT}/1"),
+    ("s3:GetObject", f"arn:aws:s3:::rawscribe-eln-prod-x-dev-lab-{ACCOUNT}/1"),  # prod's x-dev-lab
+    ("s3:ListBucket", f"arn:aws:s3:::rawscribe-eln-prod-x-dev-lab-{ACCOUNT}"),
+    ("s3:GetObject", f"arn:aws:s3:::rawscribe-prod-dev-lab-{ACCOUNT}/1"),  # prod's dev-lab
+    ("s3:PutObject", f"arn:aws:s3:::rawscribe-eln-dev-x-dev-lab-{ACCOUNT}/1"),  # dev's x-dev-lab
+    ("s3:GetObject", f"arn:aws:s3:::rawscribe-eln-test-stage-dev-lab-{ACCOUNT}/1"),
     ("s3:GetObject", f"arn:aws:s3:::almanac-data-dev-lab-{ACCOUNT}/1"),
     ("s3:GetObject", f"{ARTIFACTS}/rawscribe-dev-lab/builds/1/template.yaml"),
     ("dynamodb:GetItem", f"{TABLE}/rawscribe-dev-victim"),
@@ -123,6 +132,42 @@ def test_a_role_reaches_its_own_tenants_buckets_and_tables(action: str, resource
 @pytest.mark.parametrize(("action", "resource"), OTHERS)
 def test_a_role_reaches_nothing_of_a_neighbour(action: str, resource: str) -> None:
     assert not allows(action, resource, tags())
+
+
+BUCKETS = [
+    f"rawscribe-eln-dev-lab-{ACCOUNT}", f"rawscribe-eln-drafts-dev-lab-{ACCOUNT}",
+    f"rawscribe-x-webdev-dev-lab-{ACCOUNT}", f"rawscribe-dev-lab-{ACCOUNT}",
+    "rawscribe-dev-lab-files", "rawscribe-dev-lab-dev-x", "rawscribe-drafts-dev-lab",
+    "rawscribe-drafts-dev-lab-files", f"rawscribe-drafts-dev-lab-{ACCOUNT}-files",
+    "rawscribe-drafts-dev-other-lab", f"rawscribe-drafts-dev-other-lab-{ACCOUNT}",
+    f"rawscribe-drafts-dev-lab-2-{ACCOUNT}", f"rawscribe-drafts-dev-lab2-{ACCOUNT}",
+    f"rawscribe-drafts-prod-lab-{ACCOUNT}", f"rawscribe-prod-dev-lab-{ACCOUNT}",
+    f"rawscribe-eln-prod-x-dev-lab-{ACCOUNT}", f"rawscribe-eln-dev-x-dev-lab-{ACCOUNT}",
+    f"syndi-frontend-dev-lab-{ACCOUNT}", f"almanac-data-dev-lab-{ACCOUNT}", "ledger",
+    f"rawscribe2-data-dev-lab-{ACCOUNT}", f"lab-{ACCOUNT}", "rawscribe-dev-lab",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("bucket", BUCKETS)
+@pytest.mark.parametrize("org", ["lab", "x-dev-lab", "dev-lab", "other-lab", "lab-2"])
+def test_a_policy_is_accepted_for_exactly_the_buckets_that_the_boundary_allows(
+    bucket: str, org: str
+) -> None:
+    """Otherwise a tenant is green on a laptop, and its role is denied its bucket on AWS."""
+    owner = Ownership(Tenant(application="rawscribe", env=Env.DEV, org=org), ACCOUNT)
+    if bucket.startswith(f"rawscribe-dev-{org}-"):
+        return  # behind the stack's name the boundary also allows what may be a longer org's
+    for arn in (f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/drafts/1.json"):
+        is_accepted = owner.of_arn(arn) is Whose.OWN and owner.is_within_boundary(arn)
+        assert allows("s3:GetObject", arn, tags(org)) == is_accepted, arn
+
+
+@pytest.mark.parametrize(
+    "key", [f"exports/rawscribe-eln-dev-lab-{ACCOUNT}.zip", "rawscribe-dev-lab/1", "x-dev-lab"]
+)
+def test_a_key_may_have_the_names_of_its_tenant_in_it(key: str) -> None:
+    arn = f"arn:aws:s3:::rawscribe-eln-dev-lab-{ACCOUNT}/{key}"
+    assert allows("s3:GetObject", arn, tags())
 
 
 def test_a_neighbour_whose_name_begins_alike_is_kept_out_by_its_tag() -> None:
