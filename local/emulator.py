@@ -83,6 +83,7 @@ def apply_patches(seconds: float, *, without: frozenset[str] = frozenset()) -> N
         "non_empty_buckets": patches.non_empty_buckets,
         "codebuild_projects": patches.codebuild_projects,
         "leading_keys": iam_patches.leading_keys,
+        "change_sets_by_arn": iam_patches.change_sets_by_arn,  # before those that replace it too
         "schedule_groups": iam_patches.schedule_groups,
         "lambda_reads": iam_patches.lambda_reads,
         "role_paths": iam_patches.role_paths,

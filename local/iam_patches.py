@@ -137,6 +137,29 @@ def tables_by_arn() -> None:
     install("dynamodb_resource_arns", with_arn, [iam_actions])
 
 
+def change_sets_by_arn() -> None:
+    """A policy on change sets is evaluated for calls that name one by its ARN, without its stack:
+    those of nested stacks.
+
+    Without this such a call is on no resource, and a policy that names change sets allows nothing.
+    """
+    iam_actions = emulator_module("core.iam_actions")
+    known: Callable[..., str] = iam_actions.extract_resource_arn
+    if "ChangeSetName" in inspect.getsource(known):
+        raise UnexpectedEmulator("extract_resource_arn already knows change sets")
+
+    def with_change_set(
+        service: str, method: str, path: str, headers: Any, body: bytes, query: Any, *rest: Any
+    ) -> str:
+        arn = known(service, method, path, headers, body, query, *rest)
+        if service != "cloudformation" or arn != "*":
+            return arn
+        named = str(iam_actions._query_param(query, "ChangeSetName") or "")
+        return named if named.startswith("arn:") else arn
+
+    install("extract_resource_arn", with_change_set, [iam_actions])
+
+
 def user_pool_tags() -> None:
     """A policy's `aws:ResourceTag` condition on a user pool is evaluated.
 

@@ -119,28 +119,26 @@ class Ownership:
         """Whether the permissions boundary of tenants' roles allows the own bucket of that ARN;
         True for what is no bucket of the tenant's.
 
-        As OwnBuckets and NeverALongerOrganization of TenantBoundary in template.yaml have it:
+        As OwnBuckets of TenantBoundary in template.yaml has it:
         `{application}-…-{env}-{org}-{account}`, or whatever stands behind the stack's name, as in
         the names that CloudFormation makes. A boundary cannot allow more: its wildcards also match
         slashes, so that a pattern without the account would match keys in others' buckets.
         """
-        text = self.with_own_tags(pattern)
+        text, own = self.with_own_tags(pattern), self.tenant
         parts = text.split(":", 5)
         if len(parts) < 6 or parts[2] != "s3" or self._is_shared(text):
             return True
         bucket = _POLICY_VARIABLE.sub("*", parts[5].partition("/")[0])
-        if values.own_resource(bucket) or bucket.startswith(f"{self.tenant.stack_name}-"):
+        if values.own_resource(bucket) or bucket.startswith(f"{own.stack_name}-"):
             return True
-        literal = _WILDCARD.split(bucket, maxsplit=1)[0]
-        first = _FIRST_ENV.search(literal)
-        if first is None or not literal.startswith(f"{self.tenant.application}-"):
+        end = f"-{own.env}-{own.org}-{self.account}"
+        if not bucket.startswith(f"{own.application}-"):
             return False
-        there, end = literal[first.start() :], self._bucket_end
-        return there == end or (literal != bucket and end.startswith(there))
-
-    @property
-    def _bucket_end(self) -> str:
-        return f"{self.tenant.env}-{self.tenant.org}-{self.account}"
+        literal = _WILDCARD.split(bucket, maxsplit=1)[0]
+        if literal == bucket:
+            return bucket.endswith(end)
+        there = literal.rfind(end[: -len(self.account)])  # what follows may be the account
+        return there >= 0 and end.startswith(literal[there:])
 
     def _is_shared(self, text: str) -> bool:
         return any(fnmatchcase(text, shared) for shared in self.shared)

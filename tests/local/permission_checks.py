@@ -164,6 +164,20 @@ def tables_are_known_by_their_arn(aws: Aws) -> None:
         raise AssertionError(f"its ARN allows it: {error}") from error
 
 
+def change_sets_are_known_by_their_arn(aws: Aws) -> None:
+    arn = "arn:aws:cloudformation:us-east-1:000000000000:changeSet"
+    reader = aws.client_of(
+        "change-set-reader", "cloudformation",
+        allow("cloudformation:DescribeChangeSet", on=f"{arn}/a*"),
+    )  # fmt: skip
+    found = {
+        name: error_of(reader.describe_change_set, ChangeSetName=f"{arn}/{name}/1")[0]
+        for name in ("aaa", "bbb")
+    }
+    assert "AccessDenied" in found["bbb"]
+    assert "AccessDenied" not in found["aaa"], "it is not there, and that may be seen"
+
+
 def layer_versions_have_their_own_actions(aws: Aws) -> None:
     arn = "arn:aws:lambda:us-east-1:000000000000:layer:notes*"
     own = aws.client_of(
@@ -189,5 +203,6 @@ CHECKS = [
     web_page_cannot_be_root,
     log_groups_are_known_by_their_tags,
     tables_are_known_by_their_arn,
+    change_sets_are_known_by_their_arn,
     layer_versions_have_their_own_actions,
 ]
