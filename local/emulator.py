@@ -83,11 +83,11 @@ def apply_patches(seconds: float, *, without: frozenset[str] = frozenset()) -> N
         "non_empty_buckets": patches.non_empty_buckets,
         "codebuild_projects": patches.codebuild_projects,
         "leading_keys": iam_patches.leading_keys,
-        "change_sets_by_arn": iam_patches.change_sets_by_arn,  # before those that replace it too
         "schedule_groups": iam_patches.schedule_groups,
         "lambda_reads": iam_patches.lambda_reads,
         "role_paths": iam_patches.role_paths,
         "tables_by_arn": iam_patches.tables_by_arn,
+        "change_sets_by_arn": iam_patches.change_sets_by_arn,
         "user_pool_tags": iam_patches.user_pool_tags,
         "bucket_tags": patches.bucket_tags,
         "conditions_in_change_sets": stack_patches.conditions_in_change_sets,

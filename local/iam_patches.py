@@ -145,8 +145,8 @@ def change_sets_by_arn() -> None:
     """
     iam_actions = emulator_module("core.iam_actions")
     known: Callable[..., str] = iam_actions.extract_resource_arn
-    if "ChangeSetName" in inspect.getsource(known):
-        raise UnexpectedEmulator("extract_resource_arn already knows change sets")
+    if not hasattr(iam_actions, "_query_param"):
+        raise UnexpectedEmulator("ministack.core.iam_actions has no _query_param")
 
     def with_change_set(
         service: str, method: str, path: str, headers: Any, body: bytes, query: Any, *rest: Any
