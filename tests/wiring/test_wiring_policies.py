@@ -261,3 +261,15 @@ def test_a_state_machine_may_invoke_versions_of_its_workers_and_nothing_else(
     resources = [resource["Sub"] for s in invoking for resource in listed(s["Resource"])]
     workers = [name for name in substituted(machine) if name in worker_functions()]
     assert sorted(resources) == sorted(f"${{{name}.Arn}}:*" for name in workers)
+
+
+@pytest.mark.parametrize(
+    ("action", "allowed"),
+    [("DescribeChangeSet", True), ("DescribeEvents", True), ("ExecuteChangeSet", False)],
+)
+def test_a_change_set_that_is_named_by_its_arn_alone_is_only_read(
+    action: str, *, allowed: bool
+) -> None:
+    """A nested stack's is: without it no tenant with a new nested stack could be deployed."""
+    arn = "arn:aws:cloudformation:us-east-1:123456789012:changeSet/syndi-1-Data-1X/2y"
+    assert may(statements("StackFunction"), f"cloudformation:{action}", arn) == allowed
