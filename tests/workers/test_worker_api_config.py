@@ -255,4 +255,4 @@ def test_a_throttled_table_is_never_taken_for_no_overrides(
 ) -> None:
     script.on(aws.dynamodb(), "Query", scripted.failure("ThrottlingException"))
     assert put({"title": "x"}).status == 503
-    assert call("GET", f"{HERE}/config/history").status == 500
+    assert call("GET", f"{HERE}/config/history").status == 503
