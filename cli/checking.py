@@ -4,12 +4,16 @@ import json
 import os
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from cli.connection import Api
 from cli.failure import CommandError, Refused
 from control_plane import aws
-from control_plane.errors import TenantNotReady
-from control_plane.manifest import TestsTable
+from control_plane.errors import OutputRefused, TenantNotReady
+from control_plane.manifest import Manifest, TestsTable
+from control_plane.models import Tenant
 from control_plane.rules.tenant_health import health_verdict
+from control_plane.services import owned_addresses
 from control_plane.services.live import at, get
 
 
@@ -61,6 +65,10 @@ def _sign_in(
     tests, admin, outputs = manifest["tests"], manifest.get("admin"), tenant["outputs"]
     if not admin or admin["user_pool"] not in outputs:
         raise Refused(f"{tenant['stack_name']} has no authentication")
+    try:  # before a password or a token is sent there
+        _check_own(tenant, manifest)
+    except OutputRefused as error:
+        return [_result("outputs", False, str(error))]
     cognito = aws.cognito()
     try:
         answer = cognito.admin_initiate_auth(
@@ -80,6 +88,27 @@ def _sign_in(
         _result("identity", identity == username, f"the tenant takes the user for {identity}"),
         _result("no-token", unknown.status == 401, f"answered {unknown.status}"),
     ]
+
+
+def _check_own(tenant: dict[str, Any], manifest: dict[str, Any]) -> None:
+    """See to it that the pool and the address are the stack's own, with the caller's permissions.
+
+    Raises OutputRefused, and Refused when that cannot be read.
+    """
+    subject = Tenant(**{name: tenant[name] for name in Tenant.model_fields})
+    # Another release may have registered it, with keys of its own.
+    described = Manifest.model_validate(manifest, extra="ignore")
+    # The endpoint as it will be used, not as the output says.
+    outputs = {**tenant["outputs"], described.tests.endpoint: tenant["endpoint"]}
+    try:
+        owned_addresses.check(subject, described, outputs)
+    except ClientError as error:
+        if not aws.is_denied(error):
+            raise
+        raise Refused(
+            f"whether the pool and the address are {subject.stack_name}'s cannot be read, so "
+            f"nothing is sent there: {error}; docs/install.md has what --jwt needs"
+        ) from error
 
 
 def _password(tenant: dict[str, Any], username: str) -> str:

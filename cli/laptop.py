@@ -178,7 +178,24 @@ def _operator_policy(laptop: Laptop, stack: str) -> dict[str, Any]:
             "secretsmanager:GetSecretValue",
             f"arn:aws:secretsmanager:{here}:secret:syndi/*",
         ),
-        "SignIn": ("cognito-idp:AdminInitiateAuth", f"arn:aws:cognito-idp:{here}:userpool/*"),
+        "SignIn": (  # into a pool that is the tenant's own
+            [
+                "cognito-idp:AdminInitiateAuth",
+                "cognito-idp:DescribeUserPool",
+                "cognito-idp:DescribeUserPoolClient",
+            ],
+            f"arn:aws:cognito-idp:{here}:userpool/*",
+        ),
+        "WhatIsTheirs": (
+            ["cloudformation:ListStackResources", "cloudformation:DescribeStackResources"],
+            f"arn:aws:cloudformation:{here}:stack/*",
+        ),
+        "Addresses": ("lambda:ListFunctionUrlConfigs", f"arn:aws:lambda:{here}:function:*"),
+        "LoadBalancers": ("elasticloadbalancing:DescribeLoadBalancers", "*"),
+        "Distributions": (
+            "cloudfront:GetDistribution",
+            f"arn:aws:cloudfront::{laptop.account}:distribution/*",
+        ),
     }
     return {
         "Version": "2012-10-17",

@@ -121,6 +121,11 @@ def cloudfront() -> Any:
     return _client("cloudfront")
 
 
+def load_balancing() -> Any:
+    """Load balancers. Untyped: there are no stubs for it here."""
+    return _client("elbv2")
+
+
 def cloudwatch() -> Any:
     """Alarms and metrics. Untyped: there are no stubs for it here."""
     return _client("cloudwatch")

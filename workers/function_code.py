@@ -13,6 +13,8 @@ from control_plane.rules import patching
 from control_plane.rules.patching import Package
 from control_plane.templates import parse
 
+FUNCTION = "AWS::Lambda::Function"
+
 
 @dataclass(frozen=True)
 class Live:
@@ -24,11 +26,20 @@ class Live:
 
 
 def name_of(stack_name: str, logical_id: str) -> str:
-    """The function's name."""
-    answer = aws.cloudformation().describe_stack_resource(
+    """The name of the stack's own function: what every step that touches it goes by.
+
+    Raises PatchFailed for a resource of another type. The physical id of a custom resource, for
+    instance, is what its code answers: it may be the name of another tenant's function.
+    """
+    found = aws.cloudformation().describe_stack_resource(
         StackName=stack_name, LogicalResourceId=logical_id
-    )
-    return answer["StackResourceDetail"]["PhysicalResourceId"]
+    )["StackResourceDetail"]
+    if found["ResourceType"] != FUNCTION:
+        raise PatchFailed(
+            f"stack.function in the manifest names {logical_id}, which is no function in the stack "
+            f"{stack_name} but of the type {found['ResourceType']}: name an {FUNCTION}"
+        )
+    return found["PhysicalResourceId"]
 
 
 def stack_package(stack_name: str, logical_id: str) -> Package | None:

@@ -4,9 +4,13 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from control_plane.errors import RouteRefused
+from botocore.exceptions import ClientError
+
+from control_plane import aws
+from control_plane.errors import OutputRefused, RouteRefused
 from control_plane.manifest import Manifest
 from control_plane.models import JsonObject, Tenant
+from control_plane.services import owned_addresses
 from control_plane.settings import RouteSettings, settings
 from control_plane.store.listing import Listing, why_not
 from control_plane.store.sources import Sources
@@ -53,7 +57,23 @@ def member(of: Tenant, org: str) -> Member:
             f"{tenant.stack_name} has no address in its output {manifest.route.output}, only "
             f"{value[:100]!r}"
         )
+    _check_own(tenant, manifest, current)
     return Member(tenant, target, manifest, current)
+
+
+def _check_own(tenant: Tenant, manifest: Manifest, current: JsonObject) -> None:
+    """Raise RouteRefused when the tenant's stack is not what answers at its addresses: people would
+    be led to another tenant, and a signed request sent there."""
+    outputs = {name: str(value) for name, value in current.get("outputs", {}).items()}
+    tested = str(current.get("endpoint") or outputs.get(manifest.tests.endpoint, ""))
+    try:
+        owned_addresses.check_route(tenant, manifest, {**outputs, manifest.tests.endpoint: tested})
+    except OutputRefused as error:
+        raise RouteRefused(f"{tenant.stack_name}: {error}") from error
+    except ClientError as error:
+        if aws.error_code(error) != "ValidationError":
+            raise
+        raise RouteRefused(f"{tenant.stack_name} has no stack any more: {error}") from error
 
 
 def records(of: Tenant, weights: dict[str, int]) -> Records:

@@ -22,6 +22,9 @@ _NAMES = (
 )  # fmt: skip
 """Resource types whose physical id is the host name that they answer for."""
 
+_LOAD_BALANCER = "AWS::ElasticLoadBalancingV2::LoadBalancer"
+_LOAD_BALANCER_HOST = re.compile(r"\.elb\.([a-z0-9-]+\.)?amazonaws\.com$")
+
 _FUNCTION_URL = re.compile(r"^[a-z0-9]+\.lambda-url\.[a-z0-9-]+\.on\.aws$")
 
 
@@ -40,11 +43,15 @@ def check_address(tenant: Tenant, output: str, value: str, owned: Iterable[Resou
     found: set[str | None]
     if _FUNCTION_URL.match(host):
         found = _function_urls(r.physical_id for r in owned if r.type == "AWS::Lambda::Function")
+    elif _LOAD_BALANCER_HOST.search(host):
+        found = _load_balancer_hosts(r.physical_id for r in owned if r.type == _LOAD_BALANCER)
     else:
         ids = (r.physical_id for r in owned if r.type == "AWS::CloudFront::Distribution")
         found = _distribution_hosts(ids)
     if host not in found:
-        raise refused(tenant, output, value, "no API, domain name or distribution has it")
+        raise refused(
+            tenant, output, value, "no API, domain name, load balancer or distribution has it"
+        )
 
 
 def check(tenant: Tenant, manifest: Manifest, outputs: Mapping[str, str]) -> tuple[Resource, ...]:
@@ -62,6 +69,18 @@ def check(tenant: Tenant, manifest: Manifest, outputs: Mapping[str, str]) -> tup
     return owned
 
 
+def check_route(
+    tenant: Tenant, manifest: Manifest, outputs: Mapping[str, str]
+) -> tuple[Resource, ...]:
+    """See to it that the address of a route, and all that `check` compares, are the stack's
+    own: users sign in at its pool. Gives the stack's resources. Raises OutputRefused."""
+    owned = check(tenant, manifest, outputs)
+    route = manifest.route
+    if route and outputs.get(route.output):
+        check_address(tenant, route.output, outputs[route.output], owned)
+    return owned
+
+
 def _function_urls(functions: Iterable[str]) -> set[str | None]:
     pages = aws.lambda_().get_paginator("list_function_url_configs")
     return {
@@ -70,6 +89,17 @@ def _function_urls(functions: Iterable[str]) -> set[str | None]:
         for page in pages.paginate(FunctionName=function)
         for item in page["FunctionUrlConfigs"]
     }
+
+
+def _load_balancer_hosts(load_balancers: Iterable[str]) -> set[str | None]:
+    """The host names of load balancers (ARNs), which may have `dualstack.` before them."""
+    found: set[str | None] = set()
+    for arn in load_balancers:
+        answer = aws.load_balancing().describe_load_balancers(LoadBalancerArns=[arn])
+        for described in answer["LoadBalancers"]:
+            host = described["DNSName"].lower()
+            found |= {host, f"dualstack.{host}"}
+    return found
 
 
 def _distribution_hosts(distributions: Iterable[str]) -> set[str | None]:

@@ -134,7 +134,8 @@ def host_of(value: str) -> str | None:
 
 
 def check_values(tenant: Tenant, names: Iterable[str], outputs: Mapping[str, str]) -> None:
-    """See to it that outputs that look like a pool or an API are this stack's; others are text.
+    """See to it that outputs that name a pool, an API, a bucket or a function name none of another
+    stack; others are text.
 
     For values that are passed on, such as those in the tenant's configuration. Raises
     OutputRefused.
@@ -143,11 +144,57 @@ def check_values(tenant: Tenant, names: Iterable[str], outputs: Mapping[str, str
     pools = {name: value for name, value in values.items() if _POOL.match(value)}
     hosts = {name: host_of(value) or "" for name, value in values.items() if "://" in value}
     apis = {name: host for name, host in hosts.items() if EXECUTE_API.match(host)}
+    named = {
+        name: found[1] or found[2]
+        for name, value in values.items()
+        if name not in pools and (found := _NAME.match(value))
+    }
     owned = resources(tenant.stack_name) if pools or apis else ()
     for name, pool in pools.items():
         _check_pool(tenant, name, pool, owned)
     for name, host in apis.items():
         check_api(tenant, name, values[name], host, owned)
+    for name, physical_id in named.items():
+        _check_named(tenant, name, values[name], physical_id)
+
+
+_NAME = re.compile(
+    r"^(?:(?:arn:[a-z-]+:s3:::|arn:[a-z-]+:lambda:[a-z0-9-]+:\d{12}:function:|s3://)"
+    r"([A-Za-z0-9_.-]{2,64})(?:[/:].*)?|([A-Za-z0-9_.-]{2,64}))$"
+)
+"""What may be the name of a bucket or a function: alone, in an ARN, or before a key."""
+
+_NAMED = ("AWS::S3::Bucket", "AWS::Lambda::Function")
+
+
+def _check_named(tenant: Tenant, output: str, value: str, physical_id: str) -> None:
+    """See to it that a bucket or a function is not another stack's. One that no stack has is
+    nobody's, or an operator brought it."""
+    others = _stacks_with(physical_id, _NAMED)
+    if not others and ":function:" not in value:
+        return
+    if any(physical_id == resource.physical_id for resource in resources(tenant.stack_name)):
+        return
+    if others:
+        raise refused(tenant, output, value, f"it belongs to {', '.join(others)}")
+    raise refused(tenant, output, value, "the stack has no such function")
+
+
+def _stacks_with(physical_id: str, kinds: Iterable[str]) -> list[str]:
+    """The stacks of the applications that have a resource of these types and that name."""
+    try:
+        found = aws.cloudformation().describe_stack_resources(PhysicalResourceId=physical_id)
+    except ClientError as error:
+        if aws.is_busy(error):
+            raise
+        return []
+    return sorted(
+        {
+            item.get("StackName", "another stack")
+            for item in found["StackResources"]
+            if item.get("PhysicalResourceId") == physical_id and item["ResourceType"] in kinds
+        }
+    )
 
 
 def refused(tenant: Tenant, output: str, value: str, owner: str) -> OutputRefused:

@@ -363,7 +363,8 @@ class Tenant:
             "DescribeStackEvents": lambda _: {"StackEvents": list(self.events)},
             "DescribeStackResource": lambda asked: {
                 "StackResourceDetail": {
-                    "PhysicalResourceId": self.physical(asked["LogicalResourceId"])
+                    "PhysicalResourceId": self.physical(asked["LogicalResourceId"]),
+                    "ResourceType": "AWS::Lambda::Function",
                 }
             },
             "DescribeStackResources": {"StackResources": []},

@@ -18,6 +18,7 @@ SERVICES = {
     "iam": "iam",
     "kms": "kms",
     "lambda_": "lambda",
+    "load_balancing": "elasticloadbalancing",
     "logs": "logs",
     "route53": "route53",
     "s3": "s3",

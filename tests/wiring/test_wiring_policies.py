@@ -47,6 +47,8 @@ BORROWED = {
     "RouteFunction": [
         "control_plane/services/executions.py",
         "control_plane/services/notifications.py",
+        "control_plane/services/owned_addresses.py",
+        "control_plane/services/ownership.py",
     ],
     "AdminFunction": [
         "control_plane/services/ownership.py",

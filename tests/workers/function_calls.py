@@ -44,7 +44,12 @@ class Function:
         script.on(
             aws.cloudformation(),
             "DescribeStackResource",
-            {"StackResourceDetail": {"PhysicalResourceId": NAME}},
+            {
+                "StackResourceDetail": {
+                    "PhysicalResourceId": NAME,
+                    "ResourceType": function_code.FUNCTION,
+                }
+            },
         )
         script.on(
             aws.cloudformation(),

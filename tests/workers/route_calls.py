@@ -36,7 +36,12 @@ ID = RUN.removeprefix(SHIFT_MACHINE.replace("stateMachine", "execution") + ":sta
 
 def host(org: str) -> str:
     """Where a tenant answers."""
-    return f"{org}.execute-api.us-east-1.amazonaws.com"
+    return f"{api(org)}.execute-api.us-east-1.amazonaws.com"
+
+
+def api(org: str) -> str:
+    """The id of a tenant's API."""
+    return org.replace("-", "")
 
 
 @dataclass
@@ -48,6 +53,8 @@ class Traffic:
     answers: dict[str, Answer | Exception] = field(default_factory=dict)
     running: set[str] = field(default_factory=set)
     parameters: dict[str, str] = field(default_factory=dict)
+    apis: dict[str, str] = field(default_factory=dict)
+    """The API that is in a stack, where it is not the one that its outputs name."""
     now: datetime = build.NOON - timedelta(hours=1)
 
     def clock(self) -> datetime:
@@ -97,6 +104,7 @@ def begin(script: scripted.Scripted, monkeypatch: pytest.MonkeyPatch) -> Iterato
         name="syndi-shift", definition="{}", roleArn=build.ROLE
     )
     script.on(aws.cloudformation(), "DescribeStacks", lambda _: _stack(found))
+    script.on(aws.cloudformation(), "ListStackResources", lambda asked: _resources(found, asked))
     script.on(aws.stepfunctions(), "DescribeExecution", lambda asked: _execution(found, asked))
     script.on(aws.stepfunctions(), "StopExecution", lambda asked: _stopped(found, asked))
     monkeypatch.setattr("workers.route_checks.get", found.get)
@@ -130,6 +138,16 @@ def _stack(found: Traffic) -> JsonObject:
     when = build.NOON.isoformat()
     stack = {"StackName": "control-plane-prod-main", "StackStatus": "UPDATE_COMPLETE"}
     return {"Stacks": [{**stack, "CreationTime": when, "Parameters": parameters}]}
+
+
+def _resources(found: Traffic, asked: JsonObject) -> JsonObject:
+    name = asked["StackName"]
+    physical = found.apis.get(name, api(name.removeprefix("notes-stage-")))
+    if not physical:
+        return scripted.failure("ValidationError", f"Stack with id {name} does not exist")
+    resource = {"LogicalResourceId": "Api", "ResourceType": "AWS::ApiGateway::RestApi"}
+    status = {"ResourceStatus": "CREATE_COMPLETE", "PhysicalResourceId": physical}
+    return {"StackResourceSummaries": [resource | status]}
 
 
 def _execution(found: Traffic, asked: JsonObject) -> JsonObject:

@@ -35,7 +35,8 @@ DENIED = scripted.failure(
 @pytest.fixture
 def function(script: scripted.Scripted) -> scripted.Scripted:
     """A tenant's function with calls, one of which was a cold start."""
-    resource = {"StackResourceDetail": {"PhysicalResourceId": NAME}}
+    found = {"PhysicalResourceId": NAME, "ResourceType": "AWS::Lambda::Function"}
+    resource = {"StackResourceDetail": found}
     script.on(aws.cloudformation(), "DescribeStackResource", resource)
     script.on(aws.lambda_(), "GetFunctionConfiguration", {"FunctionName": NAME})
     measured(script, VALUES)
