@@ -213,6 +213,7 @@ def _end(
         application,
         mode=before.get("mode", ""),
         reason=facts["reason"],
+        to=before.get("request", {}).get("to") or "",
     )
     facts.setdefault("failed_step", _running_step(before))
     current = Listing(_settings().table_name).current(tenant) or {}

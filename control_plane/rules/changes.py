@@ -167,12 +167,14 @@ def refuse_changes(losses: Iterable[Loss], allow_replacement: Sequence[str]) -> 
     `losses`: what `lost` answers, and what else takes data away. `allow_replacement`: the names of
     the resources whose loss the request permits.
     """
-    refused = [loss for loss in losses if loss.logical_id not in allow_replacement]
+    taken = list(losses)
+    refused = [loss for loss in taken if loss.logical_id not in allow_replacement]
     if not refused:
         return None
     named = "; ".join(f"{loss.logical_id} ({loss.resource_type}) {loss.what}" for loss in refused)
+    # Those that were permitted too: it is typed again as a whole.
     options = " ".join(
-        f"--allow-replacement {name}" for name in dict.fromkeys(loss.logical_id for loss in refused)
+        f"--allow-replacement {name}" for name in dict.fromkeys(loss.logical_id for loss in taken)
     )
     return f"{named}. Nothing was changed. allow_replacement with its name permits it: {options}"
 

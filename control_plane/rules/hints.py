@@ -33,7 +33,11 @@ UNEXPECTED = (
     "'syndi retry ID' tries again"
 )
 
-_LOST = re.compile(r"(\w+) \(\w+::[\w:]+\) (?:would|might|may) be")
+_PERMITS = re.compile(r"permits it:((?: --allow-replacement [\w/]+)+)")
+"""The options that a reason ends with (`changes.refuse_changes`)."""
+
+_LOST = re.compile(r"([\w/]+) \(\w+::[\w:]+\) (?:would|might|may) be")
+"""The resources in one that was cut before them."""
 
 
 def hint(state: str, error: str, reason: str) -> str | None:
@@ -44,8 +48,10 @@ def hint(state: str, error: str, reason: str) -> str | None:
     if error in NEEDS_NONE:
         return None
     todo = next((row.todo for row in TABLE if row.fits(state, error, reason)), UNEXPECTED)
+    permits = _PERMITS.search(reason)
     names = " --allow-replacement ".join(_LOST.findall(reason)) or "NAME"
-    return todo.replace("--allow-replacement NAME", f"--allow-replacement {names}")
+    options = permits[1].strip() if permits else f"--allow-replacement {names}"
+    return todo.replace("--allow-replacement NAME", options)
 
 
 _OWN_VERBS = {
@@ -55,6 +61,9 @@ _OWN_VERBS = {
 }
 
 
+_ALLOW = "'syndi deploy ENV ORG --allow-replacement"
+
+
 def addressed(
     todo: str | None,
     tenant: Tenant,
@@ -62,18 +71,24 @@ def addressed(
     default: str,
     mode: str = "",
     reason: str = "",
+    to: str = "",
 ) -> str | None:
     """A hint with its commands made out for one deployment, which failed for a `reason`.
 
     `default`: the application that a command means when it names none. What has a verb of its own
-    (`mode`) is not retried, but asked for again.
+    (`mode`) is not retried, but asked for again; of a rollback, `to` the deployment that it named.
     """
     if own.is_own(tenant):
         todo = next((row.todo for row in OWN_TABLE if row.fits("", "", reason)), todo)
     if todo is None:
         return None
     if mode in (Mode.OFFBOARD, Mode.ROLLBACK):
-        todo = todo.replace("'syndi retry ID'", f"'syndi {mode} ENV ORG'")
+        again = f"'syndi {mode} ENV ORG" + (f" --to {to}" if to else "")
+        todo = todo.replace("'syndi retry ID'", f"{again}'")
+        # 'deploy' would bring the current source, which is what a rollback goes back from.
+        todo = todo.replace(_ALLOW, f"{again} --allow-replacement")
+    if mode == Mode.DEPLOY_ONLY:
+        todo = todo.replace(_ALLOW, _ALLOW.replace("ENV ORG", "ENV ORG --mode deploy-only"))
     if own.is_own(tenant):  # which has verbs of its own
         for said, meant in _OWN_VERBS.items():
             todo = todo.replace(said, meant)

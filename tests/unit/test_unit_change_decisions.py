@@ -81,7 +81,9 @@ def test_a_refusal_names_every_resource_that_would_lose_data() -> None:
     assert "Users" in refusal
     allowed_one = refuse_changes(lost(changes, STATEFUL), ("Users",))
     assert allowed_one is not None
-    assert "Users" not in allowed_one
+    assert "Users (" not in allowed_one
+    # What was permitted stays so when the command is typed again.
+    assert allowed_one.endswith(": --allow-replacement Forms --allow-replacement Users")
 
 
 def test_a_name_that_permits_nothing_is_told_and_refuses_nothing() -> None:
