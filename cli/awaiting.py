@@ -29,6 +29,6 @@ def await_operation(
         time.sleep(poll_seconds)  # between two questions
         events = reading.operation_events(stack_id, token)
     if status not in good:
-        told = "; ".join(reading.validation_failures(stack_id))
-        told = told or decisions.first_failure(events) or "no reason was given"
-        raise Failed(f"{told}; {name} is {status}")
+        reason = "; ".join(reading.validation_failures(stack_id))
+        reason = reason or reading.cause(events) or "no reason was given"
+        raise Failed(f"{reason}; {name} is {status}")

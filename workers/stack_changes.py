@@ -1,6 +1,7 @@
 """A stack's changes: asked for as a change set, looked at, executed, and awaited."""
 
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
@@ -41,6 +42,9 @@ from workers import (
 )
 from workers import stack_withdrawal as withdrawal
 from workers.step import Outcome
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation.type_defs import DescribeChangeSetOutputTypeDef
 
 
 def create_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
@@ -112,6 +116,7 @@ def await_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
     if status != "FAILED":
         stateful = stack_guard.stateful_types(deployment)
         found = change_sets.effects(event["stack_id"], change_set_id, stateful)
+    _leave_config_bucket(deployment, event, described, found)
     summary = changes.summarize(found.changes)
     note = changes.in_words(summary) + changes.needless(found.losses, options.allow_replacement)
     note += changes.not_retained(found.unretained)
@@ -137,6 +142,26 @@ def await_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
     if not result["has_changes"]:
         withdrawal.discard(event)
     return Outcome(result, note)
+
+
+def _leave_config_bucket(
+    deployment: Deployment,
+    event: JsonObject,
+    described: "DescribeChangeSetOutputTypeDef",
+    found: change_sets.Effects,
+) -> None:
+    """Note that a nested stack makes the config bucket: UploadConfig must not make it before."""
+    table = deployment.manifest.config
+    if not table or not any(
+        change.action == "Add" and change.resource_type == "AWS::S3::Bucket"
+        for change in found.changes
+        if "/" in change.logical_id
+    ):
+        return
+    known = settings(StackSettings)
+    name = naming.filled(table.bucket, deployment.tenant, known.account_id)
+    if resource := stack_isolation.nested_bucket(deployment, event, described, name):
+        Progress(known.table_name).add_facts(deployment, {"config_bucket_resource": resource})
 
 
 def execute_change_set(deployment: Deployment, event: JsonObject) -> Outcome:
@@ -203,7 +228,7 @@ def await_stack(deployment: Deployment, event: JsonObject) -> Outcome:
         # it: it ends before its next step.
         if status not in reading.SUCCEEDED:
             invalid = reading.validation_failures(stack_id)
-            cause = "; ".join(invalid) or decisions.first_failure(events)
+            cause = "; ".join(invalid) or reading.cause(events)
             raise StackFailed(f"{cause or 'CloudFormation gave no reason'}; the stack is {status}")
     stack = reading.describe(stack_id)
     if stack is None:

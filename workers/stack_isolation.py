@@ -43,19 +43,8 @@ def findings(
     """All that keeps the tenant from being isolated, with the stack that the change set makes."""
     if own.is_own(deployment.tenant):
         return []  # to reach the tenants is what it is for; its roles are in tests/wiring
-    tenant, known = deployment.tenant, settings(StackSettings)
-    stack_id = event["stack_id"]
-    stack = values.Stack(
-        name=tenant.stack_name,
-        account=known.account_id,
-        region=known.aws_region,
-        partition=stack_id.split(":")[1],
-        parameters=_parameters(stack_id, described.get("Parameters", [])),
-        stack_id=stack_id,
-    )
-    is_empty = described["Status"] == "FAILED"
     try:
-        seen = _seen(stack_id, "" if is_empty else event["change_set_id"], stack)
+        seen = _templates(deployment, event, described)
     except _Unreadable as error:
         return [error.finding]
     texts = json.dumps([[r.properties for r in part.template.resources.values()] for part in seen])
@@ -70,6 +59,47 @@ def findings(
             )
         )
     )
+
+
+def nested_bucket(
+    deployment: Deployment,
+    event: JsonObject,
+    described: "DescribeChangeSetOutputTypeDef",
+    name: str,
+) -> str | None:
+    """Which resource of a nested stack makes the bucket of that name (`Parent/Child`), or None."""
+    try:
+        seen = _templates(deployment, event, described)
+    except _Unreadable:
+        return None
+    return next(
+        (
+            f"{part.path}{resource.logical_id}"
+            for part in seen
+            for resource in part.template.resources.values()
+            if part.path
+            and resource.kind == "AWS::S3::Bucket"
+            and resource.properties.get("BucketName") == name
+        ),
+        None,
+    )
+
+
+def _templates(
+    deployment: Deployment, event: JsonObject, described: "DescribeChangeSetOutputTypeDef"
+) -> "list[_Part]":
+    """The templates as the change set makes them, nested ones included. Raises _Unreadable."""
+    known, stack_id = settings(StackSettings), event["stack_id"]
+    stack = values.Stack(
+        name=deployment.tenant.stack_name,
+        account=known.account_id,
+        region=known.aws_region,
+        partition=stack_id.split(":")[1],
+        parameters=_parameters(stack_id, described.get("Parameters", [])),
+        stack_id=stack_id,
+    )
+    is_empty = described["Status"] == "FAILED"
+    return _seen(stack_id, "" if is_empty else event["change_set_id"], stack)
 
 
 @dataclass(frozen=True)
@@ -144,8 +174,7 @@ def _nested_stacks(stack_id: str, change_set: str) -> dict[str, tuple[str, str]]
                 change = item.get("ResourceChange", {})
                 inner = change.get("ChangeSetId")
                 if change.get("ResourceType") == stack_contents.NESTED and inner:
-                    physical = change.get("PhysicalResourceId") or _stack_of(inner)
-                    found[change["LogicalResourceId"]] = (physical, inner)
+                    found[change["LogicalResourceId"]] = _nested(inner)
                 elif change.get("ResourceType") == stack_contents.NESTED:
                     found[change["LogicalResourceId"]] = ("", "")  # changed, and not to be seen
     for there in stack_contents.own(stack_id):
@@ -154,9 +183,13 @@ def _nested_stacks(stack_id: str, change_set: str) -> dict[str, tuple[str, str]]
     return {name: where for name, where in found.items() if where[0]}
 
 
-def _stack_of(change_set: str) -> str:
-    """The stack of a change set, by the change set's ARN."""
-    return aws.cloudformation().describe_change_set(ChangeSetName=change_set)["StackId"]
+def _nested(change_set: str) -> tuple[str, str]:
+    """A nested stack by its change set's ARN: (its id, the change set that has its template).
+
+    One that stays as it is has a change set that FAILED: then what is deployed is looked at.
+    """
+    made = aws.cloudformation().describe_change_set(ChangeSetName=change_set)
+    return made["StackId"], "" if made.get("Status") == "FAILED" else change_set
 
 
 def ownership_of(deployment: Deployment, pools: Iterable[str] = ()) -> Ownership:

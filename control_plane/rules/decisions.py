@@ -5,7 +5,7 @@ of a change set are in `changes`.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
@@ -18,7 +18,10 @@ from control_plane.rules.situations import Situation, situation
 
 @dataclass(frozen=True)
 class StackEvent:
-    """One event of a stack, of one operation; `token` is what that operation was started with."""
+    """One event of a stack, of one operation; `token` is what that operation was started with.
+
+    `hook`: the hook (CloudFormation Hooks) that refused the resource, and why: `hook_reason`.
+    """
 
     logical_id: str
     resource_type: str
@@ -26,6 +29,9 @@ class StackEvent:
     reason: str
     is_stack: bool
     token: str = ""
+    physical_id: str = ""
+    hook: str = ""
+    hook_reason: str = ""
 
 
 class StackAction(StrEnum):
@@ -242,15 +248,47 @@ def settled_status(events: Sequence[StackEvent]) -> StackStatus | None:
     return StackStatus(own[-1].status)
 
 
-def first_failure(events: Sequence[StackEvent]) -> str | None:
-    """The resource that really failed, and why: one line, or None when none did.
+def failed_event(events: Sequence[StackEvent]) -> StackEvent | None:
+    """The event of the resource that failed first, or None when none did.
 
     `events` oldest first. "Creation cancelled" events are consequences of another failure.
     """
     failed = [event for event in events if event.status.endswith("_FAILED")]
     causes = [event for event in failed if not _CONSEQUENCE.search(event.reason)]
     culprits = [event for event in causes if not event.is_stack] or causes or failed
-    if not culprits:
+    return culprits[0] if culprits else None
+
+
+def first_failure(events: Sequence[StackEvent]) -> str | None:
+    """The resource that really failed, and why: one line, or None when none did.
+
+    `events` oldest first. A failure of a hook names the hook only; why it refused the resource is
+    in events of their own (StackEvent, API reference: HookStatusReason).
+    """
+    failed = failed_event(events)
+    if failed is None:
         return None
-    first = culprits[0]
-    return f"{first.logical_id} ({first.resource_type}): {' '.join(first.reason.split())}"
+    refusals = {
+        event.hook: event.hook_reason
+        for event in events
+        if event.hook and event.logical_id == failed.logical_id
+    }
+    reason = " ".join(failed.reason.split())
+    if refusals and (not reason or HOOKS_FAILED.search(reason)):
+        reason = hooks_refusal(refusals)
+    return f"{failed.logical_id} ({failed.resource_type}): {reason}"
+
+
+HOOKS_FAILED = re.compile(
+    r"hook\(s\)(?:/validation)? failed: \[(?!AWS::EarlyValidation::[\w:]+\])", re.IGNORECASE
+)
+"""What CloudFormation says of a resource, or of a change set, that a hook refused, and not only its
+own validation."""
+
+
+def hooks_refusal(reasons: Mapping[str, str]) -> str:
+    """What hooks have against a resource or a change set; `reasons`: by their names."""
+    return "; ".join(
+        f"refused by the hook {name}: {' '.join(reason.split()) or 'it gave no reason'}"
+        for name, reason in reasons.items()
+    )

@@ -140,14 +140,17 @@ TABLE = (
         errors=("IsolationRefused",),
     ),
     Row(
-        "when the bucket is this tenant's own: 'syndi deploy ENV ORG --no-create-buckets' uses it "
-        "as it is; otherwise remove or rename it, then 'syndi retry ID'",
+        "when the bucket is this tenant's own, give it 'DeletionPolicy: RetainExceptOnCreate' in "
+        "the template, 'syndi source push' it, deploy again: it is adopted with what is in it "
+        "(where the template leaves buckets out, 'syndi deploy ENV ORG --no-create-buckets' uses "
+        "it as it is); otherwise remove or rename it, then 'syndi retry ID'",
         errors=STACK,
         reason=r"bucket.*(?:already (?:exists|owned)|AlreadyExists|AlreadyOwned)",
     ),
     Row(
-        "something else has that name: remove it or take it out of the other stack, "
-        "then 'syndi retry ID'",
+        "something else has that name: remove it or take it out of the other stack, then 'syndi "
+        "retry ID'; what is this tenant's own is adopted with 'DeletionPolicy: "
+        "RetainExceptOnCreate' in the template",
         errors=STACK,
         reason=r"already exists|AlreadyExists",
     ),
@@ -165,7 +168,30 @@ TABLE = (
     Row(_ANSWERED_WRONG, errors=("WrongTenant",)),
     Row(_ANSWERED_WRONG, errors=("ChangeSetFailed",), reason=r"is not that of this deployment"),
     Row(
-        "the template is wrong at that place: mend it, 'syndi source push' it, deploy again",
+        "'syndi install' puts the control plane's roles right; then 'syndi retry ID'",
+        errors=STACK,
+        reason=r"\brole\b.*(?:is invalid or )?cannot be assumed",
+    ),
+    Row(
+        "let the other change of the stack end (see its events in CloudFormation), "
+        "then 'syndi retry ID'",
+        errors=STACK,
+        reason=r"is in \w+_IN_PROGRESS state",
+    ),
+    Row(
+        "the stack changed meanwhile: 'syndi retry ID' looks at it again",
+        errors=STACK,
+        reason=r"is in \w+ state and can ?not be (?:updated|executed)|disappeared|was not executed|"
+        r"nobody looked at what the change set",
+    ),
+    Row(
+        "do what the hook asks for in the template, 'syndi source push' it, deploy again; an "
+        "exception is up to the hook's owner in this account (CloudFormation, Hooks)",
+        errors=STACK,
+        reason=r"refused by the hook|hook\(s\)(?:/validation)? failed",
+    ),
+    Row(
+        "the template is wrong at that place: fix it, 'syndi source push' it, deploy again",
         errors=("ChangeSetFailed",),
     ),
     Row(
@@ -196,7 +222,29 @@ TABLE = (
         reason=r"the stack is UPDATE_ROLLBACK_FAILED|rollback could not be continued",
     ),
     Row(
-        "the stack was rolled back: mend what is named, 'syndi source push' it, deploy again",
+        "empty or remove what is named and the same 'syndi offboard' finishes the deletion, or "
+        "leave it: then it is kept outside the stack",
+        errors=("StackFailed",),
+        states=("AwaitRemoval", "DeleteStack"),
+    ),
+    Row(
+        "'syndi offboard ENV ORG' finishes the deletion and says what is left; then deploy again",
+        errors=("StackFailed",),
+        states=("AwaitDeletion", "DeleteFailedStack"),
+    ),
+    Row(
+        "nothing was compared: see that the stack is settled (its events in CloudFormation), then "
+        "'syndi retry ID'",
+        errors=("StackFailed",),
+        states=("DetectDrift", "AwaitDrift"),
+    ),
+    Row(
+        "nothing was changed: 'syndi retry ID' makes a new change set",
+        errors=("StackFailed",),
+        states=("ExecuteChangeSet",),
+    ),
+    Row(
+        "the stack was rolled back: fix what is named, 'syndi source push' it, deploy again",
         errors=("StackFailed",),
     ),
     Row(

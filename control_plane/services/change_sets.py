@@ -117,6 +117,9 @@ def _read(
     pages = aws.cloudformation().get_paginator("describe_change_set")
     # The stack too, though the id would do: IAM policies name stacks.
     for page in pages.paginate(StackName=stack, ChangeSetName=change_set):
+        unchanged = changes.is_without_changes(page.get("StatusReason", ""))
+        if path and page.get("Status") == "FAILED" and unchanged:
+            return  # a nested stack that stays as it is
         described += [
             item["ResourceChange"] for item in page.get("Changes", []) if "ResourceChange" in item
         ]

@@ -1,13 +1,14 @@
 """What CloudFormation says of a stack, in the words of the rules."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from control_plane import aws
 from control_plane.models import StackStatus
+from control_plane.rules import changes, decisions
 from control_plane.rules.decisions import StackEvent
 from control_plane.services import stack_contents
 from control_plane.services.stack_templates import processed_template as processed_template
@@ -29,8 +30,6 @@ SUCCEEDED = (
 _POINTS_TO_EVENTS = re.compile(r"EarlyValidation|DescribeEvents")
 """The reason of a change set whose resources are not valid (CloudFormation user guide, validate
 stack deployments)."""
-
-_DENIED = ("AccessDenied", "AccessDeniedException")
 
 
 def describe(name_or_id: str) -> "StackTypeDef | None":
@@ -58,18 +57,21 @@ def parameters(stack: "StackTypeDef") -> dict[str, str]:
 def failed_resources(stack_id: str) -> dict[str, str]:
     """The resources that a failed operation left behind, by logical id, each with its reason.
 
-    A reason that the list of resources does not have is that of the newest event which has one.
+    A reason that the list of resources does not have is that of the newest event which has one. Of
+    a nested stack it is what that one is stuck on.
     """
-    failed = {
-        item["LogicalResourceId"]: _one_line(item.get("ResourceStatusReason", ""))
-        for item in stack_contents.summaries(stack_id)
-        if item["ResourceStatus"].endswith("_FAILED")
-    }
+    failed, nested = dict[str, str](), dict[str, str]()
+    for item in stack_contents.summaries(stack_id):
+        if item["ResourceStatus"].endswith("_FAILED"):
+            name = item["LogicalResourceId"]
+            failed[name] = _one_line(item.get("ResourceStatusReason", ""))
+            if item["ResourceType"] == stack_contents.NESTED:
+                nested[name] = item.get("PhysicalResourceId", "")
     if not all(failed.values()):
         for event in _last_operation(stack_id):
             if event.status.endswith("_FAILED") and failed.get(event.logical_id) == "":
                 failed[event.logical_id] = _one_line(event.reason)
-    return failed
+    return {name: _blocked(nested.get(name, ""), reason) for name, reason in failed.items()}
 
 
 def blockers(stack_id: str) -> list[str]:
@@ -79,9 +81,64 @@ def blockers(stack_id: str) -> list[str]:
     """
     failed = failed_resources(stack_id)
     for event in _last_operation(stack_id):
-        if event.status.endswith("_FAILED") and not event.is_stack:
-            failed.setdefault(event.logical_id, _one_line(event.reason))
+        if not event.status.endswith("_FAILED") or event.is_stack or event.logical_id in failed:
+            continue
+        nested = event.physical_id if event.resource_type == stack_contents.NESTED else ""
+        failed[event.logical_id] = _blocked(nested, _one_line(event.reason))
     return [f"{name}: {reason}" for name, reason in failed.items()]
+
+
+def _blocked(nested: str, reason: str) -> str:
+    """What the stack that is nested in another is stuck on, or the `reason` that the other has."""
+    if not nested:
+        return reason
+    try:
+        return "; ".join(blockers(nested)) or reason
+    except ClientError as error:
+        if aws.is_busy(error):
+            raise
+        return reason
+
+
+def cause(events: Sequence[StackEvent]) -> str | None:
+    """The resource on which an operation really failed, and why; None when none did.
+
+    `events`: the operation's, oldest first. Where that resource is a nested stack, its own events
+    say more: the parent's end at the nested stack's name (`Parent/Child`, as in a change set).
+    """
+    failed, said = decisions.failed_event(events), decisions.first_failure(events)
+    if failed is None or failed.is_stack or failed.resource_type != stack_contents.NESTED:
+        return said
+    if not failed.physical_id:
+        return said
+    try:
+        below = cause(_nested_operation(failed.physical_id, failed.status))
+    except ClientError as error:
+        if aws.is_busy(error):
+            raise
+        return said  # what is denied or gone must not hide what the parent says
+    return f"{failed.logical_id}/{below}" if below else said
+
+
+_BEGINNINGS = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "IMPORT_IN_PROGRESS")
+
+
+def _nested_operation(stack_id: str, failure: str) -> list[StackEvent]:
+    """The events of the operation in which a nested stack failed, oldest first.
+
+    `failure`: the status that its parent saw. What the parent's rollback did afterwards is left
+    out: its phases begin differently.
+    """
+    first = ("DELETE_IN_PROGRESS",) if failure == "DELETE_FAILED" else _BEGINNINGS
+    events: list[StackEvent] = []
+    pages = aws.cloudformation().get_paginator("describe_stack_events").paginate(StackName=stack_id)
+    for page in pages:  # newest first
+        for item in page["StackEvents"]:
+            event = _event(item, stack_id)
+            events.append(event)
+            if event.is_stack and event.status in first:
+                return events[::-1]
+    return events[::-1]
 
 
 def _last_operation(stack_id: str) -> Iterator[StackEvent]:
@@ -155,7 +212,12 @@ def operation_events(stack_id: str, *tokens: str) -> list[StackEvent]:
     return events[::-1]
 
 
+_REFUSED = ("HOOK_COMPLETE_FAILED", "HOOK_FAILED")
+"""A hook that did not let something pass, or that failed itself (StackEvent, API reference)."""
+
+
 def _event(item: "StackEventTypeDef", stack_id: str) -> StackEvent:
+    refused = item.get("HookStatus") in _REFUSED and item.get("HookFailureMode") != "WARN"
     return StackEvent(
         logical_id=item.get("LogicalResourceId", ""),
         resource_type=item.get("ResourceType", ""),
@@ -163,24 +225,57 @@ def _event(item: "StackEventTypeDef", stack_id: str) -> StackEvent:
         reason=item.get("ResourceStatusReason", ""),
         is_stack=item.get("PhysicalResourceId") == stack_id,
         token=item.get("ClientRequestToken", ""),
+        physical_id=item.get("PhysicalResourceId", ""),
+        hook=item.get("HookType", "") if refused else "",
+        hook_reason=item.get("HookStatusReason", "") if refused else "",
     )
 
 
 def refusal(change_set_id: str, reason: str) -> str:
-    """Why a change set could not be made: the `reason` that it has, or, where that only says that
-    resources are not valid, what is wrong with them.
+    """Why a change set could not be made: the `reason` that it has, or, where that only points
+    elsewhere (to a nested change set, to a hook, to DescribeEvents), what is said there.
 
     Of the change set by its ARN: before it is deleted.
     """
-    if not _POINTS_TO_EVENTS.search(reason):
-        return reason
     try:
-        return "; ".join(_invalid(ChangeSetName=change_set_id)) or reason
+        return _refusal(change_set_id, reason) or reason
     except ClientError as error:
-        if aws.error_code(error) not in _DENIED:
+        if aws.is_busy(error):
             raise
         # A permission that is missing here must not hide what went wrong before.
         return f"{reason} (what exactly is not known: {error})"
+
+
+_NESTED_FAILED = re.compile(r"Nested change set (arn:\S+) was not successfully created")
+
+
+def _refusal(change_set_id: str, reason: str) -> str:
+    if nested := _NESTED_FAILED.search(reason):
+        found = aws.cloudformation().describe_change_set(ChangeSetName=nested[1])
+        why = _one_line(found.get("StatusReason", ""))
+        if not why or changes.is_without_changes(why):
+            return ""
+        return f"nested stack {found['StackName']}: {refusal(found['ChangeSetId'], why)}"
+    causes = list[str]()
+    if _POINTS_TO_EVENTS.search(reason):
+        causes += _invalid(ChangeSetName=change_set_id)
+    if decisions.HOOKS_FAILED.search(reason) and (results := _hook_results(change_set_id)):
+        causes.append(decisions.hooks_refusal(results))
+    return "; ".join(causes)
+
+
+def _hook_results(change_set_id: str) -> dict[str, str]:
+    """Why hooks refused a change set, by their names."""
+    asked = {"TargetType": "CHANGE_SET", "TargetId": change_set_id}
+    found: dict[str, str] = {}
+    while True:
+        page = aws.cloudformation().list_hook_results(**asked)  # type: ignore[arg-type]
+        for item in page.get("HookResults", []):
+            if item.get("Status") in _REFUSED and item.get("FailureMode") != "WARN":
+                found[item.get("TypeName", "")] = item.get("HookStatusReason", "")
+        if not page.get("NextToken"):
+            return found
+        asked["NextToken"] = page["NextToken"]
 
 
 def validation_failures(stack_id: str) -> list[str]:

@@ -54,7 +54,25 @@ CASES = [
      "Service Quotas"),
     ("AwaitStack", "StackFailed", "B (AWS::S3::Bucket): You have attempted to create more buckets "
      "than allowed (ServiceLimitExceeded)", "Service Quotas"),
-    ("CreateChangeSet", "ChangeSetFailed", "the template was refused: x", "mend it"),
+    ("CreateChangeSet", "ChangeSetFailed", "the template was refused: x", "fix it"),
+    ("CreateChangeSet", "ChangeSetFailed", "the template was refused: Role arn:aws:iam::1:role/cp "
+     "is invalid or cannot be assumed", "syndi install"),
+    ("CreateChangeSet", "ChangeSetFailed", "the template was refused: Stack:arn is in "
+     "UPDATE_IN_PROGRESS state and can not be updated.", "let the other change"),
+    ("CreateChangeSet", "ChangeSetFailed", "the template was refused: Stack:arn is in "
+     "ROLLBACK_COMPLETE state and can not be updated.", "looks at it again"),
+    ("AwaitChangeSet", "ChangeSetFailed", "no change set could be made: refused by the hook "
+     "Acme::Guard: no", "hook's owner"),
+    ("AwaitStack", "StackFailed", "Files (AWS::S3::Bucket): The following hook(s)/validation "
+     "failed: [Acme::Guard]; the stack is ROLLBACK_COMPLETE", "hook's owner"),
+    ("AwaitStack", "StackFailed", "the change set was not executed: no operation began", "retry"),
+    ("AwaitStack", "StackFailed", "notes-stage-alpha disappeared", "looks at it again"),
+    ("ExecuteChangeSet", "StackFailed", "the change set could not be executed: no", "retry ID"),
+    ("AwaitDeletion", "StackFailed", "the failed stack could not be deleted: Files: not empty",
+     "'syndi offboard ENV ORG' finishes"),
+    ("AwaitRemoval", "StackFailed", "the deletion stopped half way; offboard again to finish it "
+     "and keep what blocked it: Files: not empty", "same 'syndi offboard'"),
+    ("DetectDrift", "StackFailed", "s could not be compared with its template: x", "retry ID"),
     ("AwaitChangeSet", "ReplacementRefused", "the change set would adopt what is not certainly "
      "s's: T (AWS::DynamoDB::Table t) is another tenant's", "${Environment}-${Organization}"),
     ("CheckStack", "StackRefused", "deleting the stack would destroy what holds data and has no "
@@ -144,6 +162,39 @@ def test_a_hint_is_made_out_for_its_tenant_and_deployment() -> None:
     assert told is not None
     assert "'syndi history stage alpha --application notes'" in told
     assert hints.addressed(None, of, "d-1", "notes") is None
+
+
+REFUSED = (
+    "Data/Orders (AWS::DynamoDB::Table) would lose its protection: x. Nothing was changed. "
+    "allow_replacement with its name permits it: --allow-replacement Data/Orders "
+    "--allow-replacement Jobs"
+)
+
+
+@pytest.mark.parametrize(
+    ("mode", "to", "command"),
+    [
+        ("full", "", "deploy stage alpha"),
+        ("deploy-only", "", "deploy stage alpha --mode deploy-only"),
+        ("rollback", "", "rollback stage alpha"),
+        (
+            "rollback",
+            "20261129-023634-923xtgqe",
+            "rollback stage alpha --to 20261129-023634-923xtgqe",
+        ),
+    ],
+)
+def test_what_permits_a_loss_asks_for_the_same_once_more(mode: str, to: str, command: str) -> None:
+    """After a refused rollback, 'deploy' would bring the source that is to be got rid of."""
+    of = Tenant(application="notes", env=Env.STAGE, org="alpha")
+    todo = hint("AwaitChangeSet", "ReplacementRefused", REFUSED)
+    options = "--allow-replacement Data/Orders --allow-replacement Jobs"
+    assert f"'syndi {command} {options}'" in str(
+        hints.addressed(todo, of, "ID1", "notes", mode=mode, to=to)
+    )
+    todo = hints.addressed("then 'syndi retry ID'", of, "ID1", "notes", mode=mode, to=to)
+    again = command if mode == "rollback" else "retry ID1"
+    assert todo == f"then 'syndi {again}'"
 
 
 def test_a_hint_about_the_control_plane_names_its_own_verbs() -> None:

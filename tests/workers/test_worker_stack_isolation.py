@@ -237,3 +237,25 @@ def test_a_nested_stack_that_cannot_be_seen_is_refused(made: Deployment, cloud: 
     nests(cloud, leaking("mine"))
     with pytest.raises(IsolationRefused, match=r"Inner: cannot be looked at"):
         run(made)
+
+
+def test_a_config_bucket_of_a_nested_stack_is_left_to_it(made: Deployment, cloud: Cloud) -> None:
+    """UploadConfig would make it first, and every deployment would fail: "already exists"."""
+    nested = change("Add", "Inner", NESTED, ChangeSetId=INNER_SET, PhysicalResourceId=INNER)
+    outer = change_set("CREATE_COMPLETE", changes=[nested])
+    inner = change_set("CREATE_COMPLETE", changes=[change("Add", "Config", "AWS::S3::Bucket")])
+    inner |= {"StackId": INNER, "ChangeSetId": INNER_SET}
+    cloud.says(
+        "DescribeChangeSet", lambda asked: inner if asked["ChangeSetName"] == INNER_SET else outer
+    )
+    name = {"Fn::Sub": f"notes-config-${{Tenant}}-{build.ACCOUNT}"}
+    bucket = {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": name}}
+    parameters = {"Tenant": {"Type": "String"}}
+    nests(cloud, {"Parameters": parameters, "Resources": {"Config": bucket}}, {
+        "Tenant": "stage-alpha"
+    })  # fmt: skip
+    run(made)
+    assert record(made)["config_bucket_resource"] == "Inner/Config"
+    assert {"id": "Inner/Config", "type": "AWS::S3::Bucket"} in record(made)["change_set"][
+        "summary"
+    ]["added"]
