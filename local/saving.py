@@ -6,7 +6,6 @@ Runs in the emulator's own environment: standard library and `ministack` only.
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import signal
@@ -60,7 +59,7 @@ def _note(state_dir: Path, execution: Any) -> None:
 
 
 def _saving(state_dir: Path) -> None:
-    saved = ""
+    saved: dict[str, str] = {}
     while True:
         wanted = _wanted.wait(LOOK_SECONDS)
         time.sleep(PAUSE_SECONDS)  # so that what ends together is saved together
@@ -71,38 +70,63 @@ def _saving(state_dir: Path) -> None:
             print(f"state not saved: {type(error).__name__}: {error}", flush=True)
 
 
-def _save(state_dir: Path, before: str, *, always: bool) -> str:
-    """Save all services as they are at one moment; gives what says whether something changed.
+def _save(state_dir: Path, before: dict[str, str], *, always: bool) -> dict[str, str]:
+    """Save the services that have changed; gives a digest of each, to compare with `before`.
 
-    All states are taken before any is written: the table must not know what Step Functions does
-    not. A state that changes while it is copied is taken again.
+    All are read before any is written: the table must not know what Step Functions does not.
     """
     app, persistence = emulator_module("app"), emulator_module("core.persistence")
     at = datetime.now(UTC)
-    states = {name: _taken(get) for name, get in app._build_persistence_save_dict().items()}
-    states = {name: state for name, state in states.items() if state is not None}
-    now = sha256()
-    for name in sorted(states.keys() - _BULKY):
-        text = json.dumps(states[name], default=persistence._json_default, sort_keys=False)
-        now.update(text.encode())
-    if not always and now.hexdigest() == before:
+    services = app._build_persistence_save_dict()
+    now = {name: _digest(get, persistence) for name, get in services.items()}
+    changed = {name for name, digest in now.items() if digest != before.get(name)}
+    if not always and not changed - _BULKY:
         return before
-    for name, state in states.items():
-        persistence.save_state(name, state)
-    mark = state_dir / f"{SAVED}.new"
-    mark.write_text(json.dumps({"at": at.isoformat(timespec="seconds"), "pid": os.getpid()}))
-    mark.replace(state_dir / SAVED)
-    return now.hexdigest()
+    texts = {
+        name: _encoded(
+            lambda name=name: {  # type: ignore[misc]
+                "__ministack_format__": persistence._state_format_version(name),
+                "payload": services[name](),
+            },
+            persistence._json_default,
+        )
+        for name in changed
+    }
+    for name, text in texts.items():
+        _write(Path(persistence.STATE_DIR) / f"{name}.json", text)
+    _write(
+        state_dir / SAVED,
+        json.dumps({"at": at.isoformat(timespec="seconds"), "pid": os.getpid()}),
+    )
+    return now
 
 
-def _taken(get: Callable[[], Any]) -> Any:
+def _digest(get: Callable[[], Any], persistence: Any) -> str:
+    """What says whether a service's state has changed, without encoding its packages of code:
+    bytes never change in place, so which object it is says the same."""
+
+    def default(value: Any) -> Any:
+        if isinstance(value, bytes | bytearray):
+            return [id(value), len(value)]
+        return persistence._json_default(value)
+
+    return sha256(_encoded(get, default).encode()).hexdigest()
+
+
+def _encoded(get: Callable[[], Any], default: Callable[[Any], Any]) -> str:
+    """A state as JSON. One that changes while it is read is read again."""
     for attempt in range(20):
         try:
-            return copy.deepcopy(get())
-        except TypeError:  # something in it cannot be copied
-            return get()
-        except RuntimeError:  # it changed size while it was copied
+            return json.dumps(get(), default=default)
+        except RuntimeError:  # a dictionary changed its size
             if attempt == 19:
                 raise
-            time.sleep(0.05)  # before it is taken again
+            time.sleep(0.05)  # before it is read again
     raise AssertionError("unreachable")
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.write_text(text)
+    fresh.replace(path)

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,13 +9,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import boto3
+import command_process
 
 from control_plane.models import DeploymentStatus
 
 T = TypeVar("T")
 ADMIN = "admin@example.com"
 ALPHA_PASSWORD = "Only-for-alpha-7319!"
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = command_process.ROOT
 
 
 @dataclass(frozen=True)
@@ -47,12 +46,7 @@ class Syndi:
         environment |= self.variables
         if password:
             environment["ADMIN_PASSWORD"] = password
-        answer = subprocess.run(
-            [sys.executable, "-m", "cli", *arguments],
-            cwd=ROOT, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL,
-            timeout=600, check=False,
-        )  # fmt: skip
-        return Result(answer.returncode, answer.stdout, answer.stderr)
+        return Result(*command_process.run(arguments, environment, seconds=600))
 
     def ok(self, *arguments: str) -> Result:
         """Run a command that must succeed."""
