@@ -30,5 +30,5 @@ def await_operation(
         events = reading.operation_events(stack_id, token)
     if status not in good:
         reason = "; ".join(reading.validation_failures(stack_id))
-        reason = reason or reading.cause(events) or "no reason was given"
+        reason = reason or decisions.first_failure(events) or "no reason was given"
         raise Failed(f"{reason}; {name} is {status}")

@@ -228,7 +228,7 @@ def await_stack(deployment: Deployment, event: JsonObject) -> Outcome:
         # it: it ends before its next step.
         if status not in reading.SUCCEEDED:
             invalid = reading.validation_failures(stack_id)
-            cause = "; ".join(invalid) or reading.cause(events)
+            cause = "; ".join(invalid) or decisions.first_failure(events)
             raise StackFailed(f"{cause or 'CloudFormation gave no reason'}; the stack is {status}")
     stack = reading.describe(stack_id)
     if stack is None:

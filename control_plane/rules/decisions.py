@@ -260,23 +260,26 @@ def failed_event(events: Sequence[StackEvent]) -> StackEvent | None:
 
 
 def first_failure(events: Sequence[StackEvent]) -> str | None:
-    """The resource that really failed, and why: one line, or None when none did.
-
-    `events` oldest first. A failure of a hook names the hook only; why it refused the resource is
-    in events of their own (StackEvent, API reference: HookStatusReason).
-    """
+    """The resource that really failed, and why: one line, or None when none did."""
     failed = failed_event(events)
     if failed is None:
         return None
+    return f"{failed.logical_id} ({failed.resource_type}): {reason_of(failed, events)}"
+
+
+def reason_of(failed: StackEvent, events: Sequence[StackEvent]) -> str:
+    """Why a resource failed, in one line; `events`: of its stack.
+
+    A failure of a hook names the hook only; why it refused the resource is in events of their own
+    (StackEvent, API reference: HookStatusReason).
+    """
     refusals = {
         event.hook: event.hook_reason
         for event in events
         if event.hook and event.logical_id == failed.logical_id
     }
     reason = " ".join(failed.reason.split())
-    if refusals and (not reason or HOOKS_FAILED.search(reason)):
-        reason = hooks_refusal(refusals)
-    return f"{failed.logical_id} ({failed.resource_type}): {reason}"
+    return hooks_refusal(refusals) if refusals and HOOKS_FAILED.search(reason) else reason
 
 
 HOOKS_FAILED = re.compile(

@@ -1,10 +1,11 @@
 """What CloudFormation says of a stack, in the words of the rules."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from control_plane import aws
 from control_plane.models import StackStatus
@@ -100,24 +101,28 @@ def _blocked(nested: str, reason: str) -> str:
         return reason
 
 
-def cause(events: Sequence[StackEvent]) -> str | None:
-    """The resource on which an operation really failed, and why; None when none did.
-
-    `events`: the operation's, oldest first. Where that resource is a nested stack, its own events
-    say more: the parent's end at the nested stack's name (`Parent/Child`, as in a change set).
-    """
-    failed, said = decisions.failed_event(events), decisions.first_failure(events)
+def _looked_into(events: list[StackEvent]) -> list[StackEvent]:
+    """The events of an operation that failed, with what failed in a nested stack in that stack's
+    place (`Parent/Child`, as in a change set): the parent's own end at the stack's name."""
+    failed = decisions.failed_event(events)
     if failed is None or failed.is_stack or failed.resource_type != stack_contents.NESTED:
-        return said
-    if not failed.physical_id:
-        return said
+        return events
     try:
-        below = cause(_nested_operation(failed.physical_id, failed.status))
-    except ClientError as error:
+        below = _looked_into(_nested_operation(failed.physical_id, failed.status))
+    except (ClientError, BotoCoreError) as error:
         if aws.is_busy(error):
             raise
-        return said  # what is denied or gone must not hide what the parent says
-    return f"{failed.logical_id}/{below}" if below else said
+        return events  # what is denied or gone must not hide what the parent says
+    cause = decisions.failed_event(below)
+    if cause is None:
+        return events
+    inner = replace(
+        failed,
+        logical_id=f"{failed.logical_id}/{cause.logical_id}",
+        resource_type=cause.resource_type,
+        reason=decisions.reason_of(cause, below),
+    )
+    return [inner if event is failed else event for event in events]
 
 
 _BEGINNINGS = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "IMPORT_IN_PROGRESS")
@@ -200,7 +205,7 @@ def operation_events(stack_id: str, *tokens: str) -> list[StackEvent]:
     """The events of the one operation that was started under `tokens`, oldest first.
 
     More than one token: that of an update and that of its cancellation, whose rollback is part of
-    the same operation.
+    the same operation. Of one that failed in a nested stack, what failed there is among them.
     """
     events: list[StackEvent] = []
     pages = aws.cloudformation().get_paginator("describe_stack_events").paginate(StackName=stack_id)
@@ -209,7 +214,9 @@ def operation_events(stack_id: str, *tokens: str) -> list[StackEvent]:
         events += [_event(item, stack_id) for item in mine]
         if events and len(mine) < len(page["StackEvents"]):
             break  # the rest belongs to earlier operations
-    return events[::-1]
+    events = events[::-1]
+    status = decisions.settled_status(events)
+    return events if status is None or status in SUCCEEDED else _looked_into(events)
 
 
 _REFUSED = ("HOOK_COMPLETE_FAILED", "HOOK_FAILED")
@@ -239,10 +246,10 @@ def refusal(change_set_id: str, reason: str) -> str:
     """
     try:
         return _refusal(change_set_id, reason) or reason
-    except ClientError as error:
-        if aws.is_busy(error):
+    except (ClientError, BotoCoreError) as error:
+        if isinstance(error, ClientError) and aws.is_busy(error):
             raise
-        # A permission that is missing here must not hide what went wrong before.
+        # What is denied or not reached here must not hide what went wrong before.
         return f"{reason} (what exactly is not known: {error})"
 
 
