@@ -28,6 +28,8 @@ TESTS = ("TestsFailed", "TenantNotReady", "OutputRefused", "ProofIncomplete")
 
 TRIAL = ("TrialFailed", "TrialTimedOut")
 
+PUT_BACK = "the previous good build runs: fix the source, 'syndi source push' it, deploy again"
+
 _ANSWERED_WRONG = (
     "a worker answered for another tenant: see the log of the worker of the step before; 'syndi "
     "retry ID' tries again"
@@ -44,6 +46,13 @@ TABLE = (
         "the control plane is not proven: 'syndi install', from a checkout that worked, puts it "
         "right",
         errors=TRIAL,
+    ),
+    # Tests that failed, first: their reason has the tenant's own words in it, which say nothing of
+    # this account ("too many requests", "quota").
+    Row(
+        PUT_BACK,
+        errors=("TestsFailed", "TenantNotReady"),
+        reason=r"the previous good build was put back",
     ),
     # A permission is missing ----------------------------------------------------------------------
     Row(
@@ -281,6 +290,7 @@ TABLE = (
     Row(
         "choose a longer password with upper and lower case letters, digits and symbols in "
         "ADMIN_PASSWORD, or leave it out and one is generated; then deploy again",
+        errors=("AdminFailed",),
         reason=r"InvalidPassword|password (?:did|does) not conform|password .*policy",
     ),
     Row(
@@ -299,7 +309,7 @@ TABLE = (
     ),
     # The live tenant ------------------------------------------------------------------------------
     Row(
-        "the previous good build runs: mend the source, 'syndi source push' it, deploy again",
+        PUT_BACK,
         errors=TESTS,
         reason=r"the previous good build was put back",
     ),

@@ -98,6 +98,12 @@ CASES = [
      "overrides it used", "'syndi deploy ENV ORG'"),
     ("UploadConfig", "ConfigInvalid", "config/base.json is no JSON", "configuration files"),
     ("CreateAdmin", "AdminFailed", "Password did not conform with policy", "longer password"),
+    ("RunTests", "TestsFailed", "sign-in: the pool takes no user: Password did not conform "
+     "with policy: 99; the previous good build was put back and works", "fix the source"),
+    ("RunTests", "TestsFailed", "sign-in: the pool takes no user: Password did not conform "
+     "with policy: 99; there is no previous good build to roll back to", "see the function's log"),
+    ("RunTests", "TestsFailed", "/x: expected 200, got 429 Too Many Requests: over its quota; the "
+     "previous good build was put back and works", "fix the source"),
     ("RunTests", "TenantNotReady", "/health: expected build a at b, got c", "stamp"),
     ("SyncConfig", "OutputRefused", "output P names 'x', which does not belong to the stack s: y",
      "correct the output"),
