@@ -7,6 +7,7 @@ the work that one validation may take; messages name keys and what is allowed, n
 import difflib
 import json
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ from control_plane.models import JsonObject
 from control_plane.rules import config
 from control_plane.rules.config import Layer
 from control_plane.rules.config_paths import Path, canonical, dotted
+from control_plane.rules.pattern_cost import Budget, UnsafePattern, longest_text
 
 SIZE_LIMIT = 128 * 1024
 """Bytes of a schema."""
@@ -33,6 +35,13 @@ DEPTH_LIMIT = 50
 WORK_LIMIT = 100_000
 """Keywords that one validation applies: a second or two. References can be nested so that a short
 schema takes for ever."""
+
+PATTERN_SECONDS = 5.0
+"""For how long one validation compares texts with patterns. One comparison is bounded by itself
+(`pattern_cost`)."""
+
+KEY_LIMIT = 1000
+"""Characters of a key that is compared with patterns: a document may have many keys."""
 
 SHOWN = 20
 """Problems that are listed for one document."""
@@ -91,16 +100,31 @@ class TooMuchWork(Exception):
     """A validation that would not end, or not soon."""
 
 
+class TextTooLong(Exception):
+    """A text that a pattern may take too long for. Attributes: `text`, `pattern`, `longest`."""
+
+    def __init__(self, text: str, pattern: str, longest: int) -> None:
+        self.text, self.pattern, self.longest = text, pattern, longest
+        super().__init__(
+            f"is too long to be compared with the pattern {_cut(pattern)}: at most {longest} "
+            "characters; limit it with maxLength and simplify the pattern"
+        )
+
+
 class ConfigSchema:
     """A schema that was looked at: `parse` makes one."""
 
-    def __init__(self, name: str, schema: JsonObject, validator: Any) -> None:
+    def __init__(
+        self, name: str, schema: JsonObject, validator: Any, patterns: Mapping[str, int]
+    ) -> None:
         self.name = name
         self._schema = schema
         self._work = _Work()
+        self._longest_key = _longest_key(schema, patterns)
+        own = {"uniqueItems": _unique, "pattern": _pattern(patterns, self._work)}
         checks = {
             keyword: _guarded(keyword, check, self._work)
-            for keyword, check in {**validator.VALIDATORS, "uniqueItems": _unique}.items()
+            for keyword, check in {**validator.VALIDATORS, **own}.items()
         }
         kind = validators.extend(validator, checks)  # type: ignore[no-untyped-call]
         # An empty registry: the library's own would fetch what it does not know.
@@ -127,8 +151,8 @@ class ConfigSchema:
         except jsonschema.SchemaError as error:
             place = dotted(tuple(str(part) for part in error.absolute_path)) or "its root"
             raise _wrong(name, f"{place}: {_cut(error.message)}") from error
-        _check_parts(name, schema, dialect)
-        return cls(name, schema, validator)
+        patterns = _check_parts(name, schema, dialect)
+        return cls(name, schema, validator, patterns)
 
     def problems(self, content: JsonObject) -> list[SchemaProblem]:
         """What of a configuration does not fit, at most SHOWN, by path; empty when it fits.
@@ -138,11 +162,15 @@ class ConfigSchema:
         """
         self._work.start()
         found: list[SchemaProblem] = []
+        if (key := _too_long_key(content, self._longest_key)) is not None:
+            return [SchemaProblem(key, "is too long a key to be compared with the patterns")]
         try:
             for error in self._validator.iter_errors(content):
                 found += _problems(error)
                 if len(found) >= SHOWN:
                     break
+        except TextTooLong as error:
+            return [SchemaProblem(_path_of(content, error.text) or (), str(error))]
         except TooMuchWork:
             return [SchemaProblem((), f"{self.name} needs too much work to be applied")]
         except RecursionError:
@@ -213,8 +241,10 @@ def _within(value: Any) -> Iterable[Any]:
             return ()
 
 
-def _check_parts(name: str, schema: JsonObject, dialect: str) -> None:
-    """References lead to a place in the same document, and patterns are regular expressions."""
+def _check_parts(name: str, schema: JsonObject, dialect: str) -> dict[str, int]:
+    """References lead to a place in the same document, and patterns are regular expressions that
+    come to an end. Gives the patterns, each with the length of the texts that it can take."""
+    found, budget = dict[str, int](), Budget()
     root = specification_with(dialect).create_resource(schema)
     resolver = Registry().resolver_with_root(root)
     for path, part in _objects(schema, ()):
@@ -239,11 +269,27 @@ def _check_parts(name: str, schema: JsonObject, dialect: str) -> None:
         patterns = [part["pattern"]] if isinstance(part.get("pattern"), str) else []
         if isinstance(part.get("patternProperties"), dict):
             patterns += part["patternProperties"]
+            _check_joined(name, here, part["patternProperties"])
         for pattern in patterns:
+            if pattern in found:
+                continue
             try:
                 re.compile(pattern)
+                found[pattern] = longest_text(pattern, budget)
             except (re.error, OverflowError, RecursionError) as error:
                 raise _wrong(name, f"{here}: {_cut(pattern)} is no pattern: {error}") from error
+            except UnsafePattern as error:
+                raise _wrong(name, f"{here}: the pattern {_cut(pattern)} {error}") from error
+    return found
+
+
+def _check_joined(name: str, here: str, patterns: Iterable[str]) -> None:
+    """The patterns of one object are one, too: the library joins them for the other keywords."""
+    joined = "|".join(patterns)
+    try:
+        re.compile(joined)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise _wrong(name, f"{here}: {_cut(joined)} is no pattern: {error}") from error
 
 
 def _objects(value: Any, path: Path) -> Iterator[tuple[Path, JsonObject]]:
@@ -257,17 +303,34 @@ def _objects(value: Any, path: Path) -> Iterator[tuple[Path, JsonObject]]:
             yield from _objects(below, (*path, str(number)))
 
 
+def _longest_key(schema: JsonObject, patterns: Mapping[str, int]) -> int | None:
+    """How long a key may be that is compared with the schema's patterns for keys; None: none is.
+
+    The library compares keys at several places (`additionalProperties`, `unevaluatedProperties`),
+    all of them with the patterns of one object at once.
+    """
+    of_keys = [part["patternProperties"] for _, part in _objects(schema, ())
+               if isinstance(part.get("patternProperties"), dict)]  # fmt: skip
+    shortest = [min(patterns[p] for p in found) // len(found) for found in of_keys if found]
+    return min([*shortest, KEY_LIMIT]) if shortest else None
+
+
 # Validating ---------------------------------------------------------------------------------------
 
 
 class _Work:
-    """How many keywords were applied since `start`."""
+    """How many keywords were applied since `start`, and for how long texts were compared."""
 
     def __init__(self) -> None:
-        self._done = 0
+        self.start()
 
     def start(self) -> None:
-        self._done = 0
+        self._done, self._seconds = 0, 0.0
+
+    def took(self, seconds: float) -> None:
+        self._seconds += seconds
+        if self._seconds > PATTERN_SECONDS:
+            raise TooMuchWork
 
     def count(self) -> None:
         self._done += 1
@@ -288,6 +351,48 @@ def _guarded(keyword: str, check: Check, work: _Work) -> Check:
         yield from check(validator, value, instance, schema) or ()
 
     return guarded
+
+
+def _pattern(patterns: Mapping[str, int], work: _Work) -> Check:
+    """`pattern`, for texts that are not too long for it."""
+
+    def check(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[Any]:
+        if not isinstance(instance, str):
+            return
+        longest = patterns.get(value, 0)  # 0: one that was not checked is not used
+        if len(instance) > longest:
+            raise TextTooLong(instance, value, longest)
+        began = time.monotonic()
+        fits = re.search(value, instance)
+        work.took(time.monotonic() - began)
+        if not fits:
+            yield jsonschema.ValidationError("does not match")
+
+    return check
+
+
+def _path_of(value: Any, text: str) -> Path | None:
+    """Where a text stands in a configuration, as a value or as a key."""
+    parts = enumerate(value) if isinstance(value, list) else ()
+    for key, below in value.items() if isinstance(value, dict) else parts:
+        if text in (key, below):
+            return (str(key),)
+        if (path := _path_of(below, text)) is not None:
+            return (str(key), *path)
+    return None
+
+
+def _too_long_key(value: Any, longest: int | None) -> Path | None:
+    """The path to a key that is longer than `longest`, or None."""
+    if longest is None:
+        return None
+    parts = enumerate(value) if isinstance(value, list) else ()
+    for key, below in value.items() if isinstance(value, dict) else parts:
+        if isinstance(key, str) and len(key) > longest:
+            return (f"{key[:20]}…",)
+        if (path := _too_long_key(below, longest)) is not None:
+            return (str(key), *path)
+    return None
 
 
 def _has_unknown(value: Any) -> bool:
