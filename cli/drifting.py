@@ -3,6 +3,7 @@
 from typing import Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from cli.context import command, current, once, tenant_path
@@ -52,5 +53,6 @@ def findings_table(findings: list[dict[str, Any]]) -> Table:
     for title in ("kind", "what", "differs", "a deployment would"):
         table.add_column(title)
     for item in findings:
-        table.add_row(item["kind"], item["resource"], item["detail"], item["deployment_would"])
+        cells = (item[name] for name in ("kind", "resource", "detail", "deployment_would"))
+        table.add_row(*map(escape, cells))
     return table

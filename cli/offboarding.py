@@ -4,6 +4,7 @@ import sys
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from cli.connection import Api
@@ -137,7 +138,7 @@ def leftovers_table(items: list[dict[str, Any]]) -> Table:
     for title in ("left", "name", "holds", "why"):
         table.add_column(title)
     for item in items:
-        table.add_row(item["kind"], item["name"], _holds(item), item["why"])
+        table.add_row(item["kind"], escape(item["name"]), _holds(item), escape(item["why"]))
     return table
 
 

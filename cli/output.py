@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from control_plane import aws
@@ -65,7 +66,7 @@ def deployments_table(records: list[dict[str, Any]]) -> Table:
             record.get("created_at", "")[:19],
             seconds_between(record.get("created_at"), record.get("finished_at")),
             "" if dry else record.get("build", {}).get("fingerprint", "")[:12],
-            record.get("reason", ""),
+            escape(record.get("reason", "")),
         )
     return table
 

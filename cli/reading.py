@@ -4,6 +4,7 @@ import os
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from cli.checking import check_config, check_tenant
 from cli.context import command, current, query, tenant_path
@@ -105,7 +106,7 @@ def check(
         print_json(results)
     else:
         for item in results:
-            out.print(f"{coloured(item['status'])} {item['name']}: {item['detail']}")
+            out.print(f"{coloured(item['status'])} {escape(item['name'] + ': ' + item['detail'])}")
     if any(item["status"] == "FAILED" for item in results):
         raise typer.Exit(1)
 

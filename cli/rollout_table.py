@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Group
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -99,7 +100,7 @@ def tenants_rows(rows: list[dict[str, Any]]) -> Table:
             row["org"],
             coloured(row["status"]),
             row.get("back") or row.get("deployment", ""),
-            row.get("reason", ""),
+            escape(row.get("reason", "")),
         )
     return table
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from cli.context import current
@@ -22,7 +23,7 @@ def route_summary(route: Mapping[str, Any]) -> None:
             markup=False,
         )
         if record["leads_astray"]:
-            out.print(f"       DIFFERS: {record['leads_astray']}")
+            out.print(f"       DIFFERS: {record['leads_astray']}", markup=False)
     if route["recorded"] is not None and route["recorded"] != route["weights"]:
         out.print(f"DIFFERS from what was recorded: {told(route['recorded'])}")
     if route["before"]:
@@ -53,7 +54,7 @@ def changes_table(changes: list[dict[str, Any]]) -> Table:
             _kind(change),
             told(change["after"]),
             (change.get("by") or "").rpartition("/")[2],
-            change.get("reason", ""),
+            escape(change.get("reason") or ""),
         )
     return table
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -29,7 +30,7 @@ def steps_table(record: Mapping[str, Any]) -> Table:
             name,
             coloured(step["status"]),
             seconds_between(step.get("started_at"), step.get("finished_at")),
-            step.get("note", ""),
+            escape(step.get("note", "")),
         )
     return table
 
@@ -56,12 +57,13 @@ def summary(record: Mapping[str, Any]) -> None:
     _builds(record)
     for kind, key in (("test", "tests"), ("test again", "rollback_tests")):
         for test in record.get(key, []):
-            out.print(f"{kind:<10} {coloured(test['status'])} {test['name']}: {test['detail']}")
+            said = escape(f"{test['name']}: {test['detail']}")
+            out.print(f"{kind:<10} {coloured(test['status'])} {said}")
     if record.get("endpoint"):
         out.print(f"endpoint   {aws.reachable(record['endpoint'])}")
     for name, value in record.get("outputs", {}).items():
         if value.startswith("https://") and value != record.get("endpoint"):
-            out.print(f"{name:<10} {value}")
+            out.print(f"{name:<10} {value}", markup=False)
     admin = record.get("admin")
     if admin:
         kept = (
@@ -123,7 +125,7 @@ def changes(record: Mapping[str, Any]) -> list[Text]:
         line for kind, items in found["summary"].items() for line in _changed(kind, items, folded)
     ] or [Text("changes    none")]
     lines += [
-        Text.from_markup(f"[yellow]not retained[/yellow] {name} ({what})")
+        Text.from_markup(f"[yellow]not retained[/yellow] {escape(name)} ({escape(what)})")
         for name, what in sorted(found.get("unretained", {}).items())
     ]
     if record.get("request", {}).get("dry_run"):
@@ -159,7 +161,7 @@ def _changed(
     told = [f"{item['id']} ({item['type']})" for item in items if item["type"] not in folded]
     counts = Counter(folded[item["type"]] for item in items if item["type"] in folded)
     counted = ", ".join(f"{n} {what}{'s' * (n > 1)}" for what, n in sorted(counts.items()))
-    return [Text.from_markup(f"{_MARKS[kind]} {text}") for text in [*told, counted] if text]
+    return [Text.from_markup(f"{_MARKS[kind]} {escape(text)}") for text in [*told, counted] if text]
 
 
 def asked(record: Mapping[str, Any]) -> list[Text]:

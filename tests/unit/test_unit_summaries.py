@@ -68,3 +68,19 @@ def test_a_history_does_not_show_a_dry_run_as_deployed(capsys: pytest.CaptureFix
     assert "ffff" not in dry
     assert "ffffffffffff" in real
     assert "dry" not in real
+
+
+BRACKETS = (
+    "declare it in application.toml: [isolation] shared; make: *** [/src/app/Makefile:2] Error"
+)
+
+
+def test_brackets_in_a_message_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    """They were taken for colours: `syndi show` ended in a traceback, or left `[isolation]` out."""
+    step = {"status": "FAILED", "note": BRACKETS}
+    tests = [{"name": "health", "status": "FAILED", "detail": BRACKETS}]
+    record = {**RECORD, "created_at": "2026-11-22", "steps": {"AwaitBuild": step}, "tests": tests}
+    output.out.print(summaries.steps_table(record))
+    output.out.print(output.deployments_table([{**record, "reason": BRACKETS}]))
+    summaries.summary({**record, "reason": BRACKETS})
+    assert " ".join(capsys.readouterr().out.split()).count(BRACKETS) == 4
