@@ -1,5 +1,6 @@
 """Why a build failed: phase and command in one line, and the end of its log."""
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ MARKER = "SYNDI-FAILURE "
 TAIL = 20
 """Lines of the log that are kept with a failure."""
 
-_LOOKED_AT = 60  # lines of the log, from its end
+_LOOKED_AT = 200  # lines of the log, from its end
 _LENGTH = 600  # characters of the reason
 _WIDTH = 500  # characters of a line that is kept
 
@@ -49,14 +50,56 @@ def _reason(build: "BuildTypeDef", said: list[str]) -> str:
     if marked:
         return (f"{failed[0].get('phaseType')}: " if failed else "") + marked[-1]
     told = [
-        f"{phase.get('phaseType')}: {' '.join(context.get('message', '').split())}"
+        f"{phase.get('phaseType')}: {_without_options(context.get('message', ''))}"
         for phase in failed
         for context in phase.get("contexts", [])
         if context.get("message")
     ]
-    words = [line for line in said if not line.startswith("+ ")]
     what = told[0] if told else f"the build {build['id']} failed"
-    return f"{what} {' | '.join(words[-3:])}".strip()[:_LENGTH]
+    return f"{what} {' | '.join(_telling(said))}".strip()[:_LENGTH]
+
+
+_COMMAND = re.compile(r"Error while executing command: (?P<command>.*?)\.? Reason: (?P<reason>.*)")
+"""What CodeBuild says of a command that failed: all of it, which leaves no room for the cause."""
+
+_OPTION = re.compile(r" -{1,2}[A-Za-z]")
+
+
+def _without_options(message: str) -> str:
+    """CodeBuild's message with the command's name only: `sam build: exit status 1`."""
+    message = " ".join(message.split())
+    found = _COMMAND.search(message)
+    if found is None:
+        return message
+    command = _OPTION.split(found["command"].removesuffix("."), maxsplit=1)[0][:_NAMED]
+    return f"{command}: {found['reason']}"
+
+
+_NAMED = 80  # characters of a command without options
+_LINES = 5  # of the log, in the reason
+_ERROR = re.compile(r"\s*(?:Error|ERROR|error|[A-Za-z_.]+(?:Error|Exception)): \S")
+_CHATTER = re.compile(
+    r"\s*(?:https?://|Traceback|An unexpected error|Search for an existing|Or create a bug|File \"|"
+    r"[\^~]+\s*$)"
+)
+"""What tools print around an error: links to their trackers, where in their own code it was."""
+
+
+def _telling(said: list[str]) -> list[str]:
+    """The lines of a log that say what was wrong: the last error and what follows it, or the end.
+
+    SAM and uv begin it with `Error:` and `error:`; a traceback ends with the exception.
+    """
+    words = [line for line in said if not line.startswith("+ ")]
+    errors = [at for at, line in enumerate(words) if _ERROR.match(line)]
+    if not errors:
+        return [line.strip() for line in words if not _CHATTER.match(line)][-3:] or words[-3:]
+    lines = [words[errors[-1]]]
+    for line in words[errors[-1] + 1 :]:
+        if _CHATTER.match(line):
+            break
+        lines.append(line.strip())
+    return lines[:_LINES]
 
 
 def _log(build: "BuildTypeDef") -> list[str]:

@@ -69,6 +69,50 @@ def test_a_build_that_fails_otherwise_names_its_phase_and_its_last_words(
     assert "[Container]" not in told
 
 
+SAM = (
+    'Error while executing command: sam build --cached --config-env "$SAM_CONFIG_ENV" --template '
+    '"$TEMPLATE" --parameter-overrides "Runtime=$RUNTIME". Reason: exit status 1'
+)
+BUG_REPORT = [
+    'An unexpected error was encountered while executing "sam build".',
+    "Search for an existing issue:",
+    "https://github.com/aws/aws-sam-cli/issues?q=is%3Aissue",
+    "Or create a bug report:",
+    "https://github.com/aws/aws-sam-cli/issues/new?template=Bug_report.md",
+]
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        (
+            ["SAM CLI, version 1", "Error: Failed to parse template: while parsing a sequence",
+             '  in "<unicode string>", line 39, column 10:', "    Outputs: [", "             ^"],
+            'Error: Failed to parse template: while parsing a sequence | in "<unicode string>", '
+            "line 39, column 10: | Outputs: [",
+        ),
+        (
+            ["Error: 'list' object has no attribute 'get'", "Traceback:", '  File "/x.py", line 1',
+             "    raise ex", *BUG_REPORT],
+            "Error: 'list' object has no attribute 'get'",
+        ),
+        (["Build Failed", "Error: Make Failed: cp: cannot stat 'x'", "make: *** Error 1"],
+         "Error: Make Failed: cp: cannot stat 'x' | make: *** Error 1"),
+        (["error: an earlier one", "error: Failed to fetch: `x`", "  Caused by: no route"],
+         "error: Failed to fetch: `x` | Caused by: no route"),
+        (["one", "two", "three", "  x No solution found", *BUG_REPORT],
+         "two | three | x No solution found"),
+    ],
+)  # fmt: skip
+def test_the_reason_has_what_was_wrong_and_not_the_command_that_said_it(
+    made: Deployment, codebuild: CodeBuild, lines: list[str], why: str
+) -> None:
+    """330 characters of options and three links to a bug tracker left no room for it."""
+    failed = {"phaseType": "BUILD", "phaseStatus": "FAILED", "contexts": [{"message": SAM}]}
+    told = reason(made, codebuild, **log(*lines), phases=[failed])
+    assert told == f"BUILD: sam build: exit status 1 {why}"
+
+
 REPEATED = "[Container] Command did not exit successfully\nwhile read command; do\n  sh; done"
 
 
