@@ -71,11 +71,11 @@ check-rs: tenant-given setup ## ask a live tenant for its health and build: ENV=
 # == Development ==================================================================================
 
 # Each process has a laptop's AWS of its own, on which the files that it gets share their state; these
-# mostly wait, so there is one more than the cores of a small machine. The end-to-end tests come first.
-TEST_PROCESSES ?= 3
+# mostly wait, so there are two more than the cores of a small machine. The end-to-end tests come first.
+TEST_PROCESSES ?= 4
 
 .PHONY: test
-test: setup test-tools ## every test, also end to end; TEST_PROCESSES=3
+test: setup test-tools ## every test, also end to end; TEST_PROCESSES=4
 	.venv/bin/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-faults
@@ -85,6 +85,10 @@ test-faults: setup ## fault x step: every fault in every AWS call of every step;
 .PHONY: test-mutations
 test-mutations: setup test-tools ## one wrong thing in a tenant or a worker each: none may end green; prints who refused it
 	.venv/bin/python -m pytest -q -n $(TEST_PROCESSES) --dist loadfile tests/mutations tests/e2e/test_e2e_mutations.py
+
+.PHONY: test-api
+test-api: setup test-tools ## 2,000 signed requests, made from the API's description: none is answered otherwise
+	API_CASES=2000 .venv/bin/python -m pytest -q --timeout 1800 tests/e2e/test_e2e_api_contract.py
 
 .PHONY: lint
 lint: setup ## formatting, imports, types
