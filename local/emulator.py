@@ -89,6 +89,7 @@ def apply_patches(seconds: float, *, without: frozenset[str] = frozenset()) -> N
         "tables_by_arn": iam_patches.tables_by_arn,
         "change_sets_by_arn": iam_patches.change_sets_by_arn,
         "user_pool_tags": iam_patches.user_pool_tags,
+        "policy_variables": iam_patches.policy_variables,
         "bucket_tags": patches.bucket_tags,
         "conditions_in_change_sets": stack_patches.conditions_in_change_sets,
         "adopted_buckets": stack_patches.adopted_buckets,

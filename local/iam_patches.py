@@ -6,8 +6,10 @@ UnexpectedEmulator otherwise. Standard library and `ministack` only.
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -181,3 +183,52 @@ def user_pool_tags() -> None:
         return {**context, **{f"aws:ResourceTag/{key}": value for key, value in tags.items()}}
 
     install("request_tag_context", with_pool_tags, [iam_actions])
+
+
+def policy_variables() -> None:
+    """`${aws:PrincipalTag/…}` and its like in a statement's resources and conditions are replaced
+    by their values; one without a value matches nothing.
+
+    Without this they are text, and a policy that allows what has the caller's own tag, or its name,
+    allows nothing.
+    """
+    evaluator = emulator_module("core.iam_evaluator")
+    known: Callable[..., Any] = evaluator._first_match
+    if "stmt.resources" not in inspect.getsource(known):
+        raise UnexpectedEmulator("_first_match does not compare the resources of statements")
+
+    def filled(value: Any, context: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: filled(item, context) for key, item in value.items()}
+        if isinstance(value, list):
+            return [filled(item, context) for item in value]
+        if not isinstance(value, str):
+            return value
+
+        def replaced(variable: re.Match[str]) -> str:
+            found = evaluator._resolve_condition_key(variable[1], context)
+            return found if isinstance(found, str) else _MATCHES_NOTHING
+
+        return _VARIABLE.sub(replaced, value)
+
+    def with_values(context: Any, statements: list[Any], effect: str) -> Any:
+        of_effect = [statement for statement in statements if statement.effect == effect]
+        return known(
+            context,
+            [
+                dataclasses.replace(
+                    statement,
+                    resources=filled(statement.resources, context),
+                    not_resources=filled(statement.not_resources, context),
+                    conditions=filled(statement.conditions, context),
+                )
+                for statement in of_effect
+            ],
+            effect,
+        )
+
+    install("_first_match", with_values, [evaluator])
+
+
+_VARIABLE = re.compile(r"\$\{(aws:[^}]+)\}")
+_MATCHES_NOTHING = "\0"

@@ -64,7 +64,7 @@ def unpatched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
     patches += ",schedule_groups,conditions_in_change_sets,user_pool_tags"
     patches += ",bucket_tags,adopted_buckets,shared_layers,role_paths,lambda_reads"
     patches += ",deleted_stacks_list_resources,nested_stacks_retain,tags_of_more_types"
-    patches += ",tables_by_arn,change_sets_by_arn"
+    patches += ",tables_by_arn,change_sets_by_arn,policy_variables"
     patches += ",values_that_stay,nested_change_sets"
     patches += ",replacing_properties"
     patches += ",executions_keep_their_definition,lambda_metrics,embedded_metrics"

@@ -41,12 +41,25 @@ class Aws:
     def client_of(self, user: str, service: str, *statements: dict[str, Any]) -> Any:
         """A client of a new IAM user who may do what the statements say, and nothing else."""
         self.iam.create_user(UserName=user)
+        return self.client_of_existing(user, service, *statements)
+
+    def client_of_existing(self, user: str, service: str, *statements: dict[str, Any]) -> Any:
+        """The same, of an IAM user who is there."""
         document = json.dumps(policy(*statements))
         self.iam.put_user_policy(UserName=user, PolicyName="p", PolicyDocument=document)
         key = self.iam.create_access_key(UserName=user)["AccessKey"]
         return client(
             self.laptop, service,
             aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"],
+        )  # fmt: skip
+
+    def client_in(self, session: dict[str, Any], service: str) -> Any:
+        """A client with the credentials that AssumeRole gave."""
+        return client(
+            self.laptop, service,
+            aws_access_key_id=session["AccessKeyId"],
+            aws_secret_access_key=session["SecretAccessKey"],
+            aws_session_token=session["SessionToken"],
         )  # fmt: skip
 
     def function(self, name: str, code: str) -> str:

@@ -89,6 +89,46 @@ def user_pools_are_told_apart_by_their_tags(aws: Aws) -> None:
         raise AssertionError(str(error)) from error
 
 
+def a_session_reaches_what_has_its_tag_or_its_name(aws: Aws) -> None:
+    tag = "${aws:PrincipalTag/owner}"
+    by_tag = allow("cognito-idp:*") | {
+        "Condition": {"StringEquals": {"aws:ResourceTag/owner": tag}}
+    }
+    trust = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::000000000000:user/sharer"}}
+    aws.iam.create_user(UserName="sharer")
+    aws.iam.create_role(
+        RoleName="shared",
+        AssumeRolePolicyDocument=json.dumps(
+            policy({**trust, "Action": ["sts:AssumeRole", "sts:TagSession"]})
+        ),
+    )
+    document = json.dumps(policy(by_tag, allow("s3:*", on=f"arn:aws:s3:::{tag}-files/*")))
+    aws.iam.put_role_policy(RoleName="shared", PolicyName="p", PolicyDocument=document)
+    role = "arn:aws:iam::000000000000:role/shared"
+    sts = aws.client_of_existing("sharer", "sts", allow("sts:AssumeRole", on=role))
+    session = sts.assume_role(
+        RoleArn=role, RoleSessionName="session", Tags=[{"Key": "owner", "Value": "ours"}]
+    )["Credentials"]
+    pools = {
+        owner: aws.cognito_idp.create_user_pool(PoolName=owner, UserPoolTags={"owner": owner})[
+            "UserPool"
+        ]["Id"]
+        for owner in ("ours", "strangers")
+    }
+    cognito, s3 = (aws.client_in(session, service) for service in ("cognito-idp", "s3"))
+    for bucket in ("ours-files", "strangers-files"):
+        aws.s3.create_bucket(Bucket=bucket)
+    user = {"Username": "u", "MessageAction": "SUPPRESS"}
+    denied = error_of(cognito.admin_create_user, UserPoolId=pools["strangers"], **user)
+    assert denied[0] == "AccessDeniedException"
+    assert error_of(s3.put_object, Bucket="strangers-files", Key="k", Body=b"")[0] == "AccessDenied"
+    try:
+        cognito.admin_create_user(UserPoolId=pools["ours"], **user)
+        s3.put_object(Bucket="ours-files", Key="k", Body=b"")
+    except ClientError as error:
+        raise AssertionError(str(error)) from error
+
+
 def web_page_cannot_be_root(aws: Aws) -> None:
     scope = "test/20260101/us-east-1/iam/aws4_request"
     forged = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
@@ -200,6 +240,7 @@ CHECKS = [
     schedules_belong_to_their_group,
     one_version_of_a_layer_is_read_with_its_own_permission,
     user_pools_are_told_apart_by_their_tags,
+    a_session_reaches_what_has_its_tag_or_its_name,
     web_page_cannot_be_root,
     log_groups_are_known_by_their_tags,
     tables_are_known_by_their_arn,
