@@ -1,17 +1,25 @@
 """The one door to AWS: cached, typed clients, and how this process reaches an endpoint.
 
+What belongs to one tenant is reached by `of_tenant`: in a session that IAM holds to that tenant.
+
 Clients retry throttling and passing faults themselves (botocore's `adaptive` mode); a call that
 still fails for such a reason is a `ServiceBusy`, which the state machine retries as a whole step.
 """
 
 import os
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.session
 from botocore import UNSIGNED
 from botocore.config import Config
+from botocore.credentials import (
+    CredentialProvider,
+    CredentialResolver,
+    DeferredRefreshableCredentials,
+)
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -21,7 +29,8 @@ from botocore.exceptions import (
     ConnectionError as AwsConnectionError,
 )
 
-from control_plane import retrying
+from control_plane import naming, retrying
+from control_plane.models import Tenant
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -102,10 +111,14 @@ FAILURES = (ClientError, BotoCoreError)
 
 @cache
 def _client(service: str) -> Any:
+    return _made(boto3.client, service)
+
+
+def _made(make: Any, service: str) -> Any:
     # Presigned URLs of S3 would be signed with version 2 in the oldest regions, which binds an
     # upload neither to its checksum nor to its length.
     config = _CONFIG.merge(Config(signature_version="s3v4")) if service == "s3" else _CONFIG
-    client: Any = boto3.client(service, config=config)  # type: ignore[call-overload]
+    client: Any = make(service, config=config)
     retrying.watch(client)
     return client
 
@@ -250,10 +263,90 @@ def tagging() -> Any:
     return _client("resourcegroupstaggingapi")
 
 
+class TenantClients:
+    """Clients in a session of the function's tenant role, which is tagged as one tenant's.
+
+    The role's policy (template.yaml, `…TenantRole`) compares these tags with those of a resource,
+    or with its name: an address that names another tenant's is denied by AWS itself. The
+    credentials are fetched at the first call, and again before they expire.
+    """
+
+    def __init__(self, role_arn: str, stack_name: str) -> None:
+        session = botocore.session.get_session()
+        provider = _TenantCredentials(role_arn, stack_name)
+        session.register_component("credential_provider", CredentialResolver([provider]))
+        self._session = boto3.Session(botocore_session=session)
+        self._clients: dict[str, Any] = {}
+
+    def _client(self, service: str) -> Any:
+        if service not in self._clients:
+            self._clients[service] = _made(self._session.client, service)
+        return self._clients[service]
+
+    def cognito(self) -> "CognitoIdentityProviderClient":
+        """The tenant's user pools."""
+        client: CognitoIdentityProviderClient = self._client("cognito-idp")
+        return client
+
+    def lambda_(self) -> "LambdaClient":
+        """The tenant's functions."""
+        client: LambdaClient = self._client("lambda")
+        return client
+
+    def s3(self) -> "S3Client":
+        """The tenant's buckets."""
+        client: S3Client = self._client("s3")
+        return client
+
+    def secretsmanager(self) -> "SecretsManagerClient":
+        """The passwords of the tenant's administrators."""
+        client: SecretsManagerClient = self._client("secretsmanager")
+        return client
+
+
+class _TenantCredentials(CredentialProvider):
+    METHOD = "tenant-role"
+
+    def __init__(self, role_arn: str, stack_name: str) -> None:
+        super().__init__()
+        self._role_arn, self._stack_name = role_arn, stack_name
+
+    def load(self) -> DeferredRefreshableCredentials:
+        return DeferredRefreshableCredentials(self._assumed, self.METHOD)
+
+    def _assumed(self) -> dict[str, Any]:
+        found = sts().assume_role(
+            RoleArn=self._role_arn,
+            RoleSessionName=self._stack_name[:64],  # in CloudTrail, for each call
+            Tags=[{"Key": k, "Value": v} for k, v in naming.owner_tags(self._stack_name).items()],
+        )["Credentials"]
+        return {
+            "access_key": found["AccessKeyId"],
+            "secret_key": found["SecretAccessKey"],
+            "token": found["SessionToken"],
+            "expiry_time": found["Expiration"].isoformat(),
+        }
+
+
+def of_tenant(tenant: Tenant) -> TenantClients:
+    """Clients that reach what is this tenant's, and nothing of another one.
+
+    Only in functions that have a tenant role (TENANT_ROLE_ARN, which their settings ask for).
+    """
+    return _tenant_clients(os.environ["TENANT_ROLE_ARN"], tenant.stack_name)
+
+
+# A function works for one tenant at a time, for hundreds in its life: clients take megabytes.
+@lru_cache(maxsize=4)
+def _tenant_clients(role_arn: str, stack_name: str) -> TenantClients:
+    return TenantClients(role_arn, stack_name)
+
+
 def forget_clients() -> None:
     """Make the next use of a client a new one: for tests that change the environment."""
     _client.cache_clear()
     anonymous_s3.cache_clear()
+    _tenant_clients.cache_clear()
 
 
 def error_code(error: ClientError) -> str:

@@ -20,6 +20,12 @@ class _Settings(BaseModel):
     table_name: str
 
 
+class _TenantSettings(_Settings):
+    """Of functions that work in sessions of a tenant role (`control_plane.aws.of_tenant`)."""
+
+    tenant_role_arn: str
+
+
 class RecordSettings(_Settings):
     """workers/record.py. `…_environments`: with commas between, or empty."""
 
@@ -54,13 +60,13 @@ class BuildSettings(_Settings):
     tenant_platform: str
 
 
-class ConfigSettings(_Settings):
+class ConfigSettings(_TenantSettings):
     """workers/config.py"""
 
     artifact_bucket: str
 
 
-class CodeSettings(_Settings):
+class CodeSettings(_TenantSettings):
     """workers/code.py"""
 
     artifact_bucket: str
@@ -95,11 +101,11 @@ class RolloutSettings(_Settings):
     tenant_architecture: str
 
 
-class AdminSettings(_Settings):
+class AdminSettings(_TenantSettings):
     """workers/admin.py"""
 
 
-class VerifySettings(_Settings):
+class VerifySettings(_TenantSettings):
     """workers/verify.py"""
 
     artifact_bucket: str

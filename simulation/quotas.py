@@ -14,6 +14,7 @@ STACK_RESOURCE = "cloudformation:DescribeStackResource"
 GET_TEMPLATE = "cloudformation:GetTemplate"
 FUNCTION_CONTROL = "lambda:control calls"
 INVOKE = "lambda:Invoke"
+ASSUME_ROLE = "sts:AssumeRole"
 START_EXECUTION = "states:StartExecution"
 DESCRIBE_EXECUTION = "states:DescribeExecution"
 TRANSITIONS = "states:transitions"
@@ -43,6 +44,7 @@ LIMITS = {
     GET_TEMPLATE: Limit(10, published=False),
     FUNCTION_CONTROL: Limit(15, published=True),
     INVOKE: Limit(10_000, published=True),
+    ASSUME_ROLE: Limit(600, published=True),
     START_EXECUTION: Limit(150, published=True),
     DESCRIBE_EXECUTION: Limit(15, published=True),
     TRANSITIONS: Limit(800, published=True),
@@ -51,9 +53,9 @@ LIMITS = {
     SLOT_WRITES: Limit(1_000, published=True),
 }
 """CloudFormation publishes none: a few a second is what is met, 10 is assumed. Lambda: control
-calls of all kinds together. Step Functions: the refill of most regions, without the bursts
-(us-east-1 has 300 starts and 5,000 transitions). DynamoDB: a table on demand; all slots are one
-partition."""
+calls of all kinds together, and so STS's calls. Step Functions: the refill of most regions, without
+the bursts (us-east-1 has 300 starts and 5,000 transitions). DynamoDB: a table on demand; all slots
+are one partition."""
 
 _AHEAD = 512
 """Seconds by which a count grows at a time."""

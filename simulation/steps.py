@@ -41,7 +41,8 @@ STEPS = {
     "FindBuild": Step(more=2, timeout=120),
     "CreateChangeSet": Step((q.DESCRIBE_STACKS, q.STACK_EVENTS, q.CREATE_CHANGE_SET)),
     "AwaitChangeSet": Step((q.DESCRIBE_CHANGE_SET,), (q.DESCRIBE_CHANGE_SET,), more=2),
-    "UploadConfig": Step(more=2, route=("RestoreConfig", "IsTrialRequired")),
+    # A session of the tenant role, as in each step that has one: when its function has none yet.
+    "UploadConfig": Step((q.ASSUME_ROLE,), more=2, route=("RestoreConfig", "IsTrialRequired")),
     "ExecuteChangeSet": Step((q.EXECUTE_CHANGE_SET,), route=("RestoreConfig", "IsTrialRequired")),
     "AwaitStack": Step(
         (q.STACK_EVENTS,),
@@ -49,21 +50,29 @@ STEPS = {
         route=("IsTrialRequired",),
         late=("IsTrialRequired",),
     ),
-    "RestoreConfig": Step(more=2),
+    "RestoreConfig": Step((q.ASSUME_ROLE,), more=2),
     "ReconcileFunction": Step(
-        (q.GET_TEMPLATE, q.STACK_RESOURCE, q.FUNCTION_CONTROL),
+        (q.GET_TEMPLATE, q.STACK_RESOURCE, q.ASSUME_ROLE, q.FUNCTION_CONTROL),
         timeout=120,
         route=("IsTrialRequired",),
     ),
-    "SyncConfig": Step((q.STACK_RESOURCE,), more=2, route=("IsTrialRequired",)),
+    "SyncConfig": Step((q.STACK_RESOURCE, q.ASSUME_ROLE), more=2, route=("IsTrialRequired",)),
     # As many functions as an application has, here one with a layer and an alias.
     "ProveDeployment": Step(
-        (q.DESCRIBE_STACKS, q.STACK_RESOURCE, q.GET_TEMPLATE, *3 * (q.FUNCTION_CONTROL,)),
+        (
+            q.DESCRIBE_STACKS,
+            q.STACK_RESOURCE,
+            q.GET_TEMPLATE,
+            q.ASSUME_ROLE,
+            *3 * (q.FUNCTION_CONTROL,),
+        ),
         more=2,
         timeout=290,
         route=("IsTrialRequired",),
     ),
-    "RunTests": Step((q.STACK_RESOURCE,), more=2, timeout=290, route=("IsTrialRequired",)),
+    "RunTests": Step(
+        (q.STACK_RESOURCE, q.ASSUME_ROLE), more=2, timeout=290, route=("IsTrialRequired",)
+    ),
     "RollBack": Step(more=3, timeout=120),
     # The record and the tenant's current state in a transaction, the lock, the slot.
     "RecordSuccess": Step(records=2, more=1, units=8),

@@ -50,21 +50,20 @@ def create_admin(deployment: Deployment, event: JsonObject) -> Outcome:
     password = None
     if deployment.admin_secret_arn:
         password = secrets.carried(tenant, deployment.id, deployment.admin_secret_arn, username)
+    cognito = aws.of_tenant(tenant).cognito()
     try:
         existing = _create(deployment, pool, username)
         if password is None and not _has_password(existing, username):
             password = secrets.generated_password()
         if password is not None:
-            aws.cognito().admin_set_user_password(
+            cognito.admin_set_user_password(
                 UserPoolId=pool, Username=username, Password=password, Permanent=True
             )
             secrets.keep(tenant, username, password)
-        user = aws.cognito().admin_get_user(UserPoolId=pool, Username=username)
+        user = cognito.admin_get_user(UserPoolId=pool, Username=username)
         if refusal := cannot_sign_in(user["Enabled"], user["UserStatus"]):
             raise AdminFailed(f"{username} {refusal}")
-        aws.cognito().admin_add_user_to_group(
-            UserPoolId=pool, Username=username, GroupName=table.group
-        )
+        cognito.admin_add_user_to_group(UserPoolId=pool, Username=username, GroupName=table.group)
     except ClientError as error:
         if aws.is_busy(error) or aws.is_denied(error):
             raise
@@ -99,12 +98,13 @@ def _create(
     table = settings(AdminSettings).table_name
     ours = {"pool": pool, "username": username}
     attributes = [{"Name": "email", "Value": username}, {"Name": "email_verified", "Value": "true"}]
-    user = _found(pool, username)
+    cognito = aws.of_tenant(deployment.tenant).cognito()
+    user = _found(deployment, pool, username)
     if user is None:
         Progress(table).add_facts(deployment, {"creating_admin": ours})
         # There, although they were not a moment ago: made by the first of two attempts.
-        with suppress(aws.cognito().exceptions.UsernameExistsException):
-            aws.cognito().admin_create_user(
+        with suppress(cognito.exceptions.UsernameExistsException):
+            cognito.admin_create_user(
                 UserPoolId=pool,
                 Username=username,
                 UserAttributes=attributes,  # type: ignore[arg-type]
@@ -113,7 +113,7 @@ def _create(
         return None
     if not user["Enabled"]:
         raise AdminFailed(f"{username} {cannot_sign_in(enabled=False, status='')}")
-    aws.cognito().admin_update_user_attributes(
+    cognito.admin_update_user_attributes(
         UserPoolId=pool,
         Username=username,
         UserAttributes=[attributes[1]],  # type: ignore[list-item]
@@ -123,10 +123,13 @@ def _create(
     return None if record.get(f"{prefix}creating_admin") == ours else user
 
 
-def _found(pool: str, username: str) -> "AdminGetUserResponseTypeDef | None":
+def _found(
+    deployment: Deployment, pool: str, username: str
+) -> "AdminGetUserResponseTypeDef | None":
+    cognito = aws.of_tenant(deployment.tenant).cognito()
     try:
-        return aws.cognito().admin_get_user(UserPoolId=pool, Username=username)
-    except aws.cognito().exceptions.UserNotFoundException:
+        return cognito.admin_get_user(UserPoolId=pool, Username=username)
+    except cognito.exceptions.UserNotFoundException:
         return None
 
 

@@ -48,8 +48,9 @@ def patch_function(deployment: Deployment, event: JsonObject) -> Outcome:
         raise PatchRefused(f"{tenant.application} names no function to patch: deploy it in full")
     name = function_code.name_of(tenant.stack_name, function)
     done = function_code.bring(
+        tenant,
         name,
-        function_code.existing(name),
+        function_code.existing(tenant, name),
         Package(known.artifact_bucket, patch["key"]),
         patch["code_sha256"],
         begun=bool(begun),
@@ -181,7 +182,8 @@ def reconcile_function(deployment: Deployment, event: JsonObject) -> Outcome:
     if package is None:
         return Outcome(note=f"the template names no package of {logical_id} in S3: left as it is")
     name = function_code.name_of(tenant.stack_name, logical_id)
-    wanted, now = function_code.sha256(function_code.content(package)), function_code.existing(name)
+    wanted = function_code.sha256(function_code.content(package))
+    now = function_code.existing(tenant, name)
     listing = Listing(known.table_name)
     record = listing.get(tenant, deployment.id) or {}
     begun = record.get("rollback_reconciled" if deployment.rolling_back else "reconciled")
@@ -195,7 +197,7 @@ def reconcile_function(deployment: Deployment, event: JsonObject) -> Outcome:
         }
         # Before it is done, so that a step that dies in between still says it.
         Progress(known.table_name).add_facts(deployment, {"reconciled": put_back})
-    done = function_code.bring(name, now, package, wanted, begun=bool(begun))
+    done = function_code.bring(tenant, name, now, package, wanted, begun=bool(begun))
     told = (
         f"put back: it had been {put_back['was']}" if put_back else "as the stack's template says"
     )
@@ -213,7 +215,7 @@ def check_function(deployment: Deployment, event: JsonObject) -> Outcome:
     if package is None:
         told = f"the template names no package of {logical_id} in S3: not compared"
         return Outcome({"drift": {"findings": []}}, told)
-    now = function_code.live(function_code.name_of(tenant.stack_name, logical_id))
+    now = function_code.live(tenant, function_code.name_of(tenant.stack_name, logical_id))
     finding = {"kind": "function", "resource": logical_id}
     if now is None:
         finding |= {

@@ -29,7 +29,8 @@ def answer(question: Mapping[str, Any]) -> JsonObject:
     since = until - timedelta(hours=asked.hours)
     found = Health(function=name, since=since, until=until)
     try:
-        function = aws.lambda_().get_function_configuration(FunctionName=name)
+        functions = aws.of_tenant(asked.tenant).lambda_()
+        function = functions.get_function_configuration(FunctionName=name)
     except ClientError as error:
         if aws.error_code(error) != "ResourceNotFoundException":
             raise

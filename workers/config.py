@@ -9,10 +9,11 @@ from botocore.exceptions import ClientError
 from control_plane import aws, naming
 from control_plane.errors import ConfigInvalid, InvalidRequest, NotFound
 from control_plane.manifest import ConfigTable
-from control_plane.models import Deployment, JsonObject
+from control_plane.models import Deployment, JsonObject, Tenant
 from control_plane.rules import config, config_schema
 from control_plane.rules.config_paths import changes
 from control_plane.rules.config_rules import check_overrides
+from control_plane.rules.ownership import Ownership
 from control_plane.services import ownership
 from control_plane.settings import ConfigSettings, settings
 from control_plane.store.listing import Listing
@@ -93,7 +94,7 @@ def preview_config(deployment: Deployment, event: JsonObject) -> Outcome:
     outputs = current.get("outputs", {})
     content, _ = _merged(deployment, table, stored, outputs)
     bucket = _bucket(deployment, table)
-    live = config_live.read(bucket, table.key)
+    live = config_live.read(deployment.tenant, bucket, table.key)
     found = changes((live.content if live else None) or {}, content)
     found["live"] = live is not None
     if live and live.problem:
@@ -176,10 +177,10 @@ def _upload(
 ) -> Outcome:
     content, body = _merged(deployment, table, stored, outputs)
     bucket = _bucket(deployment, table)
-    version = None if created else _same(bucket, table.key, body)
+    version = None if created else _same(deployment.tenant, bucket, table.key, body)
     changed = version is None
     if version is None:
-        version = _put(bucket, table.key, body)
+        version = _put(deployment.tenant, bucket, table.key, body)
     receipt = {
         "bucket": bucket,
         "key": table.key,
@@ -225,15 +226,19 @@ def _merged(
     return content, body
 
 
-def _put(bucket: str, key: str, body: bytes) -> str:
+def _put(tenant: Tenant, bucket: str, key: str, body: bytes) -> str:
     """Upload the configuration; gives its version. Raises ConfigInvalid without a bucket."""
     try:
-        answer = aws.s3().put_object(
-            Bucket=bucket,
-            Key=key,
-            ExpectedBucketOwner=settings(ConfigSettings).account_id,
-            Body=body,
-            ContentType="application/json",
+        answer = (
+            aws.of_tenant(tenant)
+            .s3()
+            .put_object(
+                Bucket=bucket,
+                Key=key,
+                ExpectedBucketOwner=settings(ConfigSettings).account_id,
+                Body=body,
+                ContentType="application/json",
+            )
         )
     except ClientError as error:
         if aws.error_code(error) != "NoSuchBucket":
@@ -245,11 +250,15 @@ def _put(bucket: str, key: str, body: bytes) -> str:
     return answer.get("VersionId", "")
 
 
-def _same(bucket: str, key: str, body: bytes) -> str | None:
+def _same(tenant: Tenant, bucket: str, key: str, body: bytes) -> str | None:
     """The version that holds exactly `body` already, or None."""
     try:
-        answer = aws.s3().get_object(
-            Bucket=bucket, Key=key, ExpectedBucketOwner=settings(ConfigSettings).account_id
+        answer = (
+            aws.of_tenant(tenant)
+            .s3()
+            .get_object(
+                Bucket=bucket, Key=key, ExpectedBucketOwner=settings(ConfigSettings).account_id
+            )
         )
     except ClientError as error:
         if aws.error_code(error) not in ("NoSuchKey", "NoSuchBucket", "404"):
@@ -271,8 +280,20 @@ def _creates_buckets(deployment: Deployment, current: JsonObject) -> bool:
 
 
 def _bucket(deployment: Deployment, table: ConfigTable) -> str:
-    account = settings(ConfigSettings).account_id
-    return naming.filled(table.bucket, deployment.tenant, account)
+    """The bucket that the manifest names. Raises ConfigInvalid for one that is the control plane's,
+    or whose name neither the permissions of a tenant's session nor those of its roles cover."""
+    known, tenant = settings(ConfigSettings), deployment.tenant
+    bucket = naming.filled(table.bucket, tenant, known.account_id)
+    if bucket == known.artifact_bucket:
+        raise ConfigInvalid(f"bucket {bucket} is the control plane's: it holds sources and builds")
+    if not Ownership(tenant, known.account_id).is_within_boundary(f"arn:aws:s3:::{bucket}"):
+        raise ConfigInvalid(
+            f"bucket {bucket}, which application.toml names for the configuration, is none that "
+            f"{tenant.stack_name} may use: config.bucket must be "
+            f"{tenant.application}-…-{{env}}-{{org}}-{{account}}, or begin with "
+            f"{tenant.application}-{{env}}-{{org}}-"
+        )
+    return bucket
 
 
 STEPS: dict[str, Step] = {

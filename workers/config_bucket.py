@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from control_plane import aws, naming
 from control_plane.errors import ConfigInvalid
-from control_plane.models import Deployment, JsonObject
+from control_plane.models import Deployment, JsonObject, Tenant
 from control_plane.settings import ConfigSettings, settings
 from control_plane.store.listing import Listing
 from control_plane.store.progress import Progress
@@ -24,10 +24,8 @@ def ensure(deployment: Deployment, bucket: str, *, brought: bool) -> bool:
     manifest's, so that it may be anybody's: another tenant's, or the control plane's own.
     """
     known, tenant = settings(ConfigSettings), deployment.tenant
-    if bucket == known.artifact_bucket:
-        raise ConfigInvalid(f"bucket {bucket} is the control plane's: it holds sources and builds")
-    if _exists(bucket):
-        owner = _owner(bucket)
+    if _exists(tenant, bucket):
+        owner = _owner(tenant, bucket)
         # The tag is the last thing that is set: it says that the bucket is complete.
         if owner == tenant.stack_name or (brought and owner is None):
             return False
@@ -47,9 +45,9 @@ def ensure(deployment: Deployment, bucket: str, *, brought: bool) -> bool:
     else:
         # Said before it is done, so that an attempt that is cut off can go on.
         Progress(known.table_name).add_facts(deployment, {"creating_bucket": bucket})
-        _create(bucket, known.aws_region)
-    _secure(bucket)
-    aws.s3().put_bucket_tagging(
+        _create(tenant, bucket, known.aws_region)
+    _secure(tenant, bucket)
+    aws.of_tenant(tenant).s3().put_bucket_tagging(
         Bucket=bucket,
         Tagging={"TagSet": [{"Key": naming.OWNER_TAG, "Value": tenant.stack_name}]},
     )
@@ -66,12 +64,13 @@ def is_made_by_the_stack(deployment: Deployment, bucket: str) -> bool:
     resource = found.get(f"{prefix}config_bucket_resource")
     summary = found.get(f"{prefix}change_set", {}).get("summary", {})
     added = resource and any(item["id"] == resource for item in summary.get("added", []))
-    return bool(added) and not _exists(bucket)
+    return bool(added) and not _exists(deployment.tenant, bucket)
 
 
-def _exists(bucket: str) -> bool:
+def _exists(tenant: Tenant, bucket: str) -> bool:
+    account = settings(ConfigSettings).account_id
     try:
-        aws.s3().head_bucket(Bucket=bucket, ExpectedBucketOwner=settings(ConfigSettings).account_id)
+        aws.of_tenant(tenant).s3().head_bucket(Bucket=bucket, ExpectedBucketOwner=account)
     except ClientError as error:
         match aws.error_code(error):
             case "404" | "NoSuchBucket":
@@ -83,20 +82,20 @@ def _exists(bucket: str) -> bool:
     return True
 
 
-def _create(bucket: str, region: str) -> None:
+def _create(tenant: Tenant, bucket: str, region: str) -> None:
     asked: CreateBucketRequestTypeDef = {"Bucket": bucket}
     if region != "us-east-1":  # the one region that must not be named (S3 API, CreateBucket)
         asked["CreateBucketConfiguration"] = {"LocationConstraint": region}  # type: ignore[typeddict-item]
     try:
-        aws.s3().create_bucket(**asked)
+        aws.of_tenant(tenant).s3().create_bucket(**asked)
     except ClientError as error:
         # It was not there a moment ago: the first of two attempts made it, its answer was lost.
         if aws.error_code(error) != "BucketAlreadyOwnedByYou":
             raise
 
 
-def _secure(bucket: str) -> None:
-    client = aws.s3()
+def _secure(tenant: Tenant, bucket: str) -> None:
+    client = aws.of_tenant(tenant).s3()
     client.put_public_access_block(
         Bucket=bucket,
         PublicAccessBlockConfiguration={
@@ -137,10 +136,10 @@ def _only_over_tls(bucket: str) -> JsonObject:
     }
 
 
-def _owner(bucket: str) -> str | None:
+def _owner(tenant: Tenant, bucket: str) -> str | None:
     """The stack that a bucket's tag names, or None."""
     try:
-        tags = aws.s3().get_bucket_tagging(Bucket=bucket)["TagSet"]
+        tags = aws.of_tenant(tenant).s3().get_bucket_tagging(Bucket=bucket)["TagSet"]
     except ClientError as error:
         if aws.error_code(error) != "NoSuchTagSet":
             raise

@@ -10,7 +10,7 @@ from control_plane import aws, naming
 from control_plane.errors import ConfigInvalid, InvalidRequest, ServiceBusy
 from control_plane.events import LiveConfig, LiveConfigQuestion
 from control_plane.manifest import ConfigTable
-from control_plane.models import Deployment, JsonObject
+from control_plane.models import Deployment, JsonObject, Tenant
 from control_plane.rules import config
 from control_plane.rules.config_decisions import config_findings, uploader
 from control_plane.settings import ConfigSettings, settings
@@ -43,7 +43,7 @@ def answer(question: Mapping[str, Any]) -> JsonObject:
             "bucket", f"s3://{asked.bucket}/{asked.key} is not {asked.tenant.stack_name}'s"
         )
     try:
-        found = read(asked.bucket, asked.key)
+        found = read(asked.tenant, asked.bucket, asked.key)
     except ClientError as error:
         if aws.is_busy(error):
             raise ServiceBusy(f"AWS is busy: {error}") from error
@@ -76,7 +76,7 @@ def check_config(deployment: Deployment, event: JsonObject) -> Outcome:
         return Outcome({"drift": {"findings": []}}, note)
     uploaded_by = str(current.get("config_deployment") or current["last_good"])
     record = listing.get(tenant, uploaded_by) or {}
-    live = read(deployed["bucket"], deployed["key"])
+    live = read(tenant, deployed["bucket"], deployed["key"])
     invalid: tuple[str, ...] = ()
     if live is not None:
         bucket = settings(ConfigSettings).artifact_bucket
@@ -95,11 +95,15 @@ def check_config(deployment: Deployment, event: JsonObject) -> Outcome:
     return Outcome({"drift": {"findings": findings}}, note)
 
 
-def read(bucket: str, key: str) -> LiveConfig | None:
+def read(tenant: Tenant, bucket: str, key: str) -> LiveConfig | None:
     """The document as it lies there, or None when there is none."""
     try:
-        found = aws.s3().get_object(
-            Bucket=bucket, Key=key, ExpectedBucketOwner=settings(ConfigSettings).account_id
+        found = (
+            aws.of_tenant(tenant)
+            .s3()
+            .get_object(
+                Bucket=bucket, Key=key, ExpectedBucketOwner=settings(ConfigSettings).account_id
+            )
         )
     except ClientError as error:
         if aws.error_code(error) not in ("NoSuchKey", "NoSuchBucket", "404"):

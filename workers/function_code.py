@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from control_plane import aws
 from control_plane.errors import PatchFailed
-from control_plane.models import JsonObject
+from control_plane.models import JsonObject, Tenant
 from control_plane.rules import patching
 from control_plane.rules.patching import Package
 from control_plane.templates import parse
@@ -68,10 +68,10 @@ def sha256(data: bytes) -> str:
     return base64.b64encode(hashlib.sha256(data).digest()).decode()
 
 
-def live(function: str) -> Live | None:
-    """The function as it is now, or None when there is none of that name."""
+def live(tenant: Tenant, function: str) -> Live | None:
+    """The tenant's function as it is now, or None when there is none of that name."""
     try:
-        found = aws.lambda_().get_function_configuration(FunctionName=function)
+        found = aws.of_tenant(tenant).lambda_().get_function_configuration(FunctionName=function)
     except ClientError as error:
         if aws.error_code(error) != "ResourceNotFoundException":
             raise
@@ -85,9 +85,9 @@ def live(function: str) -> Live | None:
     return Live(found["CodeSha256"], changing, failure)
 
 
-def existing(function: str) -> Live:
+def existing(tenant: Tenant, function: str) -> Live:
     """The function as it is now. Raises PatchFailed when there is none."""
-    found = live(function)
+    found = live(tenant, function)
     if found is None:
         raise PatchFailed(
             f"the function {function} does not exist any more: somebody deleted it, and "
@@ -96,7 +96,9 @@ def existing(function: str) -> Live:
     return found
 
 
-def bring(function: str, now: Live, package: Package, wanted: str, begun: bool) -> bool:
+def bring(
+    tenant: Tenant, function: str, now: Live, package: Package, wanted: str, begun: bool
+) -> bool:
     """See to it that a function has a package's code; True when it has, and is ready.
 
     `now`: the function as it is, `wanted`: the package's SHA-256, `begun`: whether this deployment
@@ -110,7 +112,7 @@ def bring(function: str, now: Live, package: Package, wanted: str, begun: bool) 
         return True
     version = {"S3ObjectVersion": package.version} if package.version else {}
     try:
-        aws.lambda_().update_function_code(
+        aws.of_tenant(tenant).lambda_().update_function_code(
             FunctionName=function,
             S3Bucket=package.bucket,
             S3Key=package.key,

@@ -113,12 +113,16 @@ def authentication(subject: Subject) -> list[JsonObject]:
     ]
     # A real token, really signed, by a pool that no tenant may trust.
     with TemporaryUser(
-        known.stranger_pool_id, known.stranger_client_id, deployment.id, ours=True
+        deployment.tenant,
+        known.stranger_pool_id,
+        known.stranger_client_id,
+        deployment.id,
+        ours=True,
     ) as stranger:
         results.append(refusal("stranger-token", get(protected, stranger.token), (401, 403)))
 
     def sign_in() -> JsonObject:
-        with TemporaryUser(pool, client, deployment.id, admin.group) as user:
+        with TemporaryUser(deployment.tenant, pool, client, deployment.id, admin.group) as user:
             return signed_in(get(protected, user.token), table, user.email, admin.group)
 
     results.append(attempt("sign-in", sign_in))

@@ -9,16 +9,19 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from control_plane import aws
+from control_plane import aws, own
 from control_plane.errors import TenantNotReady
-from control_plane.models import Build, JsonObject
+from control_plane.models import Build, JsonObject, Tenant
 from control_plane.rules.patching import Package, is_package_of
 from control_plane.services.ownership import Resource
 from control_plane.templates import parse
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
 
 FUNCTION, VERSION, ALIAS = "AWS::Lambda::Function", "AWS::Lambda::Version", "AWS::Lambda::Alias"
 LAYER = "AWS::Lambda::LayerVersion"
@@ -43,7 +46,7 @@ class Expected:
 
 
 class Code:
-    """The code of one stack, with those nested in it.
+    """The code of a tenant's stack, or the control plane's own, with those nested in it.
 
     `owned`: its resources; `patches`: SHA-256 of what was put over the build, by logical id in the
     root stack; `build`: what was deployed, whose template lies in `artifacts`; `template_of`: the
@@ -52,14 +55,14 @@ class Code:
 
     def __init__(
         self,
-        stack_id: str,
+        tenant: Tenant,
         owned: Iterable[Resource],
         build: Build,
         patches: Mapping[str, str],
         artifacts: str,
         template_of: Callable[[str], JsonObject],
     ) -> None:
-        self._root, self._owned, self._build = stack_id, tuple(owned), build
+        self._tenant, self._owned, self._build = tenant, tuple(owned), build
         self._patches, self._artifacts = dict(patches), artifacts
         self._template_of = template_of
         self._digests: dict[Package, str] = {}
@@ -81,7 +84,7 @@ class Code:
         return [resource for resource in self._owned if resource.type == kind]
 
     def _expected(self, function: Resource, done: Comparison) -> Expected:
-        is_of_root = function.stack_id == self._root
+        is_of_root = function.stack_id == self._tenant.stack_name
         if is_of_root and function.logical_id in self._patches:
             return Expected(frozenset({self._patches[function.logical_id]}))
         code = self._properties(function).get("Code")
@@ -142,7 +145,9 @@ class Code:
             return self._build.code_digests[package.key]
         if package not in self._digests:
             version = {"VersionId": package.version} if package.version else {}
-            answer = aws.s3().get_object(Bucket=package.bucket, Key=package.key, **version)  # type: ignore[arg-type]
+            is_artifact = package.bucket == self._artifacts
+            s3 = aws.s3() if is_artifact else aws.of_tenant(self._tenant).s3()
+            answer = s3.get_object(Bucket=package.bucket, Key=package.key, **version)  # type: ignore[arg-type]
             digest = hashlib.sha256()
             for chunk in answer["Body"].iter_chunks(1024 * 1024):
                 digest.update(chunk)
@@ -159,7 +164,7 @@ class Code:
     ) -> None:
         qualified = {"Qualifier": qualifier} if qualifier else {}
         try:
-            found = aws.lambda_().get_function_configuration(FunctionName=name, **qualified)
+            found = self._lambda().get_function_configuration(FunctionName=name, **qualified)
         except ClientError as error:
             if aws.error_code(error) != "ResourceNotFoundException":
                 raise
@@ -183,6 +188,10 @@ class Code:
                 f"{' or '.join(sorted(wanted.digests))}"
             )
 
+    def _lambda(self) -> "LambdaClient":
+        is_own = own.is_own(self._tenant)
+        return aws.lambda_() if is_own else aws.of_tenant(self._tenant).lambda_()
+
     def _versions(self) -> Iterator[tuple[str, str, str]]:
         """What of the versions is served: those behind the stack's aliases, and the newest of each
         function. (What it is called, the function's name, the version's number.)"""
@@ -194,7 +203,7 @@ class Code:
         served = set()
         for alias in self._of(ALIAS):
             name, alias_name = _split(alias.physical_id)
-            found = aws.lambda_().get_alias(FunctionName=name, Name=alias_name)
+            found = self._lambda().get_alias(FunctionName=name, Name=alias_name)
             weights = (found.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
             for number in sorted({found["FunctionVersion"], *weights}):
                 served.add((name, number))

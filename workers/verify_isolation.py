@@ -121,14 +121,22 @@ def _tokens(subject: Subject, users: ExitStack) -> dict[str, str | None]:
         settings(VerifySettings), subject.deployment, subject.deployment.manifest.admin,
     )  # fmt: skip
     stranger = users.enter_context(
-        TemporaryUser(known.stranger_pool_id, known.stranger_client_id, deployment.id, ours=True)
+        TemporaryUser(
+            deployment.tenant,
+            known.stranger_pool_id,
+            known.stranger_client_id,
+            deployment.id,
+            ours=True,
+        )
     ).token
     real = stranger
     pool = subject.outputs.get(admin.user_pool) if admin else None
     client = subject.outputs.get(admin.client) if admin else None
     if pool and client:
         try:
-            real = users.enter_context(TemporaryUser(pool, client, deployment.id)).token
+            real = users.enter_context(
+                TemporaryUser(deployment.tenant, pool, client, deployment.id)
+            ).token
         except TenantRefused:  # its sign-in is another test's; a stranger's token will do here
             real = stranger
     return {

@@ -125,8 +125,9 @@ def _code(
     function = deployment.manifest.stack.function
     patches = {function: patch["code_sha256"]} if patch and function else {}
     known = settings(VerifySettings)
-    stack = deployment.tenant.stack_name
-    return Code(stack, owned, build, patches, known.artifact_bucket, template_of).compare()
+    return Code(
+        deployment.tenant, owned, build, patches, known.artifact_bucket, template_of
+    ).compare()
 
 
 def _config(
@@ -152,8 +153,14 @@ def _config(
     if claimed["bucket"] != wanted or claimed["key"] != table.key:
         return None, [f"the configuration lies in {claimed['bucket']}, not in {wanted}"]
     try:
-        answer = aws.s3().get_object(
-            Bucket=wanted, Key=table.key, ExpectedBucketOwner=settings(VerifySettings).account_id
+        answer = (
+            aws.of_tenant(deployment.tenant)
+            .s3()
+            .get_object(
+                Bucket=wanted,
+                Key=table.key,
+                ExpectedBucketOwner=settings(VerifySettings).account_id,
+            )
         )
     except ClientError as error:
         if aws.error_code(error) not in ("NoSuchKey", "NoSuchBucket", "404"):
@@ -178,7 +185,7 @@ def _admin(
     pool, client = outputs.get(table.user_pool), outputs.get(table.client)
     if not pool:
         return None, [f"the stack has no output {table.user_pool}"]
-    cognito = aws.cognito()
+    cognito = aws.of_tenant(deployment.tenant).cognito()
     try:
         user = cognito.admin_get_user(UserPoolId=pool, Username=username)
         answer = cognito.admin_list_groups_for_user(UserPoolId=pool, Username=username)
@@ -215,11 +222,15 @@ def _sign_in(
     if password is None:
         return "", [f"the password of {username} is not kept, though CreateAdmin set it"]
     try:
-        answer = aws.cognito().admin_initiate_auth(
-            UserPoolId=pool,
-            ClientId=client,
-            AuthFlow="ADMIN_USER_PASSWORD_AUTH",
-            AuthParameters={"USERNAME": username, "PASSWORD": password},
+        answer = (
+            aws.of_tenant(deployment.tenant)
+            .cognito()
+            .admin_initiate_auth(
+                UserPoolId=pool,
+                ClientId=client,
+                AuthFlow="ADMIN_USER_PASSWORD_AUTH",
+                AuthParameters={"USERNAME": username, "PASSWORD": password},
+            )
         )
     except ClientError as error:
         if aws.is_busy(error) or aws.is_denied(error):

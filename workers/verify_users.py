@@ -7,12 +7,15 @@ from types import TracebackType
 from botocore.exceptions import ClientError
 
 from control_plane import aws
+from control_plane.models import Tenant
 from control_plane.services.secrets import generated_password
 from workers.live_tests import TenantRefused
 
 
 class TemporaryUser:
     """A signed-in user of a pool: `email` and `token` (an ID token). A context manager.
+
+    `tenant`: in whose session the pool is reached; IAM allows its pools, and the control plane's.
 
     `ours`: the pool is the control plane's, so that its failures are not the tenant's. Of any other
     pool a refusal is raised as TenantRefused. The address is below `.invalid` (RFC 2606), so that
@@ -21,6 +24,7 @@ class TemporaryUser:
 
     def __init__(
         self,
+        tenant: Tenant,
         pool: str,
         client: str,
         deployment_id: str,
@@ -30,10 +34,11 @@ class TemporaryUser:
     ):
         self.email = f"syndi-test-{deployment_id}@tests.invalid"
         self.token = ""
-        self._pool, self._client, self._group, self._ours = pool, client, group, ours
+        self._tenant, self._pool, self._client = tenant, pool, client
+        self._group, self._ours = group, ours
 
     def __enter__(self) -> "TemporaryUser":
-        cognito, password = aws.cognito(), generated_password()
+        cognito, password = aws.of_tenant(self._tenant).cognito(), generated_password()
         self._remove()  # an earlier attempt of this step may have been cut off
         # That the user is there, just after it was removed, means that the first of two attempts
         # made it and its answer was lost: the name is this deployment's alone.
@@ -69,11 +74,15 @@ class TemporaryUser:
 
     def _sign_in(self, password: str) -> str:
         with self._refusals("does not sign its own user in"):
-            answer = aws.cognito().admin_initiate_auth(
-                UserPoolId=self._pool,
-                ClientId=self._client,
-                AuthFlow="ADMIN_USER_PASSWORD_AUTH",
-                AuthParameters={"USERNAME": self.email, "PASSWORD": password},
+            answer = (
+                aws.of_tenant(self._tenant)
+                .cognito()
+                .admin_initiate_auth(
+                    UserPoolId=self._pool,
+                    ClientId=self._client,
+                    AuthFlow="ADMIN_USER_PASSWORD_AUTH",
+                    AuthParameters={"USERNAME": self.email, "PASSWORD": password},
+                )
             )
         token = answer.get("AuthenticationResult", {}).get("IdToken")
         if not token:
@@ -90,7 +99,7 @@ class TemporaryUser:
         self._remove()
 
     def _remove(self) -> None:
-        cognito = aws.cognito()
+        cognito = aws.of_tenant(self._tenant).cognito()
         with self._refusals("does not give its test user up"):
             try:
                 cognito.admin_delete_user(UserPoolId=self._pool, Username=self.email)

@@ -7,6 +7,7 @@ when the deployment ends. Only when the user pool took a password does it become
 import json
 import secrets
 import string
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
@@ -15,6 +16,9 @@ from control_plane.errors import AdminFailed
 from control_plane.models import Tenant
 from control_plane.naming import OWNER_TAG, admin_secret, given_secret
 from control_plane.services.secrets_reading import read
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager.type_defs import CreateSecretRequestTypeDef
 
 _SYMBOLS = "!#$%*+-=?@^_"
 
@@ -28,17 +32,16 @@ def generated_password() -> str:
     return "".join(characters)
 
 
-def create(tenant: Tenant, name: str, username: str, password: str) -> str:
-    """Create a secret that holds a user's password; gives its ARN.
-
-    Raises botocore's ClientError, ResourceExistsException when there is one of that name.
-    """
-    return aws.secretsmanager().create_secret(
-        Name=name,
-        SecretString=_value(username, password),
-        Description=f"An administrator of {tenant.stack_name}",
-        Tags=[{"Key": OWNER_TAG, "Value": tenant.stack_name}],
-    )["ARN"]
+def of_user(
+    tenant: Tenant, name: str, username: str, password: str
+) -> "CreateSecretRequestTypeDef":
+    """What CreateSecret is given for a secret of the tenant's that holds a user's password."""
+    return {
+        "Name": name,
+        "SecretString": _value(username, password),
+        "Description": f"An administrator of {tenant.stack_name}",
+        "Tags": [{"Key": OWNER_TAG, "Value": tenant.stack_name}],
+    }
 
 
 def carried(tenant: Tenant, deployment_id: str, secret_arn: str, username: str) -> str:
@@ -51,7 +54,7 @@ def carried(tenant: Tenant, deployment_id: str, secret_arn: str, username: str) 
     own = given_secret(tenant, deployment_id)
     if name != own and name.rpartition("-")[0] != own:
         raise AdminFailed(f"admin_secret_arn is not the secret of deployment {deployment_id}")
-    kept = read(secret_arn)
+    kept = read(tenant, secret_arn)
     if kept is None:
         raise AdminFailed("the secret with the password does not exist any more")
     if kept["username"] != username:
@@ -61,20 +64,18 @@ def carried(tenant: Tenant, deployment_id: str, secret_arn: str, username: str) 
 
 def keep(tenant: Tenant, username: str, password: str) -> None:
     """Store the password that a user of the tenant now has."""
-    name = admin_secret(tenant, username)
+    name, manager = admin_secret(tenant, username), aws.of_tenant(tenant).secretsmanager()
     try:
-        create(tenant, name, username, password)
+        manager.create_secret(**of_user(tenant, name, username, password))
     except ClientError as error:
         if aws.error_code(error) != "ResourceExistsException":
             raise
-        aws.secretsmanager().put_secret_value(
-            SecretId=name, SecretString=_value(username, password)
-        )
+        manager.put_secret_value(SecretId=name, SecretString=_value(username, password))
 
 
 def is_kept(tenant: Tenant, username: str) -> bool:
     """Whether the user's password is kept."""
-    return read(admin_secret(tenant, username)) is not None
+    return read(tenant, admin_secret(tenant, username)) is not None
 
 
 def _value(username: str, password: str) -> str:

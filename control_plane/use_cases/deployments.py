@@ -137,7 +137,8 @@ def _carry_password(tenant: Tenant, deployment_id: str, username: str, password:
     """
     name = naming.given_secret(tenant, deployment_id)
     try:
-        return secrets.create(tenant, name, username, password)
+        asked = secrets.of_user(tenant, name, username, password)
+        return aws.secretsmanager().create_secret(**asked)["ARN"]
     except ClientError as error:
         if aws.error_code(error) != "ResourceExistsException":
             raise

@@ -88,6 +88,7 @@ def world() -> Iterator[World]:
         for name, value in build.ENVIRONMENT.items():
             patch.setenv(name, value)
         patch.setenv("DEPLOYMENT_SLOTS", "1")
+        patch.setattr(aws, "of_tenant", lambda _: scripted.SameClients())
         forget_settings()
         patch.setattr(jwk.RSAKey, "import_key", lambda _: _KEY)
         # The same ids in every run: what is computed from one can be compared, too.

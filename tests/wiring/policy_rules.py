@@ -1,6 +1,7 @@
 """What a role of the template may do: its policies, filled in for one stack and evaluated."""
 
 import re
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -39,6 +40,77 @@ def may(
         )
     }
     return effects == {"Allow"}
+
+
+def tagged_may(
+    statements: list[Json],
+    action: str,
+    resource: str,
+    principal_tags: Mapping[str, str],
+    resource_tags: Mapping[str, str] | None = None,
+) -> bool:
+    """Whether statements let a principal with these tags do that, their conditions and policy
+    variables evaluated (IAM user guide, policy evaluation; policy variables)."""
+    keys = {"aws:PrincipalTag": principal_tags, "aws:ResourceTag": resource_tags or {}}
+    effects = {
+        s["Effect"]
+        for s in statements
+        if _covers(s, action)
+        and any(_matches(pattern, resource, principal_tags) for pattern in _resources(s))
+        and holds(s.get("Condition", {}), keys)
+    }
+    return effects == {"Allow"}
+
+
+def _resources(statement: Json) -> list[str]:
+    # A list of intrinsic functions, or one that makes a list.
+    return [text for given in listed(statement["Resource"])
+            for text in listed(filled(given, PREFIXES))]  # fmt: skip
+
+
+def _matches(pattern: str, resource: str, tags: Mapping[str, str]) -> bool:
+    found = _with_tags(pattern, tags)
+    return found is not None and fnmatchcase(resource, found)
+
+
+_VARIABLE = re.compile(r"\$\{!?aws:PrincipalTag/([\w:]+)\}")  # in a Sub, `!` keeps it
+
+
+def _with_tags(text: str, tags: Mapping[str, str]) -> str | None:
+    """The text with its policy variables filled in; None where one of the tags is missing."""
+    if any(name not in tags for name in _VARIABLE.findall(text)):
+        return None
+    return _VARIABLE.sub(lambda found: tags[found[1]], text)
+
+
+def holds(condition: Json, keys: Mapping[str, Mapping[str, str]]) -> bool:
+    """Whether a statement's conditions are met. `keys`: the tags of a request's context, by the
+    kind of key that they have there (`aws:ResourceTag`)."""
+    tags = keys.get("aws:PrincipalTag", {})
+
+    def value(key: str) -> str | None:
+        kind, _, name = key.partition("/")
+        return keys[kind].get(name)
+
+    for operator, wanted_by_key in condition.items():
+        for key, wanted in wanted_by_key.items():
+            match operator:
+                case "Null":
+                    held = (value(key) is None) == (wanted == "true")
+                case "StringEquals":
+                    held = value(key) is not None and value(key) == _with_tags(wanted, tags)
+                case "StringNotEquals":
+                    held = value(key) != _with_tags(wanted, tags)
+                case "StringLike":
+                    patterns = listed(filled(wanted, PREFIXES))
+                    held = any(fnmatchcase(value(key) or "", pattern) for pattern in patterns)
+                case "ForAllValues:StringEquals" if key == "aws:TagKeys":
+                    held = set(keys["aws:RequestTag"]) <= set(wanted)
+                case _:
+                    raise AssertionError(operator)
+            if not held:
+                return False
+    return True
 
 
 def _covers(statement: Json, action: str) -> bool:

@@ -97,6 +97,12 @@ def statements(function: str) -> list[Json]:
     ]
 
 
+def tenant_role(function: str) -> str | None:
+    """The role in whose sessions a function reaches a tenant's resources; None without one."""
+    given = environment(function).get("TENANT_ROLE_ARN")
+    return given["GetAtt"].removesuffix(".Arn") if given else None
+
+
 def role_statements(role: str) -> list[Json]:
     """The policy statements of a role of its own, which is no function's."""
     return [

@@ -4,13 +4,11 @@ The laptop's AWS keeps no boundary on the roles of a stack, so it is evaluated h
 """
 
 import json
-import re
-from fnmatch import fnmatchcase
 
 import pytest
 from asl_graph import Json
-from policy_rules import ARTIFACTS, PREFIXES, filled
-from sam_template import listed, properties
+from policy_rules import ARTIFACTS, tagged_may
+from sam_template import properties
 
 from control_plane import naming
 from control_plane.models import Env, Tenant
@@ -18,7 +16,6 @@ from control_plane.rules.ownership import Ownership, Whose
 
 ACCOUNT = "123456789012"
 TABLE = f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table"
-_VARIABLE = re.compile(r"\$\{!?aws:PrincipalTag/([\w:]+)\}")  # in a Sub, `!` keeps it
 _MANAGED_POLICY_SIZE = 6144
 """Characters without white space (IAM quotas)."""
 
@@ -37,54 +34,8 @@ def statements() -> list[Json]:
 def allows(
     action: str, resource: str, role: dict[str, str], resource_tags: dict[str, str] | None = None
 ) -> bool:
-    """Whether the boundary lets a role with these tags do that (IAM user guide, evaluation)."""
-    effects = {
-        s["Effect"]
-        for s in statements()
-        if any(fnmatchcase(action, pattern) for pattern in listed(s["Action"]))
-        and any(_matches(pattern, resource, role) for pattern in _resources(s))
-        and _holds(s.get("Condition", {}), role, resource_tags or {})
-    }
-    return effects == {"Allow"}
-
-
-def _resources(statement: Json) -> list[str]:
-    # A list of intrinsic functions, or one that makes a list.
-    return [text for given in listed(statement["Resource"])
-            for text in listed(filled(given, PREFIXES))]  # fmt: skip
-
-
-def _matches(pattern: str, resource: str, role: dict[str, str]) -> bool:
-    filled = _with_tags(pattern, role)
-    return filled is not None and fnmatchcase(resource, filled)
-
-
-def _with_tags(text: str, role: dict[str, str]) -> str | None:
-    """The text with its policy variables filled in; None where one of the tags is missing."""
-    if any(name not in role for name in _VARIABLE.findall(text)):
-        return None
-    return _VARIABLE.sub(lambda found: role[found[1]], text)
-
-
-def _holds(condition: Json, role: dict[str, str], resource_tags: dict[str, str]) -> bool:
-    def value(key: str) -> str | None:
-        kind, _, name = key.partition("/")
-        return {"aws:PrincipalTag": role, "aws:ResourceTag": resource_tags}[kind].get(name)
-
-    for operator, keys in condition.items():
-        for key, wanted in keys.items():
-            match operator:
-                case "Null":
-                    held = (value(key) is None) == (wanted == "true")
-                case "StringEquals":
-                    held = value(key) is not None and value(key) == _with_tags(wanted, role)
-                case "StringNotEquals":
-                    held = value(key) != _with_tags(wanted, role)
-                case _:
-                    raise AssertionError(operator)
-            if not held:
-                return False
-    return True
+    """Whether the boundary lets a role with these tags do that."""
+    return tagged_may(statements(), action, resource, role, resource_tags)
 
 
 OWN = [

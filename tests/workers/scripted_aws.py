@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from control_plane import aws
 from control_plane.models import JsonObject
 
 
@@ -74,3 +75,14 @@ MOTO: JsonObject = {"moto": "answers"}
 class _Status:
     def __init__(self, status_code: int) -> None:
         self.status_code = status_code
+
+
+class SameClients:
+    """The clients of a tenant's session as those of the worker's own role: moto evaluates no
+    policies, and what a test scripts of one is scripted of both. Which calls go through a session,
+    and what it may, is tests/wiring/test_wiring_tenant_sessions.py's."""
+
+    cognito = staticmethod(aws.cognito)
+    lambda_ = staticmethod(aws.lambda_)
+    s3 = staticmethod(aws.s3)
+    secretsmanager = staticmethod(aws.secretsmanager)

@@ -13,7 +13,6 @@ from control_plane import aws
 from control_plane.errors import AdminFailed, OutputRefused, ServiceBusy, TestsFailed
 from control_plane.models import Deployment, Tenant
 from control_plane.naming import given_secret
-from control_plane.services.secrets import create as create_secret
 from control_plane.services.secrets import keep
 from workers import admin as worker
 
@@ -43,7 +42,7 @@ def create(
 def carrying(made: Deployment, password: str, holder: str = ADMIN) -> Deployment:
     """What the API does with a given password."""
     name = given_secret(made.tenant, made.id)
-    arn = create_secret(made.tenant, name, holder, password)
+    arn = build.create_secret(made.tenant, name, holder, password)
     return made.model_copy(update={"admin_secret_arn": arn})
 
 

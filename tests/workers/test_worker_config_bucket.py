@@ -167,6 +167,18 @@ def test_no_option_opens_the_artifact_bucket(source: str, create_buckets: bool) 
     assert all(item["Key"].startswith("sources/") for item in found["Contents"])
 
 
+def test_a_bucket_that_no_session_reaches_is_refused_with_the_name_that_would_do(
+    source: str,
+) -> None:
+    """IAM would deny it with words about a role; what is to be corrected is in application.toml."""
+    pattern = 'bucket = "notes-config-{env}-{org}-{account}"'
+    changed = build.MANIFEST.replace(pattern, 'bucket = "notes-config-{org}"')
+    made = build.deployment(source=source, manifest=manifest.parse(changed))
+    with pytest.raises(ConfigInvalid, match=r"notes-…-\{env\}-\{org\}-\{account\}"):
+        upload(build.opened(made))
+    assert [b["Name"] for b in aws.s3().list_buckets()["Buckets"]] == [build.ARTIFACTS]
+
+
 def test_an_operators_own_bucket_is_used_by_later_deployments_that_leave_the_option_out(
     source: str,
 ) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 import scripted_aws as scripted
+import worker_builders as build
 from offboard_calls import (
     BUCKET,
     call,
@@ -18,7 +19,6 @@ from control_plane import aws
 from control_plane.errors import OffboardFailed, ServiceBusy
 from control_plane.models import Deployment
 from control_plane.naming import admin_secret
-from control_plane.services.secrets import create as create_secret
 from workers import offboard as worker
 
 
@@ -36,8 +36,8 @@ def test_what_is_left_is_counted(world: None, index: list[str]) -> None:
     aws.s3().delete_object(Bucket=BUCKET, Key="two")
     pool = make_pool(users=2)
     index.append(f"arn:aws:cognito-idp:us-east-1:{ACCOUNT}:userpool/{pool}")
-    create_secret(ALPHA, admin_secret(ALPHA, "a@example.com"), "a@example.com", "x")
-    create_secret(BETA, admin_secret(BETA, "a@example.com"), "a@example.com", "x")
+    build.create_secret(ALPHA, admin_secret(ALPHA, "a@example.com"), "a@example.com", "x")
+    build.create_secret(BETA, admin_secret(BETA, "a@example.com"), "a@example.com", "x")
     items = call(offboarding(), "InspectLeftovers")["leftovers"]["items"]
     found = {item["kind"]: item for item in items}
     assert len(items) == 3
@@ -92,7 +92,7 @@ def test_what_is_the_tenants_is_removed_and_nothing_else(world: None, index: lis
     index += [f"arn:aws:cognito-idp:us-east-1:{ACCOUNT}:userpool/{mine}"]
     deployed(foreign)  # the application was given a pool of somebody else's
     for tenant in (ALPHA, BETA):
-        create_secret(tenant, admin_secret(tenant, "a@example.com"), "a@example.com", "x")
+        build.create_secret(tenant, admin_secret(tenant, "a@example.com"), "a@example.com", "x")
     made = offboarding(purge=True)
     purge(made)
     assert sorted(buckets()) == sorted([ARTIFACTS, BUCKET, others])

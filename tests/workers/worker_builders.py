@@ -14,6 +14,7 @@ import yaml
 
 from control_plane import aws, manifest, naming
 from control_plane.models import Deployment, Env, JsonObject, Options, Tenant
+from control_plane.services import secrets
 from control_plane.store.history import History
 from control_plane.store.listing import Listing
 from control_plane.store.locks import Locks
@@ -63,6 +64,7 @@ ENVIRONMENT = {
     "RECORD_FUNCTION": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:syndi-record:live",
     "ROUTE_FUNCTION": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:syndi-route:live",
     "SHIFT_STATE_MACHINE_ARN": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:syndi-shift",
+    "TENANT_ROLE_ARN": f"{ROLE}-tenant",
     "STRANGER_POOL_ID": f"{REGION}_stranger",
     "STRANGER_CLIENT_ID": "stranger-client",
     "POWERTOOLS_METRICS_NAMESPACE": "Syndi",
@@ -273,3 +275,9 @@ def execution_of(made: Deployment) -> JsonObject:
 def everything() -> list[JsonObject]:
     """Every item of the table, as DynamoDB has it."""
     return list(aws.dynamodb().scan(TableName=TABLE)["Items"])
+
+
+def create_secret(tenant: Tenant, name: str, username: str, password: str) -> str:
+    """A secret of the tenant's that holds a user's password; its ARN."""
+    asked = secrets.of_user(tenant, name, username, password)
+    return aws.secretsmanager().create_secret(**asked)["ARN"]

@@ -30,6 +30,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
     for name, value in build.ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr(aws, "of_tenant", lambda _: scripted.SameClients())
     forget_settings()
     routes.front.cache_clear()
     if aws.s3().meta.endpoint_url != "https://s3.amazonaws.com":  # another directory's client
