@@ -54,14 +54,16 @@ class Case:
     """What a state calls: a worker and its event. `made`: the deployment, if it is about one.
 
     `shown`: what else is there after the step; `stopped`: the end of its execution by hand, which
-    gives what is wrong afterwards.
+    gives what is wrong afterwards (`swept`: no event tells of it, and its worker sweeps instead).
+    `restarted`: what becomes of the rest of AWS when a laptop's restarts.
     """
 
     handler: Handler
     event: JsonObject
     made: Deployment | None = None
     shown: Callable[[], Any] = dict
-    stopped: Callable[[], list[str]] | None = None
+    stopped: Callable[[bool], list[str]] | None = None
+    restarted: Callable[[], None] = lambda: None
 
 
 @dataclass
@@ -235,7 +237,7 @@ def _with_stack(w: World, status: str | None, name: str, **given: Any) -> tuple[
     options = given.pop("options", {})
     cloud = Stack(w.script, status)
     case = w.step(_opened(**options), stack.handler, name, **given)
-    case.shown = cloud.shown
+    case.shown, case.restarted = cloud.shown, cloud.restarts
     return case, cloud
 
 
@@ -621,8 +623,9 @@ ASKED = {"env": "stage", "application": "notes", "tenants": ["alpha", "beta"]}
 
 
 def _rollout(w: World, event: JsonObject) -> Case:
-    def stopped() -> list[str]:
-        rollout.handler({"detail": rollout_calls.detail("ABORTED", ASKED)}, None)
+    def stopped(swept: bool) -> list[str]:
+        event = {"detail": rollout_calls.detail("ABORTED", ASKED)}
+        rollout.handler({"sweep": True} if swept else event, None)
         items = [item for item in build.everything() if item["SK"]["S"] == "ROLLOUT"]
         open_ = [i for i in items if "finished_at" not in i]
         return [f"rollout {item['PK']['S']} is still open" for item in open_]
@@ -674,10 +677,10 @@ def _shift(w: World, event: Callable[[route_calls.Traffic, JsonObject], JsonObje
     traffic.running.add(route_calls.RUN)
     shift = route_calls.prepared(traffic) if prepared else {}
 
-    def stopped() -> list[str]:
+    def stopped(swept: bool) -> list[str]:
         traffic.running.discard(route_calls.RUN)
         detail = rollout_calls.detail("ABORTED", route_calls.execution()["Input"], route_calls.RUN)
-        route.handler({"detail": detail}, None)
+        route.handler({"sweep": True} if swept else {"detail": detail}, None)
         wrong = ["the shift still has the route"] if "holder" in route_calls.item() else []
         if traffic.weights() != {"alpha": 100} or route_calls.item()["weights"] != {"alpha": 100}:
             wrong.append(f"the weights are {traffic.weights()}")

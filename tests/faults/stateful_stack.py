@@ -22,6 +22,14 @@ OPERATIONS = (
 )  # fmt: skip
 
 
+_INTERRUPTED = {
+    "CREATE_IN_PROGRESS": "CREATE_FAILED",
+    "DELETE_IN_PROGRESS": "DELETE_FAILED",
+    "UPDATE_IN_PROGRESS": "UPDATE_ROLLBACK_FAILED",
+    "UPDATE_ROLLBACK_IN_PROGRESS": "UPDATE_ROLLBACK_FAILED",
+}
+
+
 class Stack:
     """The stack. `status` None: there is none. `begun`: the operations, by their tokens."""
 
@@ -53,6 +61,11 @@ class Stack:
         """It ends."""
         self.status = status
         self.events.insert(0, event(status, token=token))
+
+    def restarts(self) -> None:
+        """A laptop's AWS was killed and is up again: an operation that ran has failed
+        (docs/emulator.md, `interrupted_stacks`)."""
+        self.status = _INTERRUPTED.get(self.status or "", self.status)
 
     def has_change_set(self) -> None:
         """There is one, ready to be executed."""

@@ -22,6 +22,7 @@ from worker_builders import TABLE
 from control_plane import aws, crashes
 from control_plane.models import DeploymentStatus
 from control_plane.settings import RecordSettings, settings
+from control_plane.store.listing import Listing
 from control_plane.store.slots import Slots
 from workers import record
 
@@ -173,10 +174,71 @@ def test_an_execution_that_ends_in_the_middle_of_a_step(
     record_property("outcome", f"well ({count})" if count else "no write")
 
 
+RESTART = {"status": "FAILED", "error": "States.ServiceRestart", "stopDate": build.NOON}
+"""What a laptop's AWS says, after it was killed, of an execution that ran (docs/emulator.md)."""
+
+RESTARTED = ("emulator restarted", "emulator restarted, writes lost")
+"""With the state of the moment in which it was killed, or with that of before the step: it saves
+within 20 seconds. Objects are always kept."""
+
+RESTARTS = [(step, how) for how in RESTARTED for step in STEPS if step in SCENARIOS and EVERYTHING]
+
+
+@pytest.mark.parametrize(("step", "how"), RESTARTS or [(STEPS[0], RESTARTED[0])])
+def test_a_laptop_that_is_killed_in_the_middle_of_a_step(
+    step: str, how: str, record_property: Property
+) -> None:
+    """After each write: its processes are gone, `up` starts AWS again and has the workers sweep."""
+    record_property("step", step)
+    record_property("fault", how)
+    writes = [key for key in baseline(step).calls if is_write(key)]
+    for key in writes:
+        with world() as w:
+            case, injection = _prepared(w, step), Injection(Fault.KILLED, only=key)
+            saved = build.everything()
+            injection.install(w.patch)
+            for _ in range(LOOKS):
+                _run(case, injection)
+                if injection.end():
+                    break
+            injection.fault = None
+            if how == RESTARTED[1]:
+                _restore(saved)
+            case.restarted()
+            w.script.on(aws.stepfunctions(), "DescribeExecution", RESTART)
+            wrong = _wrong_after_restart(case)
+            assert not wrong, f"{step} was cut off after {key}: {wrong}"
+    record_property("outcome", f"well ({len(writes)})" if writes else "no write")
+
+
+def _restore(saved: list[Any]) -> None:
+    """The table as it was."""
+    client = aws.dynamodb()
+    for item in build.everything():
+        client.delete_item(TableName=TABLE, Key={name: item[name] for name in ("PK", "SK")})
+    for item in saved:
+        client.put_item(TableName=TABLE, Item=item)
+
+
+def _wrong_after_restart(case: Case) -> list[str]:
+    """What is wrong after `up` has swept (cli/laptop_work.py)."""
+    if case.stopped is not None:
+        return case.stopped(True)
+    record.handler({"sweep": True}, None)
+    opened = [one for one in Listing(TABLE).open_deployments("0") if isinstance(one, dict)]
+    wrong = [f"the record of {one['id']} is {one['status']}" for one in opened]
+    holders = Slots(TABLE, settings(RecordSettings).deployment_slots).state()["holders"]
+    if case.made is None:
+        return wrong
+    if build.holder(case.made.tenant) or holders:
+        wrong.append(f"the lock is {build.holder(case.made.tenant)}'s, the slots {[*holders]}'s")
+    return [*wrong, *_next_deployment(case)]
+
+
 def _wrong_after(case: Case, *, heard: bool) -> list[str]:
     """What is wrong after an execution was stopped; `heard`: EventBridge told of it."""
     if case.stopped is not None:
-        return case.stopped() if heard else []
+        return case.stopped(False) if heard else []
     made = case.made
     if made is None:
         return []
