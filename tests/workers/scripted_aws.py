@@ -53,6 +53,12 @@ class Scripted:
         """Keep the calls of an operation, which moto answers."""
         self.on(client, operation, MOTO)
 
+    def before(self, client: Any, operation: str, act: Callable[..., None]) -> None:
+        """Do something before each call of an operation, which moto answers."""
+        name = f"{CALL}.{client.meta.service_model.service_id.hyphenize()}.{operation}"
+        client.meta.events.register(name, act)
+        self._undo.append((operation, lambda: client.meta.events.unregister(name, act)))
+
     def of(self, operation: str) -> list[JsonObject]:
         """The parameters of every call of an operation."""
         return [params for name, params in self.calls if name == operation]

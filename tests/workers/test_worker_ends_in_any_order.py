@@ -75,14 +75,6 @@ def test_a_word_that_comes_late_is_not_the_tenants_last_state(source: str) -> No
     assert build.current()["last_status"] == "SUCCEEDED"
 
 
-def test_a_word_that_comes_late_takes_nobodys_lock(source: str) -> None:
-    prepare(BARE)
-    newer = build.deployment(number=30)
-    build.take_lock(newer)
-    end("ABORTED")
-    assert build.holder() == newer.execution_arn
-
-
 def test_the_end_says_what_runs_on(source: str) -> None:
     made = prepare(BARE)
     Progress(TABLE).begin_step(made, "ExecuteChangeSet")
