@@ -7,7 +7,7 @@ from live import change_sets, entered
 from sources import BACKEND, copied, push, replace
 from syndi_command import Syndi
 
-VICTIM = "rawscribe-eln-stage-alpha-000000000000"
+VICTIM = "rawscribe-eln-stage-alpha"
 
 
 def test_a_role_that_reads_other_tenants_never_gets_there(
@@ -17,7 +17,7 @@ def test_a_role_that_reads_other_tenants_never_gets_there(
     copy = copied(BACKEND, tmp_path)
     template = copy / "template.yaml"
     own = "'rawscribe-eln-${Environment}-${Organization}-${AWS::AccountId}'"
-    replace(template, f"ELN_BUCKET: !Sub {own}", f"ELN_BUCKET: '{VICTIM}'")
+    replace(template, f"ELN_BUCKET: !Sub {own}", f"ELN_BUCKET: '{VICTIM}-000000000000'")
     config = "'arn:${AWS::Partition}:s3:::rawscribe-lambda-${Environment}-${Organization}"
     replace(
         template,
