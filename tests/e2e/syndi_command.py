@@ -74,10 +74,7 @@ class Syndi:
         assert result.exit_code == 1, f"{result.stdout}\n{result.stderr}"
         record: dict[str, Any] = result.json
         assert record["status"] == "FAILED", record
-        execution = self.client("stepfunctions").describe_execution(
-            executionArn=record["execution_arn"]
-        )
-        assert execution["status"] == "FAILED"
+        assert self.executed(record["execution_arn"])["status"] == "FAILED"
         assert "\n" not in record["reason"]
         assert self.lock(env, org, record["application"]) is None
         return record
@@ -105,6 +102,16 @@ class Syndi:
             return eventually(end, seconds, f"the end of {id_}")
         except AssertionError as error:  # what it was doing says more than how long it took
             raise AssertionError(f"{error}: {self.show(id_)}") from None
+
+    def executed(self, arn: str, seconds: float = 60) -> dict[str, Any]:
+        """An execution, once it has ended: its record says so a moment before."""
+
+        def end() -> dict[str, Any] | None:
+            found: dict[str, Any] = states.describe_execution(executionArn=arn)
+            return found if found["status"] != "RUNNING" else None
+
+        states = self.client("stepfunctions")
+        return eventually(end, seconds, f"the end of {arn}")
 
     def lock(self, env: str, org: str, application: str = "rawscribe") -> Any:
         """The item that holds a tenant, or None."""

@@ -47,16 +47,8 @@ def waiting(syndi: Syndi, org: str, *options: str) -> dict[str, Any]:
 def ended(syndi: Syndi, id_: str) -> dict[str, Any]:
     """A deployment's record when it has ended, and its execution too."""
     record = syndi.ended(id_)
-    record["execution"] = eventually(
-        lambda: execution(syndi, record["execution_arn"]), 30, "the execution's end"
-    )
+    record["execution"] = syndi.executed(record["execution_arn"])
     return record
-
-
-def execution(syndi: Syndi, arn: str) -> dict[str, Any] | None:
-    """An execution, once it has ended."""
-    found: dict[str, Any] = syndi.client("stepfunctions").describe_execution(executionArn=arn)
-    return found if found["status"] != "RUNNING" else None
 
 
 def operator(syndi: Syndi) -> str:

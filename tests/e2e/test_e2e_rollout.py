@@ -70,11 +70,10 @@ def test_twenty_tenants_in_three_waves_on_one_build(syndi: Syndi, first: Json) -
 def test_the_executions_of_its_tenants_are_named_after_it_and_green(
     syndi: Syndi, first: Json
 ) -> None:
-    states = syndi.client("stepfunctions")
-    own = states.describe_execution(executionArn=first["execution_arn"])
+    own = syndi.executed(first["execution_arn"])
     assert own["status"] == "SUCCEEDED"
     one = records(syndi, first)[FLEET[-1]]
-    nested = states.describe_execution(executionArn=one["execution_arn"])
+    nested = syndi.executed(one["execution_arn"])
     assert (nested["status"], first["execution_arn"] in nested["input"]) == ("SUCCEEDED", True)
 
 
@@ -131,9 +130,7 @@ def test_a_wave_over_its_budget_stops_the_rest_and_is_rolled_back(
     for org in FLEET[1:7]:
         url = syndi.ok("--local", "url", "dev", org, *APPLICATION).stdout.strip()
         assert ask(f"{url}/status")[1]["version"]["build"] == old[org], org
-    execution = syndi.client("stepfunctions").describe_execution(
-        executionArn=found["execution_arn"]
-    )
+    execution = syndi.executed(found["execution_arn"])
     assert (execution["status"], execution["error"]) == ("FAILED", "RolloutRolledBack")
 
 
@@ -210,9 +207,7 @@ def test_a_rollout_goes_on_in_another_execution(syndi: Syndi, first: Json) -> No
     given = {"env": "dev", "continues": made, STARTED_BY: before}
     machine = syndi.outputs()["RolloutMachineArn"]
     forged = states.start_execution(stateMachineArn=machine, input=json.dumps(given))
-    failed = eventually(
-        lambda: over(syndi, forged["executionArn"]), 60, "the end of the forged one"
-    )
+    failed = syndi.executed(forged["executionArn"])
     assert "nobody continues it by hand" in failed["cause"]
     assert rollout(syndi, made)["state"]["status"] == "BAKING", "and goes on"
     name = f"next-{made}"  # as the worker does it, when a history is nearly full
@@ -228,12 +223,6 @@ def test_a_rollout_goes_on_in_another_execution(syndi: Syndi, first: Json) -> No
     assert rollout(syndi, made)["state"]["status"] == "BAKING", "and not of its rollout"
     result = syndi.run("--local", "rollout", "cancel", made, "--json")
     assert (result.exit_code, result.json["state"]["status"]) == (0, "CANCELLED")
-
-
-def over(syndi: Syndi, arn: str) -> Json | None:
-    """An execution that has ended."""
-    found: Json = syndi.client("stepfunctions").describe_execution(executionArn=arn)
-    return found if found["status"] != "RUNNING" else None
 
 
 def watched(syndi: Syndi, made: str) -> Json:

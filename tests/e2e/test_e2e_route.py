@@ -134,14 +134,6 @@ def under_way(syndi: Syndi, *options: str) -> dict[str, Any]:
     return shift
 
 
-def execution(syndi: Syndi, shift: dict[str, Any]) -> dict[str, Any]:
-    """The execution of a shift."""
-    answer: dict[str, Any] = syndi.client("stepfunctions").describe_execution(
-        executionArn=shift["execution_arn"]
-    )
-    return answer
-
-
 def test_weights_are_set_as_records_and_stand_in_both_histories(
     syndi: Syndi, zone: str, both: dict[str, str]
 ) -> None:
@@ -178,7 +170,7 @@ def test_a_shift_goes_step_by_step(syndi: Syndi, zone: str, split: None, alarm: 
     for org in (OWNER, BLUE):
         assert changes(syndi, org)[-4:] == [*steps, ("end", {OWNER: 0, BLUE: 100})]
     assert len(changes(syndi, BLUE)) == before + 4
-    assert execution(syndi, {"execution_arn": arn_of(syndi, shift)})["status"] == "SUCCEEDED"
+    assert syndi.executed(arn_of(syndi, shift))["status"] == "SUCCEEDED"
     assert routed(syndi, "reverse")["weights"] == {OWNER: 100, BLUE: 0}
     assert weights(syndi, zone) == (100, 0)
 
@@ -208,9 +200,7 @@ def test_what_rings_already_gets_no_traffic_and_what_rings_later_gets_none_any_m
     assert weights(syndi, zone) == (100, 0)
     for org in (OWNER, BLUE):
         assert [kind for kind, _ in changes(syndi, org)[-3:]] == ["shift", "restore", "end"]
-    told = eventually(
-        lambda: (e := execution(syndi, shift))["status"] != "RUNNING" and e, 30, "a red execution"
-    )
+    told = syndi.executed(shift["execution_arn"])
     assert (told["status"], told["error"]) == ("FAILED", "ShiftUnsafe")
     assert "rings" in told["cause"]
 
@@ -246,7 +236,7 @@ def test_one_command_takes_all_back_while_a_shift_runs(
     assert back["shift"]["status"] == "REVERSED"
     assert "syndi-operator" in back["shift"]["reason"]
     assert [kind for kind, _ in changes(syndi, BLUE)[-2:]] == ["shift", "reverse"]
-    eventually(lambda: execution(syndi, shift)["status"] != "RUNNING", 30, "the execution's end")
+    syndi.executed(shift["execution_arn"])
     assert weights(syndi, zone) == (100, 0)
 
 

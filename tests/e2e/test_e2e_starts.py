@@ -19,17 +19,11 @@ def test_prod_accepts_no_start_by_hand_and_a_removal_is_never_one(syndi: Syndi) 
         ({"env": "stage", **removal, **FORGED}, "offboard is never started by hand"),
     ):
         arn = states.start_execution(stateMachineArn=machine, input=json.dumps(given))
-        found = eventually(lambda arn=arn: _over(syndi, arn["executionArn"]), 60, "its end")
+        found = syndi.executed(arn["executionArn"])
         assert (found["status"], why in found["cause"]) == ("FAILED", True), found["cause"]
         assert syndi.lock(given["env"], "alpha") is None
         (newest, *_) = syndi.history(given["env"], "alpha")
         assert (newest["trigger"], newest["status"]) == ("manual", "FAILED")
-
-
-def _over(syndi: Syndi, arn: str) -> Any:
-    """An execution that has ended."""
-    found = syndi.client("stepfunctions").describe_execution(executionArn=arn)
-    return found if found["status"] != "RUNNING" else None
 
 
 def test_api_schedule_and_bare_execution_leave_three_records(syndi: Syndi, alpha: Any) -> None:
@@ -115,12 +109,7 @@ def test_the_same_key_is_the_same_deployment_and_another_request_is_refused(
     assert other.exit_code == 2
     assert other.json["error"]["code"] == "IdempotencyConflict"
     arn = first.json["execution_arn"]
-    states = syndi.client("stepfunctions")
-    eventually(
-        lambda: states.describe_execution(executionArn=arn)["status"] != "RUNNING",
-        120,
-        "the deployment's end",
-    )
+    syndi.executed(arn, 120)
 
 
 def test_an_unsigned_request_is_refused(syndi: Syndi) -> None:
