@@ -39,11 +39,12 @@ def export_data(deployment: Deployment, event: JsonObject) -> Outcome:
     position = event.get("position") or {}
     if not position:
         removed = _remove_schedules(deployment.tenant)
-        position = exporting.begin(deployment, removed)
     try:
+        position = position or exporting.begin(deployment, removed)
         position = exporting.go_on(deployment, position, deadline)
     except OffboardFailed as error:
-        raise OffboardFailed(f"{error}; {_nothing_removed(position)}") from error
+        schedules = position.get("schedules", removed)
+        raise OffboardFailed(f"{error}; {_nothing_removed(schedules)}") from error
     done = not position.get("todo")
     schedules = position.get("schedules", removed)
     note = exporting.told(position) + (f"; removed {' and '.join(schedules)}" if schedules else "")
@@ -86,8 +87,7 @@ def _remove_schedules(tenant: Tenant) -> list[str]:
     return removed
 
 
-def _nothing_removed(position: JsonObject) -> str:
-    schedules = position.get("schedules")
+def _nothing_removed(schedules: list[str]) -> str:
     if not schedules:
         return "nothing was removed"
     return f"only {' and '.join(schedules)} was removed: set it again if the tenant stays"

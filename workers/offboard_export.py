@@ -19,6 +19,7 @@ from control_plane.settings import OffboardSettings, settings
 from control_plane.store import items
 from control_plane.store.listing import Listing
 from workers import offboard_reading as reading
+from workers.offboard_reading import Belonging
 
 COPY_LIMIT = 5 * 1024**3
 """Bytes that one CopyObject takes (S3 API reference)."""
@@ -42,13 +43,14 @@ def begin(deployment: Deployment, schedules: list[str]) -> JsonObject:
     if Export.CONFIG in asked:
         todo.append({"kind": Export.CONFIG, "name": ""})
     if Export.USERS in asked:
-        pools = reading.pools(deployment)
-        todo += [{"kind": Export.USERS, "name": pool.name} for pool in pools if not pool.foreign]
-        skipped += [f"user pool {pool.name}: {pool.foreign}" for pool in pools if pool.foreign]
+        pools = _readable(reading.pools(deployment))
+        mine = [pool.name for pool in pools if pool.goes_with_the_tenant]
+        todo += [{"kind": Export.USERS, "name": name} for name in mine]
+        skipped += [f"user pool {p.name}: {p.foreign}" for p in pools if p.name not in mine]
         if not pools:
             skipped.append("users: there is no user pool")
     if Export.BUCKETS in asked:
-        found = reading.buckets(deployment)
+        found = _readable(reading.buckets(deployment))
         there = [bucket.name for bucket in found]
         mine = [bucket.name for bucket in found if not bucket.is_anothers]
         todo += [{"kind": Export.BUCKETS, "name": name} for name in mine]
@@ -69,6 +71,17 @@ def begin(deployment: Deployment, schedules: list[str]) -> JsonObject:
         "token": "",
         "part": 0,
     }
+
+
+def _readable(found: list[Belonging]) -> list[Belonging]:
+    """What was found, if AWS says of all of it whose it is. Raises OffboardFailed.
+
+    What was only skipped would be lost with the tenant, after an export that looks whole.
+    """
+    for item in found:
+        if item.is_unreadable:
+            raise OffboardFailed(f"{item.kind.replace('-', ' ')} {item.name}: {item.foreign}")
+    return found
 
 
 def go_on(deployment: Deployment, position: JsonObject, deadline: float) -> JsonObject:

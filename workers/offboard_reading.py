@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from botocore.exceptions import ClientError
 
 from control_plane import aws, naming
+from control_plane.errors import OffboardFailed
 from control_plane.models import Deployment, JsonObject, Tenant
 from control_plane.services import stack_contents
 from control_plane.settings import OffboardSettings, settings
@@ -32,9 +33,10 @@ EVENT_PAGES = 100
 
 @dataclass(frozen=True)
 class Belonging:
-    """Something that is there. `foreign`: why it is not the tenant's, or None.
+    """Something that is there. `foreign`: why it is not known to be the tenant's, or None.
 
-    `remover`: its type, when a purge can remove it.
+    `remover`: its type, when a purge can remove it. `in_stack`: its stack has it, or had it.
+    `is_unreadable`: AWS does not say whose it is.
     """
 
     kind: str
@@ -43,6 +45,14 @@ class Belonging:
     holds: JsonObject = field(default_factory=dict)
     foreign: str | None = None
     remover: Kind | None = None
+    in_stack: bool = False
+    is_unreadable: bool = False
+
+    @property
+    def goes_with_the_tenant(self) -> bool:
+        """Whether it is the tenant's, or in its stack though no tag says so. One that is tagged as
+        another's is neither."""
+        return not self.foreign or (self.in_stack and not self.is_anothers)
 
     @property
     def is_anothers(self) -> bool:
@@ -68,6 +78,7 @@ class _Candidates:
     in_stack: set[tuple[str, str]] = field(default_factory=set)
     functions: set[str] = field(default_factory=set)
     unread: list[str] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
 
     def add(self, kind: Kind, name: str | None, why: str = KEPT) -> None:
         if name:
@@ -89,16 +100,20 @@ def find(deployment: Deployment) -> Findings:
         for (label, name), why in known
         if (looked := _look(deployment.tenant, label, name, why, found))
     ]
-    return Findings(items + found.unknown, found.unread)
+    return Findings(items + found.unknown, found.unread + found.forgotten)
 
 
 def buckets(deployment: Deployment) -> list[Belonging]:
-    """The buckets that the manifest or a tag names, as far as they are there."""
+    """The buckets of the stack, and those that the manifest or a tag names, if they are there.
+
+    Raises OffboardFailed when nobody can tell what the stack has.
+    """
     return _some(deployment, "bucket")
 
 
 def pools(deployment: Deployment) -> list[Belonging]:
-    """The user pools that a tag or the stack's last outputs name, as far as they are there."""
+    """The user pools of the stack, and those that a tag or its last outputs name, if they are
+    there. Raises OffboardFailed when nobody can tell what the stack has."""
     return _some(deployment, "user-pool")
 
 
@@ -136,6 +151,9 @@ def leftovers(deployment: Deployment, deadline: float) -> JsonObject:
 
 def _some(deployment: Deployment, label: str) -> list[Belonging]:
     found = _Candidates()
+    _of_stack(deployment, found)
+    if found.unread:
+        raise OffboardFailed(f"what is to be exported cannot be told: {'; '.join(found.unread)}")
     for arn in _tagged(deployment.tenant):
         if (named := kinds.of_arn(arn)) and named[0].label == label:
             found.add(*named)
@@ -163,9 +181,9 @@ def _of_stack(deployment: Deployment, found: _Candidates) -> set[str]:
             if _looked_before(deployment):
                 return {stack_id}
             why = "CloudFormation does not know it any more (it does for 90 days)"
+            found.forgotten.append(f"the resources of the stack {stack_id}: {why}")
         else:
-            why = str(error)
-        found.unread.append(f"the resources of the stack {stack_id}: {why}")
+            found.unread.append(f"the resources of the stack {stack_id}: {error}")
         return {stack_id}
     types = {item.type for item in listed}
     for item in listed:
@@ -314,6 +332,7 @@ def _unknown(kind: str, name: str) -> Belonging:
 
 def _look(tenant: Tenant, label: str, name: str, why: str, found: _Candidates) -> Belonging | None:
     kind = next(kind for kind in kinds.KINDS if kind.label == label)
+    in_stack = (label, name) in found.in_stack
     try:
         seen = kind.look(name)
         if seen and label == "log-group" and (user := _user_of(name, tenant)):
@@ -323,13 +342,13 @@ def _look(tenant: Tenant, label: str, name: str, why: str, found: _Candidates) -
             raise
         # It is there, so it is told: a name is taken once in the world.
         denied = f"AWS denies access to it, it may be another account's: {error}"
-        return Belonging(label, name, why, foreign=denied)
+        return Belonging(label, name, why, foreign=denied, is_unreadable=True)
     if seen is None:
         return None
     if seen.protection:
         why = f"{why}; {seen.protection} is on, which a purge turns off"
-    foreign = _foreign(tenant, seen, kind, in_stack=(label, name) in found.in_stack)
-    return Belonging(label, name, why, seen.holds, foreign, kind)
+    foreign = _foreign(tenant, seen, kind, in_stack=in_stack)
+    return Belonging(label, name, why, seen.holds, foreign, kind, in_stack)
 
 
 _DENIED = ("AccessDenied", "AccessDeniedException", "AuthorizationError", "403")

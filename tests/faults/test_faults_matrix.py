@@ -61,7 +61,10 @@ def _prepared(w: World, step: str) -> Case:
 def _run(case: Case, injection: Injection) -> tuple[Any, BaseException | None]:
     injection.begin()
     try:
-        return case.handler(case.event, None), None
+        told = case.handler(case.event, None)
+        if "position" in case.event:  # the state machine gives it back: a part at each call
+            case.event["position"] = told["position"]
+        return told, None
     except (Exception, Killed) as error:  # noqa: BLE001 - the state machine gets any
         return None, error
 

@@ -28,9 +28,9 @@ def make_bucket(name: str = BUCKET, owner: Tenant | None = ALPHA, **objects: str
         aws.s3().put_object(Bucket=name, Key=key, Body=text.encode())
 
 
-def make_pool(owner: Tenant = ALPHA, users: int = 1) -> str:
+def make_pool(owner: Tenant | None = ALPHA, users: int = 1) -> str:
     cognito = aws.cognito()
-    tags = {OWNER_TAG: owner.stack_name}
+    tags = {OWNER_TAG: owner.stack_name} if owner else {}
     pool = cognito.create_user_pool(PoolName="notes", UserPoolTags=tags)["UserPool"]["Id"]
     cognito.create_group(UserPoolId=pool, GroupName="ADMINS")
     for number in range(users):

@@ -12,12 +12,12 @@ import pytest
 import scripted_aws as scripted
 import worker_builders as build
 from cloudformation_answers import STACK_ID, Cloud, event, resource
-from offboard_calls import call, note, offboarding, owned_by, tag_index
+from offboard_calls import call, make_bucket, make_pool, note, offboarding, owned_by, tag_index
 from worker_builders import ALPHA, BETA
 
 from control_plane import aws
 from control_plane.errors import OffboardFailed
-from control_plane.models import Deployment, Tenant
+from control_plane.models import Deployment, Export, Tenant
 from control_plane.store.history import History
 from control_plane.store.progress import Progress
 
@@ -367,3 +367,41 @@ def test_what_cannot_be_removed_keeps_nothing_else_from_being_removed(
     with pytest.raises(OffboardFailed, match=f"table {ORDERS} could not be removed: .*no"):
         purge(made)
     assert aws.sqs().list_queues().get("QueueUrls", []) == []
+
+
+def test_what_the_stack_has_is_exported_though_no_index_or_output_names_it(
+    cloud: Cloud, made: Deployment
+) -> None:
+    """The stack's end would take it along, and the operator was told of an export."""
+    make_bucket("notes-x7k2", owner=None, kept="1")
+    pool, others = make_pool(owner=None), make_pool(BETA)
+    cloud.has_resources(
+        skipped("notes-x7k2", "AWS::S3::Bucket", "CREATE_COMPLETE"),
+        skipped(pool, "AWS::Cognito::UserPool", "CREATE_COMPLETE"),
+        skipped(others, "AWS::Cognito::UserPool", "IMPORT_COMPLETE"),
+    )
+    asked = made_again(made, export=(Export.USERS, Export.BUCKETS))
+    position = call(asked, "ExportData", position={})["position"]
+    assert position["exported"] == {"bucket notes-x7k2": 1, "users": 1}
+    assert [why for why in position["skipped"] if others in why and "notes-stage-beta" in why]
+
+
+def test_what_is_to_be_exported_and_cannot_be_read_is_no_success(
+    script: scripted.Scripted, cloud: Cloud, made: Deployment
+) -> None:
+    pool = make_pool()
+    cloud.has_resources(skipped(pool, "AWS::Cognito::UserPool", "CREATE_COMPLETE"))
+    asked = made_again(made, export=(Export.USERS,))
+    script.on(aws.cognito(), "DescribeUserPool", scripted.failure("AccessDeniedException"))
+    with pytest.raises(
+        OffboardFailed, match=rf"user pool {pool}: AWS denies .*; nothing was removed"
+    ):
+        call(asked, "ExportData", position={})
+    script.on(aws.cloudformation(), "ListStackResources", scripted.failure("AccessDenied"))
+    with pytest.raises(OffboardFailed, match=r"to be exported cannot be told: .*AccessDenied"):
+        call(asked, "ExportData", position={})
+
+
+def made_again(made: Deployment, export: tuple[Export, ...]) -> Deployment:
+    """The offboarding with an export asked for."""
+    return made.model_copy(update={"options": made.options.model_copy(update={"export": export})})
