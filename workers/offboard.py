@@ -34,21 +34,25 @@ def export_data(deployment: Deployment, event: JsonObject) -> Outcome:
     `event["position"]` is what the last call answered, empty at the first. That one also removes
     the tenant's schedules, purge or not: they would bring the tenant back. Raises OffboardFailed.
     """
-    deadline = time.monotonic() + PART_SECONDS
-    removed: list[str] = []
     position = event.get("position") or {}
-    if not position:
-        removed = _remove_schedules(deployment.tenant)
     try:
-        position = position or exporting.begin(deployment, removed)
-        position = exporting.go_on(deployment, position, deadline)
-    except OffboardFailed as error:
-        schedules = position.get("schedules", removed)
-        raise OffboardFailed(f"{error}; {_nothing_removed(schedules)}") from error
-    done = not position.get("todo")
-    schedules = position.get("schedules", removed)
+        if not position:
+            position = exporting.begin(deployment)
+            schedules = _remove_schedules(deployment.tenant)
+            position |= {"schedules": schedules} if position or schedules else {}
+            # What was removed is in the state machine's hands before anything else can fail.
+            return _exported(position)
+        return _exported(exporting.go_on(deployment, position, time.monotonic() + PART_SECONDS))
+    except (OffboardFailed, ClientError) as error:
+        if aws.is_busy(error):
+            raise
+        raise OffboardFailed(f"{error}; {_nothing_removed(position)}") from error
+
+
+def _exported(position: JsonObject) -> Outcome:
+    schedules = position.get("schedules")
     note = exporting.told(position) + (f"; removed {' and '.join(schedules)}" if schedules else "")
-    return Outcome({"position": position}, note, done=done)
+    return Outcome({"position": position}, note, done=not position.get("todo"))
 
 
 def purge_leftovers(deployment: Deployment, event: JsonObject) -> Outcome:
@@ -87,7 +91,8 @@ def _remove_schedules(tenant: Tenant) -> list[str]:
     return removed
 
 
-def _nothing_removed(schedules: list[str]) -> str:
+def _nothing_removed(position: JsonObject) -> str:
+    schedules = position.get("schedules")
     if not schedules:
         return "nothing was removed"
     return f"only {' and '.join(schedules)} was removed: set it again if the tenant stays"

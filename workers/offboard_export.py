@@ -30,10 +30,10 @@ _OVERRIDES = "CONFIG#"
 _AT_ONCE = 10
 
 
-def begin(deployment: Deployment, schedules: list[str]) -> JsonObject:
+def begin(deployment: Deployment) -> JsonObject:
     """The position of an export that has not begun; empty when none was asked for.
 
-    `schedules` are what was removed before, in words: the position keeps them for the last note.
+    Raises OffboardFailed for what is to be exported and cannot be.
     """
     asked = deployment.options.export
     if not asked:
@@ -43,18 +43,14 @@ def begin(deployment: Deployment, schedules: list[str]) -> JsonObject:
     if Export.CONFIG in asked:
         todo.append({"kind": Export.CONFIG, "name": ""})
     if Export.USERS in asked:
-        pools = _readable(reading.pools(deployment))
-        mine = [pool.name for pool in pools if pool.goes_with_the_tenant]
-        todo += [{"kind": Export.USERS, "name": name} for name in mine]
-        skipped += [f"user pool {p.name}: {p.foreign}" for p in pools if p.name not in mine]
+        pools = reading.pools(deployment)
+        todo += _todo(deployment, Export.USERS, pools, skipped)
         if not pools:
             skipped.append("users: there is no user pool")
     if Export.BUCKETS in asked:
-        found = _readable(reading.buckets(deployment))
+        found = reading.buckets(deployment)
         there = [bucket.name for bucket in found]
-        mine = [bucket.name for bucket in found if not bucket.is_anothers]
-        todo += [{"kind": Export.BUCKETS, "name": name} for name in mine]
-        skipped += [f"bucket {one.name}: {one.foreign}" for one in found if one.is_anothers]
+        todo += _todo(deployment, Export.BUCKETS, found, skipped)
         account = settings(OffboardSettings).account_id
         named = deployment.manifest.stack.buckets
         wanted = [naming.filled(name, deployment.tenant, account) for name in named]
@@ -67,21 +63,38 @@ def begin(deployment: Deployment, schedules: list[str]) -> JsonObject:
         "todo": todo,
         "exported": {},
         "skipped": skipped,
-        "schedules": schedules,
         "token": "",
         "part": 0,
     }
 
 
-def _readable(found: list[Belonging]) -> list[Belonging]:
-    """What was found, if AWS says of all of it whose it is. Raises OffboardFailed.
+def _todo(
+    deployment: Deployment, kind: Export, found: list[Belonging], skipped: list[str]
+) -> list[JsonObject]:
+    """The tasks for what was found; what is not the tenant's is added to `skipped`.
 
-    What was only skipped would be lost with the tenant, after an export that looks whole.
+    Raises OffboardFailed for what the stack has and this worker may not copy, and for what has an
+    owner that AWS does not reveal: skipped, it would be lost, after an export that looks complete.
     """
+    todo: list[JsonObject] = []
+    tag = f"{naming.OWNER_TAG}={deployment.tenant.stack_name}"
     for item in found:
+        name = f"{item.kind.replace('-', ' ')} {item.name}"
         if item.is_unreadable:
-            raise OffboardFailed(f"{item.kind.replace('-', ' ')} {item.name}: {item.foreign}")
-    return found
+            raise OffboardFailed(
+                f"{name}: {item.foreign}; allow the offboard worker to read it, or offboard "
+                f"without --export {kind}"
+            )
+        if item.foreign and item.in_stack:
+            raise OffboardFailed(
+                f"{name} is in the stack, but {item.foreign}; tag it {tag} if it is the tenant's, "
+                f"or offboard without --export {kind}"
+            )
+        if item.is_anothers or (item.foreign and kind == Export.USERS):
+            skipped.append(f"{name}: {item.foreign}")
+        else:
+            todo.append({"kind": kind, "name": item.name})
+    return todo
 
 
 def go_on(deployment: Deployment, position: JsonObject, deadline: float) -> JsonObject:
@@ -100,7 +113,7 @@ def go_on(deployment: Deployment, position: JsonObject, deadline: float) -> Json
 
 def told(position: JsonObject) -> str:
     """What was exported so far, in a line."""
-    if not position:
+    if "exported" not in position:
         return "nothing was to be exported"
     counts = [f"{name}: {count}" for name, count in position["exported"].items()]
     skipped = f"; skipped {', '.join(position['skipped'])}" if position["skipped"] else ""
@@ -127,10 +140,10 @@ def _config(deployment: Deployment, position: JsonObject, name: str, deadline: f
         position["skipped"] = [*position["skipped"], "config: the application has none"]
         return True
     bucket = naming.filled(table.bucket, deployment.tenant, known.account_id)
-    for found in reading.buckets(deployment):
-        if found.name == bucket and found.is_anothers:
-            position["skipped"] = [*position["skipped"], f"config: {bucket}: {found.foreign}"]
-            return True
+    found = reading.bucket(deployment.tenant, bucket)
+    if found and found.is_anothers:
+        position["skipped"] = [*position["skipped"], f"config: {bucket}: {found.foreign}"]
+        return True
     if _copied(deployment, bucket, table.key, f"config/{table.key}"):
         _count(position, "config", 1)
     else:

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from botocore.exceptions import ClientError
 
 from control_plane import aws, naming
-from control_plane.errors import OffboardFailed
 from control_plane.models import Deployment, JsonObject, Tenant
 from control_plane.services import stack_contents
 from control_plane.settings import OffboardSettings, settings
@@ -49,12 +48,6 @@ class Belonging:
     is_unreadable: bool = False
 
     @property
-    def goes_with_the_tenant(self) -> bool:
-        """Whether it is the tenant's, or in its stack though no tag says so. One that is tagged as
-        another's is neither."""
-        return not self.foreign or (self.in_stack and not self.is_anothers)
-
-    @property
     def is_anothers(self) -> bool:
         """Whether its tag says that it is another stack's."""
         return (self.foreign or "").startswith(ANOTHERS)
@@ -78,7 +71,6 @@ class _Candidates:
     in_stack: set[tuple[str, str]] = field(default_factory=set)
     functions: set[str] = field(default_factory=set)
     unread: list[str] = field(default_factory=list)
-    forgotten: list[str] = field(default_factory=list)
 
     def add(self, kind: Kind, name: str | None, why: str = KEPT) -> None:
         if name:
@@ -100,21 +92,22 @@ def find(deployment: Deployment) -> Findings:
         for (label, name), why in known
         if (looked := _look(deployment.tenant, label, name, why, found))
     ]
-    return Findings(items + found.unknown, found.unread + found.forgotten)
+    return Findings(items + found.unknown, found.unread)
 
 
 def buckets(deployment: Deployment) -> list[Belonging]:
-    """The buckets of the stack, and those that the manifest or a tag names, if they are there.
-
-    Raises OffboardFailed when nobody can tell what the stack has.
-    """
+    """The buckets that there are of the live stack, and that the manifest or a tag names."""
     return _some(deployment, "bucket")
 
 
 def pools(deployment: Deployment) -> list[Belonging]:
-    """The user pools of the stack, and those that a tag or its last outputs name, if they are
-    there. Raises OffboardFailed when nobody can tell what the stack has."""
+    """The user pools that there are of the live stack, and that its last outputs or a tag name."""
     return _some(deployment, "user-pool")
+
+
+def bucket(tenant: Tenant, name: str) -> Belonging | None:
+    """One bucket, or None when there is none of that name."""
+    return _look(tenant, "bucket", name, KEPT, _Candidates())
 
 
 def secrets(tenant: Tenant) -> list[str]:
@@ -151,9 +144,7 @@ def leftovers(deployment: Deployment, deadline: float) -> JsonObject:
 
 def _some(deployment: Deployment, label: str) -> list[Belonging]:
     found = _Candidates()
-    _of_stack(deployment, found)
-    if found.unread:
-        raise OffboardFailed(f"what is to be exported cannot be told: {'; '.join(found.unread)}")
+    _of_live_stack(deployment.tenant, label, found)
     for arn in _tagged(deployment.tenant):
         if (named := kinds.of_arn(arn)) and named[0].label == label:
             found.add(*named)
@@ -164,6 +155,23 @@ def _some(deployment: Deployment, label: str) -> list[Belonging]:
         if kind == label
     ]
     return [item for item in looked if item]
+
+
+def _of_live_stack(tenant: Tenant, label: str, found: _Candidates) -> None:
+    """Add what the tenant's stack has now of a type; nothing when there is no such stack."""
+    try:
+        stack_contents.own(tenant.stack_name)
+    except ClientError as error:
+        if aws.error_code(error) == "ValidationError":
+            return
+        raise
+    for item in stack_contents.with_nested(tenant.stack_name):
+        kind = kinds.of_type(item.type)
+        if not kind or kind.label != label or item.is_gone or item.is_left:
+            continue
+        if name := kind.name_of(item.physical_id):
+            found.add(kind, name)
+            found.in_stack.add((label, name))
 
 
 def _of_stack(deployment: Deployment, found: _Candidates) -> set[str]:
@@ -181,9 +189,9 @@ def _of_stack(deployment: Deployment, found: _Candidates) -> set[str]:
             if _looked_before(deployment):
                 return {stack_id}
             why = "CloudFormation does not know it any more (it does for 90 days)"
-            found.forgotten.append(f"the resources of the stack {stack_id}: {why}")
         else:
-            found.unread.append(f"the resources of the stack {stack_id}: {error}")
+            why = str(error)
+        found.unread.append(f"the resources of the stack {stack_id}: {why}")
         return {stack_id}
     types = {item.type for item in listed}
     for item in listed:
@@ -221,7 +229,7 @@ def _of_events(stack_id: str, found: _Candidates) -> None:
         if number >= EVENT_PAGES and page.get("NextToken"):
             oldest = page["StackEvents"][-1]["Timestamp"]
             found.unread.append(
-                f"the events of {stack_id} before {oldest:%Y-%m-%d}: there are too many"
+                f"the events of {stack_id} before {oldest:%Y-%m-%d} (more than 10,000)"
             )
             return
 
@@ -341,8 +349,8 @@ def _look(tenant: Tenant, label: str, name: str, why: str, found: _Candidates) -
         if aws.error_code(error) not in _DENIED:
             raise
         # It is there, so it is told: a name is taken once in the world.
-        denied = f"AWS denies access to it, it may be another account's: {error}"
-        return Belonging(label, name, why, foreign=denied, is_unreadable=True)
+        denied = f"access is denied; it may belong to another AWS account: {error}"
+        return Belonging(label, name, why, foreign=denied, in_stack=in_stack, is_unreadable=True)
     if seen is None:
         return None
     if seen.protection:

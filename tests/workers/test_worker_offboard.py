@@ -153,7 +153,9 @@ def test_schedules_go_before_the_stack_does_and_the_note_says_so(world: None) ->
             Target={"Arn": build.MACHINE, "RoleArn": build.ROLE},
         )  # fmt: skip
     made = offboarding()
-    assert call(made, "ExportData", position={}) == {"position": {}, "done": True}
+    schedules = ["its schedule", "its schedule for drift checks"]
+    answer = call(made, "ExportData", position={})
+    assert answer == {"position": {"schedules": schedules}, "done": True}
     left = [item["Name"] for item in scheduler.list_schedules()["Schedules"]]
     assert left == ["notes-stage-beta"]
     assert "its schedule and its schedule for drift checks" in note(made, "ExportData")

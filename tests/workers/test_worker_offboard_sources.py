@@ -12,7 +12,15 @@ import pytest
 import scripted_aws as scripted
 import worker_builders as build
 from cloudformation_answers import STACK_ID, Cloud, event, resource
-from offboard_calls import call, make_bucket, make_pool, note, offboarding, owned_by, tag_index
+from offboard_calls import (
+    call,
+    make_bucket,
+    make_pool,
+    note,
+    offboarding,
+    owned_by,
+    tag_index,
+)
 from worker_builders import ALPHA, BETA
 
 from control_plane import aws
@@ -372,18 +380,35 @@ def test_what_cannot_be_removed_keeps_nothing_else_from_being_removed(
 def test_what_the_stack_has_is_exported_though_no_index_or_output_names_it(
     cloud: Cloud, made: Deployment
 ) -> None:
-    """The stack's end would take it along, and the operator was told of an export."""
-    make_bucket("notes-x7k2", owner=None, kept="1")
-    pool, others = make_pool(owner=None), make_pool(BETA)
+    """Deleting the stack would delete it, although the operator was told of an export."""
+    make_bucket("notes-x7k2", kept="1")
+    pool = make_pool()
     cloud.has_resources(
         skipped("notes-x7k2", "AWS::S3::Bucket", "CREATE_COMPLETE"),
-        skipped(pool, "AWS::Cognito::UserPool", "CREATE_COMPLETE"),
-        skipped(others, "AWS::Cognito::UserPool", "IMPORT_COMPLETE"),
+        skipped(pool, "AWS::Cognito::UserPool", "IMPORT_COMPLETE"),
     )
-    asked = made_again(made, export=(Export.USERS, Export.BUCKETS))
-    position = call(asked, "ExportData", position={})["position"]
-    assert position["exported"] == {"bucket notes-x7k2": 1, "users": 1}
-    assert [why for why in position["skipped"] if others in why and "notes-stage-beta" in why]
+    assert export(made)["exported"] == {"bucket notes-x7k2": 1, "users": 1}
+
+
+@pytest.mark.parametrize("owner", [None, BETA])
+def test_what_the_stack_has_and_no_tag_says_is_the_tenants_is_refused(
+    cloud: Cloud, made: Deployment, owner: Tenant | None
+) -> None:
+    """It would be deleted with the stack, tagged or not, and the worker may not read its users."""
+    pool = make_pool(owner)
+    cloud.has_resources(skipped(pool, "AWS::Cognito::UserPool", "CREATE_COMPLETE"))
+    tag = "tag it syndi:stack=notes-stage-alpha if it is the tenant's"
+    with pytest.raises(OffboardFailed, match=rf"{pool} is in the stack, but not ours: .*; {tag}"):
+        export(made)
+
+
+def test_what_an_update_left_behind_and_no_tag_claims_any_more_is_not_exported(
+    cloud: Cloud, made: Deployment
+) -> None:
+    """Somebody took the tag off to keep it for something else."""
+    pool = make_pool(owner=None)
+    cloud.has_resources(skipped(pool, "AWS::Cognito::UserPool"))
+    assert "users: there is no user pool" in export(made)["skipped"]
 
 
 def test_what_is_to_be_exported_and_cannot_be_read_is_no_success(
@@ -391,17 +416,19 @@ def test_what_is_to_be_exported_and_cannot_be_read_is_no_success(
 ) -> None:
     pool = make_pool()
     cloud.has_resources(skipped(pool, "AWS::Cognito::UserPool", "CREATE_COMPLETE"))
-    asked = made_again(made, export=(Export.USERS,))
     script.on(aws.cognito(), "DescribeUserPool", scripted.failure("AccessDeniedException"))
-    with pytest.raises(
-        OffboardFailed, match=rf"user pool {pool}: AWS denies .*; nothing was removed"
-    ):
-        call(asked, "ExportData", position={})
+    with pytest.raises(OffboardFailed, match=rf"{pool}: access is denied.*; nothing was removed"):
+        export(made)
     script.on(aws.cloudformation(), "ListStackResources", scripted.failure("AccessDenied"))
-    with pytest.raises(OffboardFailed, match=r"to be exported cannot be told: .*AccessDenied"):
-        call(asked, "ExportData", position={})
+    with pytest.raises(OffboardFailed, match=r"AccessDenied.*; nothing was removed"):
+        export(made)
 
 
-def made_again(made: Deployment, export: tuple[Export, ...]) -> Deployment:
-    """The offboarding with an export asked for."""
-    return made.model_copy(update={"options": made.options.model_copy(update={"export": export})})
+def export(made: Deployment) -> dict[str, Any]:
+    """Export users and buckets; gives the last position."""
+    options = made.options.model_copy(update={"export": (Export.USERS, Export.BUCKETS)})
+    asked = made.model_copy(update={"options": options})
+    position: dict[str, Any] = {}
+    while not (answer := call(asked, "ExportData", position=position))["done"]:
+        position = answer["position"]
+    return dict(answer["position"])
