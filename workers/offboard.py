@@ -38,8 +38,7 @@ def export_data(deployment: Deployment, event: JsonObject) -> Outcome:
     try:
         if not position:
             position = exporting.begin(deployment)
-            schedules = _remove_schedules(deployment.tenant)
-            position |= {"schedules": schedules} if position or schedules else {}
+            position["schedules"] = _remove_schedules(deployment.tenant)
             # What was removed is in the state machine's hands before anything else can fail.
             return _exported(position)
         return _exported(exporting.go_on(deployment, position, time.monotonic() + PART_SECONDS))

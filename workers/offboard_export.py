@@ -90,6 +90,8 @@ def _todo(
                 f"{name} is in the stack, but {item.foreign}; tag it {tag} if it is the tenant's, "
                 f"or offboard without --export {kind}"
             )
+        # An untagged bucket is here because its name says that it is the tenant's; a pool's id says
+        # nothing, and an output may name anybody's.
         if item.is_anothers or (item.foreign and kind == Export.USERS):
             skipped.append(f"{name}: {item.foreign}")
         else:

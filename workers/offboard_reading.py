@@ -160,7 +160,7 @@ def _some(deployment: Deployment, label: str) -> list[Belonging]:
 def _of_live_stack(tenant: Tenant, label: str, found: _Candidates) -> None:
     """Add what the tenant's stack has now of a type; nothing when there is no such stack."""
     try:
-        stack_contents.own(tenant.stack_name)
+        stack_contents.own(tenant.stack_name)  # first: an unknown nested stack is no missing stack
     except ClientError as error:
         if aws.error_code(error) == "ValidationError":
             return

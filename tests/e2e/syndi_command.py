@@ -74,7 +74,7 @@ class Syndi:
         assert result.exit_code == 1, f"{result.stdout}\n{result.stderr}"
         record: dict[str, Any] = result.json
         assert record["status"] == "FAILED", record
-        assert self.executed(record["execution_arn"])["status"] == "FAILED"
+        assert self.ended_execution(record["execution_arn"])["status"] == "FAILED"
         assert "\n" not in record["reason"]
         assert self.lock(env, org, record["application"]) is None
         return record
@@ -103,7 +103,7 @@ class Syndi:
         except AssertionError as error:  # what it was doing says more than how long it took
             raise AssertionError(f"{error}: {self.show(id_)}") from None
 
-    def executed(self, arn: str, seconds: float = 60) -> dict[str, Any]:
+    def ended_execution(self, arn: str, seconds: float = 60) -> dict[str, Any]:
         """An execution, once it has ended: its record says so a moment before."""
 
         def end() -> dict[str, Any] | None:

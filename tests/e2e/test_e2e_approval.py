@@ -47,7 +47,7 @@ def waiting(syndi: Syndi, org: str, *options: str) -> dict[str, Any]:
 def ended(syndi: Syndi, id_: str) -> dict[str, Any]:
     """A deployment's record when it has ended, and its execution too."""
     record = syndi.ended(id_)
-    record["execution"] = syndi.executed(record["execution_arn"])
+    record["execution"] = syndi.ended_execution(record["execution_arn"])
     return record
 
 

@@ -54,7 +54,7 @@ def cancel(syndi: Syndi, deployment: dict[str, Any]) -> dict[str, Any]:
     assert record["status"] == "CANCELLED", record
     assert record["cancel"]["by"].endswith("user/syndi-operator")
     assert record["reason"].startswith(f"cancelled by {record['cancel']['by']} at ")
-    execution = syndi.executed(record["execution_arn"])
+    execution = syndi.ended_execution(record["execution_arn"])
     assert (execution["status"], execution["error"]) == ("FAILED", "Cancelled")
     return record
 

@@ -38,7 +38,7 @@ def assert_said_everywhere(syndi: Syndi, record: dict[str, Any]) -> str:
     for told in (listed, api):
         assert (told["id"], told["reason"], told["hint"]) == (record["id"], reason, hint)
         assert told["error"] == record["error"]
-    execution = syndi.executed(record["execution_arn"])
+    execution = syndi.ended_execution(record["execution_arn"])
     assert execution["error"] == record["error"]
     assert for_laptop(execution["cause"]) == f"{reason}. Hint: {hint}", "the console has no --local"
     shown = syndi.ok("--local", "show", record["id"]).stdout

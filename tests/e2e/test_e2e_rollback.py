@@ -88,7 +88,7 @@ def test_a_deployment_that_fails_its_tests_is_rolled_back_with_its_configuration
     assert after["version_id"] != config["version_id"], "it was uploaded again"
     assert current(syndi, "boomerang", "rawscribe")["last_status"] == "ROLLED_BACK"
     assert syndi.lock("test", "boomerang") is None
-    execution = syndi.executed(record["execution_arn"])
+    execution = syndi.ended_execution(record["execution_arn"])
     assert execution["status"] == "FAILED"
     shown = syndi.ok("--local", "show", record["id"]).stdout
     assert "↩ AwaitStack" in shown

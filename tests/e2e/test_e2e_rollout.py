@@ -70,10 +70,10 @@ def test_twenty_tenants_in_three_waves_on_one_build(syndi: Syndi, first: Json) -
 def test_the_executions_of_its_tenants_are_named_after_it_and_green(
     syndi: Syndi, first: Json
 ) -> None:
-    own = syndi.executed(first["execution_arn"])
+    own = syndi.ended_execution(first["execution_arn"])
     assert own["status"] == "SUCCEEDED"
     one = records(syndi, first)[FLEET[-1]]
-    nested = syndi.executed(one["execution_arn"])
+    nested = syndi.ended_execution(one["execution_arn"])
     assert (nested["status"], first["execution_arn"] in nested["input"]) == ("SUCCEEDED", True)
 
 
@@ -130,7 +130,7 @@ def test_a_wave_over_its_budget_stops_the_rest_and_is_rolled_back(
     for org in FLEET[1:7]:
         url = syndi.ok("--local", "url", "dev", org, *APPLICATION).stdout.strip()
         assert ask(f"{url}/status")[1]["version"]["build"] == old[org], org
-    execution = syndi.executed(found["execution_arn"])
+    execution = syndi.ended_execution(found["execution_arn"])
     assert (execution["status"], execution["error"]) == ("FAILED", "RolloutRolledBack")
 
 
@@ -207,7 +207,7 @@ def test_a_rollout_goes_on_in_another_execution(syndi: Syndi, first: Json) -> No
     given = {"env": "dev", "continues": made, STARTED_BY: before}
     machine = syndi.outputs()["RolloutMachineArn"]
     forged = states.start_execution(stateMachineArn=machine, input=json.dumps(given))
-    failed = syndi.executed(forged["executionArn"])
+    failed = syndi.ended_execution(forged["executionArn"])
     assert "nobody continues it by hand" in failed["cause"]
     assert rollout(syndi, made)["state"]["status"] == "BAKING", "and goes on"
     name = f"next-{made}"  # as the worker does it, when a history is nearly full

@@ -170,7 +170,7 @@ def test_a_shift_goes_step_by_step(syndi: Syndi, zone: str, split: None, alarm: 
     for org in (OWNER, BLUE):
         assert changes(syndi, org)[-4:] == [*steps, ("end", {OWNER: 0, BLUE: 100})]
     assert len(changes(syndi, BLUE)) == before + 4
-    assert syndi.executed(arn_of(syndi, shift))["status"] == "SUCCEEDED"
+    assert syndi.ended_execution(arn_of(syndi, shift))["status"] == "SUCCEEDED"
     assert routed(syndi, "reverse")["weights"] == {OWNER: 100, BLUE: 0}
     assert weights(syndi, zone) == (100, 0)
 
@@ -200,7 +200,7 @@ def test_what_rings_already_gets_no_traffic_and_what_rings_later_gets_none_any_m
     assert weights(syndi, zone) == (100, 0)
     for org in (OWNER, BLUE):
         assert [kind for kind, _ in changes(syndi, org)[-3:]] == ["shift", "restore", "end"]
-    told = syndi.executed(shift["execution_arn"])
+    told = syndi.ended_execution(shift["execution_arn"])
     assert (told["status"], told["error"]) == ("FAILED", "ShiftUnsafe")
     assert "rings" in told["cause"]
 
@@ -236,7 +236,7 @@ def test_one_command_takes_all_back_while_a_shift_runs(
     assert back["shift"]["status"] == "REVERSED"
     assert "syndi-operator" in back["shift"]["reason"]
     assert [kind for kind, _ in changes(syndi, BLUE)[-2:]] == ["shift", "reverse"]
-    syndi.executed(shift["execution_arn"])
+    syndi.ended_execution(shift["execution_arn"])
     assert weights(syndi, zone) == (100, 0)
 
 

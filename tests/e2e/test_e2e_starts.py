@@ -19,7 +19,7 @@ def test_prod_accepts_no_start_by_hand_and_a_removal_is_never_one(syndi: Syndi) 
         ({"env": "stage", **removal, **FORGED}, "offboard is never started by hand"),
     ):
         arn = states.start_execution(stateMachineArn=machine, input=json.dumps(given))
-        found = syndi.executed(arn["executionArn"])
+        found = syndi.ended_execution(arn["executionArn"])
         assert (found["status"], why in found["cause"]) == ("FAILED", True), found["cause"]
         assert syndi.lock(given["env"], "alpha") is None
         (newest, *_) = syndi.history(given["env"], "alpha")
@@ -109,7 +109,7 @@ def test_the_same_key_is_the_same_deployment_and_another_request_is_refused(
     assert other.exit_code == 2
     assert other.json["error"]["code"] == "IdempotencyConflict"
     arn = first.json["execution_arn"]
-    syndi.executed(arn, 120)
+    syndi.ended_execution(arn, 120)
 
 
 def test_an_unsigned_request_is_refused(syndi: Syndi) -> None:

@@ -66,10 +66,10 @@ def _run(case: Case, injection: Injection) -> tuple[Any, BaseException | None]:
         return None, error
 
 
-def _goes_on(case: Case, told: Any) -> None:
-    """A step that works in parts gets back where it stands, as the state machine does it."""
+def _give_back_position(case: Case, answer: Any) -> None:
+    """A step that works in parts is given its position again, as the state machine does."""
     if "position" in case.event:
-        case.event["position"] = told["position"]
+        case.event["position"] = answer["position"]
 
 
 @cache
@@ -87,7 +87,7 @@ def baseline(step: str) -> Baseline:
             assert error is None, f"{step} fails without a fault: {error!r}"
             if told.get("done", True) or step in WAITING:
                 break
-            _goes_on(case, told)
+            _give_back_position(case, told)
         return Baseline(answer(told), effect(case), tuple(dict.fromkeys(calls)))
 
 
@@ -139,7 +139,7 @@ def test_a_fault_in_each_call_of_a_step(step: str, fault: Fault, record_property
                 continue  # it did without the call, or the call was answered in the end
             if not told.get("done", True) and step not in WAITING and looks < LOOKS:
                 looks += 1
-                _goes_on(case, told)
+                _give_back_position(case, told)
                 continue
             break
         else:

@@ -117,7 +117,7 @@ class TenantServer:
                 handler.wfile.write(b" ")
             except OSError:
                 return
-            time.sleep(0.05)
+            time.sleep(0.05)  # a byte now and then: the answer never ends
 
     @property
     def address(self) -> str:

@@ -72,5 +72,13 @@ def call(made: Deployment, step: str, **given: Any) -> dict[str, Any]:
     return worker.handler(build.event(made, step, **given), None)
 
 
+def export(made: Deployment) -> dict[str, Any]:
+    """Call ExportData until it is done; gives the last position."""
+    answer: dict[str, Any] = {"done": False, "position": {}}
+    while not answer["done"]:
+        answer = call(made, "ExportData", position=answer["position"])
+    return dict(answer["position"])
+
+
 def note(made: Deployment, step: str) -> str:
     return str(build.record(made)["steps"][step]["note"])

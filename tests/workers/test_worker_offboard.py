@@ -10,6 +10,7 @@ from offboard_calls import (
     BUCKET,
     call,
     deployed,
+    export,
     make_bucket,
     make_pool,
     note,
@@ -30,14 +31,6 @@ ALL = (Export.CONFIG, Export.USERS, Export.BUCKETS)
 @pytest.fixture
 def index(script: scripted.Scripted) -> list[str]:
     return tag_index(script)
-
-
-def export(made: Deployment) -> dict[str, Any]:
-    """Call the step until it is done; gives the last position."""
-    answer: dict[str, Any] = {"done": False, "position": {}}
-    while not answer["done"]:
-        answer = call(made, "ExportData", position=answer["position"])
-    return dict(answer["position"])
 
 
 def exported(made: Deployment) -> dict[str, str]:

@@ -14,6 +14,7 @@ import worker_builders as build
 from cloudformation_answers import STACK_ID, Cloud, event, resource
 from offboard_calls import (
     call,
+    export,
     make_bucket,
     make_pool,
     note,
@@ -57,7 +58,7 @@ def left(made: Deployment) -> dict[str, dict[str, Any]]:
     return {item["name"]: item for item in found["items"]}
 
 
-def skipped(physical_id: str, kind: str, status: str = "DELETE_SKIPPED") -> dict[str, Any]:
+def listed(physical_id: str, kind: str, status: str = "DELETE_SKIPPED") -> dict[str, Any]:
     return {**resource("R", status, kind=kind), "PhysicalResourceId": physical_id}
 
 
@@ -87,7 +88,7 @@ def tables() -> list[str]:
 
 def test_a_table_that_the_stack_left_is_listed_and_purged(made: Deployment, cloud: Cloud) -> None:
     table()
-    cloud.has_resources(skipped(ORDERS, TABLE), skipped("gone", TABLE, "DELETE_COMPLETE"))
+    cloud.has_resources(listed(ORDERS, TABLE), listed("gone", TABLE, "DELETE_COMPLETE"))
     assert left(made)[ORDERS]["kind"] == "table"
     purge(made)
     assert tables() == []
@@ -99,9 +100,9 @@ def test_what_the_stack_left_in_a_nested_stack_and_on_a_later_page_is_listed(
     made: Deployment, cloud: Cloud
 ) -> None:
     table()
-    outer = [skipped(f"t{n}", TABLE, "DELETE_COMPLETE") for n in range(120)]
-    nested = skipped("nested-id", "AWS::CloudFormation::Stack", "DELETE_COMPLETE")
-    pages = {STACK_ID: [*outer, nested], "nested-id": [skipped(ORDERS, TABLE)]}
+    outer = [listed(f"t{n}", TABLE, "DELETE_COMPLETE") for n in range(120)]
+    nested = listed("nested-id", "AWS::CloudFormation::Stack", "DELETE_COMPLETE")
+    pages = {STACK_ID: [*outer, nested], "nested-id": [listed(ORDERS, TABLE)]}
 
     def page(asked: dict[str, Any]) -> dict[str, Any]:
         start, found = int(asked.get("NextToken", 0)), pages[asked["StackName"]]
@@ -123,8 +124,8 @@ def test_a_type_that_nobody_knows_is_listed_with_what_to_do(
     made: Deployment, cloud: Cloud, index: list[str]
 ) -> None:
     cloud.has_resources(
-        skipped("graph-1", "AWS::Neptune::DBCluster"),
-        skipped("api-1", "AWS::AppSync::GraphQLApi", "DELETE_COMPLETE"),
+        listed("graph-1", "AWS::Neptune::DBCluster"),
+        listed("api-1", "AWS::AppSync::GraphQLApi", "DELETE_COMPLETE"),
     )
     index += [
         f"arn:aws:rds:us-east-1:{build.ACCOUNT}:cluster:graph-1",
@@ -139,8 +140,8 @@ def test_a_type_that_nobody_knows_is_listed_with_what_to_do(
 
 def test_what_goes_with_its_pool_is_not_listed_beside_it(made: Deployment, cloud: Cloud) -> None:
     cloud.has_resources(
-        skipped("us-east-1_gone00000", "AWS::Cognito::UserPool"),
-        skipped("client", "AWS::Cognito::UserPoolClient"),
+        listed("us-east-1_gone00000", "AWS::Cognito::UserPool"),
+        listed("client", "AWS::Cognito::UserPoolClient"),
     )
     assert left(made) == {}
 
@@ -156,7 +157,7 @@ def test_all_versions_of_a_layer_that_the_stack_ever_had_are_purged(
         )["LayerVersionArn"]
         for n in range(3)
     ]
-    cloud.has_resources(skipped(versions[2], LAYER))
+    cloud.has_resources(listed(versions[2], LAYER))
     early = {**event("DELETE_SKIPPED", "Deps1"), "ResourceType": LAYER}
     cloud.has_events({**early, "PhysicalResourceId": versions[0]})
     assert list(left(made)) == ["notes-deps:1", "notes-deps:3"]
@@ -171,8 +172,8 @@ def test_the_logs_that_lambda_made_are_listed_and_purged(made: Deployment, cloud
         logs.create_log_group(logGroupName=f"/aws/lambda/{name}")
     logs.create_log_group(logGroupName="API-Gateway-Execution-Logs_api1/v1")
     cloud.has_resources(
-        skipped("notes-stage-alpha", FUNCTION, "DELETE_COMPLETE"),
-        skipped("api1", "AWS::ApiGateway::RestApi", "DELETE_COMPLETE"),
+        listed("notes-stage-alpha", FUNCTION, "DELETE_COMPLETE"),
+        listed("api1", "AWS::ApiGateway::RestApi", "DELETE_COMPLETE"),
     )
     assert "made by Lambda" in left(made)["/aws/lambda/notes-stage-alpha"]["why"]
     purge(made)
@@ -184,7 +185,7 @@ def test_a_second_offboarding_knows_the_stack_that_the_first_removed(
     made: Deployment, cloud: Cloud
 ) -> None:
     table()
-    cloud.has_resources(skipped(ORDERS, TABLE))
+    cloud.has_resources(listed(ORDERS, TABLE))
     again = build.opened(build.deployment(mode="offboard", purge=True, number=5))
     assert list(left(again)) == [ORDERS]
 
@@ -197,7 +198,7 @@ def test_what_an_offboarding_listed_is_purged_when_cloudformation_has_forgotten_
     version = aws.lambda_().publish_layer_version(
         LayerName="notes-deps", Content={"ZipFile": build.zipped({"x": "1"})}
     )["LayerVersionArn"]
-    cloud.has_resources(skipped(ORDERS, TABLE), skipped(version, LAYER))
+    cloud.has_resources(listed(ORDERS, TABLE), listed(version, LAYER))
     build.take_lock(made)
     found = call(made, "InspectLeftovers")["leftovers"]
     History(build.TABLE).succeed(ALPHA, made.id, made.execution_arn, {}, {"leftovers": found})
@@ -263,7 +264,7 @@ def test_a_table_that_is_not_certainly_the_tenants_is_listed_and_kept(
 ) -> None:
     """Adopted by another tenant since, or its tag was removed to keep it."""
     table(owner=owner)
-    cloud.has_resources(skipped(ORDERS, TABLE))
+    cloud.has_resources(listed(ORDERS, TABLE))
     purge(made)
     assert tables() == [ORDERS]
     assert left(made)[ORDERS]["why"].startswith(why)
@@ -279,7 +280,7 @@ def test_logs_into_which_somebody_elses_function_writes_are_kept(
         Role=f"arn:aws:iam::{build.ACCOUNT}:role/r", Code={"ZipFile": build.zipped({"x.py": ""})},
     )  # fmt: skip
     aws.logs().create_log_group(logGroupName="/aws/lambda/notes-fixed")
-    cloud.has_resources(skipped("notes-fixed", FUNCTION, "DELETE_COMPLETE"))
+    cloud.has_resources(listed("notes-fixed", FUNCTION, "DELETE_COMPLETE"))
     purge(made)
     assert "somebody else" in left(made)["/aws/lambda/notes-fixed"]["why"]
 
@@ -356,7 +357,7 @@ def test_each_type_is_listed_purged_and_not_found_again(
     made: Deployment, cloud: Cloud, make: Any
 ) -> None:
     kind, physical_id = make()
-    cloud.has_resources(skipped(physical_id, kind))
+    cloud.has_resources(listed(physical_id, kind))
     (item,) = left(made).values()
     assert item["why"].startswith("kept by its DeletionPolicy")
     assert ("protection" in item["why"]) is ("protected" in make.__name__)
@@ -370,7 +371,7 @@ def test_what_cannot_be_removed_keeps_nothing_else_from_being_removed(
 ) -> None:
     table()
     _, queue = _queue()
-    cloud.has_resources(skipped(ORDERS, TABLE), skipped(queue, "AWS::SQS::Queue"))
+    cloud.has_resources(listed(ORDERS, TABLE), listed(queue, "AWS::SQS::Queue"))
     script.on(aws.dynamodb(), "DeleteTable", scripted.failure("AccessDeniedException", "no"))
     with pytest.raises(OffboardFailed, match=f"table {ORDERS} could not be removed: .*no"):
         purge(made)
@@ -384,10 +385,10 @@ def test_what_the_stack_has_is_exported_though_no_index_or_output_names_it(
     make_bucket("notes-x7k2", kept="1")
     pool = make_pool()
     cloud.has_resources(
-        skipped("notes-x7k2", "AWS::S3::Bucket", "CREATE_COMPLETE"),
-        skipped(pool, "AWS::Cognito::UserPool", "IMPORT_COMPLETE"),
+        listed("notes-x7k2", "AWS::S3::Bucket", "CREATE_COMPLETE"),
+        listed(pool, "AWS::Cognito::UserPool", "IMPORT_COMPLETE"),
     )
-    assert export(made)["exported"] == {"bucket notes-x7k2": 1, "users": 1}
+    assert export_all(made)["exported"] == {"bucket notes-x7k2": 1, "users": 1}
 
 
 @pytest.mark.parametrize("owner", [None, BETA])
@@ -396,10 +397,10 @@ def test_what_the_stack_has_and_no_tag_says_is_the_tenants_is_refused(
 ) -> None:
     """It would be deleted with the stack, tagged or not, and the worker may not read its users."""
     pool = make_pool(owner)
-    cloud.has_resources(skipped(pool, "AWS::Cognito::UserPool", "CREATE_COMPLETE"))
+    cloud.has_resources(listed(pool, "AWS::Cognito::UserPool", "CREATE_COMPLETE"))
     tag = "tag it syndi:stack=notes-stage-alpha if it is the tenant's"
     with pytest.raises(OffboardFailed, match=rf"{pool} is in the stack, but not ours: .*; {tag}"):
-        export(made)
+        export_all(made)
 
 
 def test_what_an_update_left_behind_and_no_tag_claims_any_more_is_not_exported(
@@ -407,28 +408,24 @@ def test_what_an_update_left_behind_and_no_tag_claims_any_more_is_not_exported(
 ) -> None:
     """Somebody took the tag off to keep it for something else."""
     pool = make_pool(owner=None)
-    cloud.has_resources(skipped(pool, "AWS::Cognito::UserPool"))
-    assert "users: there is no user pool" in export(made)["skipped"]
+    cloud.has_resources(listed(pool, "AWS::Cognito::UserPool"))
+    assert "users: there is no user pool" in export_all(made)["skipped"]
 
 
 def test_what_is_to_be_exported_and_cannot_be_read_is_no_success(
     script: scripted.Scripted, cloud: Cloud, made: Deployment
 ) -> None:
     pool = make_pool()
-    cloud.has_resources(skipped(pool, "AWS::Cognito::UserPool", "CREATE_COMPLETE"))
+    cloud.has_resources(listed(pool, "AWS::Cognito::UserPool", "CREATE_COMPLETE"))
     script.on(aws.cognito(), "DescribeUserPool", scripted.failure("AccessDeniedException"))
     with pytest.raises(OffboardFailed, match=rf"{pool}: access is denied.*; nothing was removed"):
-        export(made)
+        export_all(made)
     script.on(aws.cloudformation(), "ListStackResources", scripted.failure("AccessDenied"))
     with pytest.raises(OffboardFailed, match=r"AccessDenied.*; nothing was removed"):
-        export(made)
+        export_all(made)
 
 
-def export(made: Deployment) -> dict[str, Any]:
+def export_all(made: Deployment) -> dict[str, Any]:
     """Export users and buckets; gives the last position."""
     options = made.options.model_copy(update={"export": (Export.USERS, Export.BUCKETS)})
-    asked = made.model_copy(update={"options": options})
-    position: dict[str, Any] = {}
-    while not (answer := call(asked, "ExportData", position=position))["done"]:
-        position = answer["position"]
-    return dict(answer["position"])
+    return export(made.model_copy(update={"options": options}))
