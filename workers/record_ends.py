@@ -73,7 +73,9 @@ def record_dry_run(deployment: Deployment, event: Mapping[str, Any]) -> JsonObje
 
 def record_offboarding(deployment: Deployment, event: Mapping[str, Any]) -> JsonObject:
     """Record that the tenant is gone, and what is left of it."""
-    receipt = {"leftovers": event["leftovers"], "exported": event["exported"] or None}
+    # Where an export stands has its location; without an export it only has the schedules.
+    exported = event["exported"] if "location" in event["exported"] else None
+    receipt = {"leftovers": event["leftovers"], "exported": exported}
     current = {
         **receipts.last(deployment),
         "last_reason": "offboarded",

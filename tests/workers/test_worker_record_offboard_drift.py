@@ -84,3 +84,10 @@ def test_every_tenant_is_listed_with_its_own_drift() -> None:
     assert listed["alpha"]["drift"]["findings"] == [FOUND]
     assert listed["beta"]["drift"] == {"some": "drift"}
     assert listed["beta"]["stack_name"] == "notes-stage-beta"
+
+
+@pytest.mark.parametrize("position", [{}, {"schedules": []}, {"schedules": ["its schedule"]}])
+def test_a_removal_without_an_export_records_none(position: dict[str, Any]) -> None:
+    """Whoever reads the record takes its location for granted."""
+    made = ended(OFFBOARD, "RecordOffboarding", leftovers=LEFT, exported=position)
+    assert build.record(made).get("exported") is None
